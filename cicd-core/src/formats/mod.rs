@@ -1,0 +1,1 @@
+//! Floor 1: bytes to typed values, and back. Pure: no file is opened here.

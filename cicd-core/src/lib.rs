@@ -1,0 +1,9 @@
+//! Typed CI steps composed in ordinary Rust.
+
+pub mod docker;
+pub mod formats;
+pub mod model;
+pub mod policy;
+pub mod process;
+pub mod step;
+pub mod steps;

@@ -1,0 +1,26 @@
+//! Floor 0: values that every other floor speaks in. No input, no output, no clock.
+
+mod code;
+mod event;
+mod exit;
+mod facts;
+mod finding;
+mod location;
+mod name;
+mod revision;
+mod severity;
+mod status;
+mod subject;
+
+pub(crate) use code::finding_codes;
+pub use code::{Code, CodeInfo, FindingCode};
+pub use event::{Event, EventKind};
+pub use exit::ExitStatus;
+pub use facts::{Fact, Facts};
+pub use finding::{ExceptionRef, Finding, Level};
+pub use location::Location;
+pub use name::{InvalidName, RunId, StepName};
+pub use revision::Revision;
+pub use severity::{ParseSeverityError, Severity};
+pub use status::Status;
+pub use subject::{Judged, Subject};

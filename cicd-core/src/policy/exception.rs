@@ -1,0 +1,74 @@
+use serde::{Deserialize, Serialize};
+
+use super::Justification;
+use crate::model::{ExceptionRef, Finding, Location};
+
+/// Where exceptions of one kind are written down; it decides which codes their own defects get.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Origin {
+    /// `.trivyignore` or `.trivyignore.yaml`.
+    IgnoreFile,
+    /// `ci/exceptions.toml`.
+    ExceptionsFile,
+    /// A `Justification` given to a method in the pipeline's source.
+    Pipeline,
+}
+
+/// What an exception reaches beyond the finding's name.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Every target.
+    Any,
+    /// Only these targets: a package URL with or without its version, or a path.
+    Targets(Vec<String>),
+}
+
+impl Scope {
+    /// Whether `target` is reached. A package URL without a version reaches every version.
+    #[must_use]
+    pub fn reaches(&self, target: Option<&str>) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Targets(targets) => target.is_some_and(|target| {
+                targets.iter().any(|allowed| {
+                    target == allowed
+                        || target
+                            .strip_prefix(allowed.as_str())
+                            .is_some_and(|rest| rest.starts_with('@') || rest.starts_with('?'))
+                })
+            }),
+        }
+    }
+}
+
+/// One relaxation of a rule, wherever it is written down: all of them become this.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exception {
+    /// The name of what is allowed: a finding's code or one of its aliases.
+    pub id: String,
+    /// What it reaches.
+    pub scope: Scope,
+    /// Why, who and until when.
+    pub justification: Justification,
+    /// What kind of place it is written down in.
+    pub origin: Origin,
+    /// The place.
+    pub location: Location,
+}
+
+impl Exception {
+    /// Whether it names `finding` and reaches its target. Its expiry is not looked at.
+    #[must_use]
+    pub fn covers(&self, finding: &Finding) -> bool {
+        finding.is_named(&self.id) && self.scope.reaches(finding.target.as_deref())
+    }
+
+    /// The form that is shown beside an exempted finding.
+    #[must_use]
+    pub fn to_ref(&self) -> ExceptionRef {
+        let Justification { reason, owner, expires } = self.justification.clone();
+        ExceptionRef { location: self.location.clone(), reason, owner, expires }
+    }
+}

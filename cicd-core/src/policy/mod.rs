@@ -1,0 +1,9 @@
+//! Floor 1: exceptions and the verdict. Pure: today's date is an argument.
+
+mod evaluate;
+mod exception;
+mod justification;
+
+pub use evaluate::{ExceptionCode, Verdict, evaluate};
+pub use exception::{Exception, Origin, Scope};
+pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};

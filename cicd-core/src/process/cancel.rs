@@ -1,0 +1,70 @@
+use std::io::{self, PipeReader, PipeWriter, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// Why work is to stop.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CancelReason {
+    /// A signal came; its number.
+    Signal(u8),
+    /// Another step failed and the run stops at the first failure.
+    FailFast,
+}
+
+const FAIL_FAST: u8 = u8::MAX;
+
+/// A request to stop that every running process hears at once. Clones share one state; a request is never taken back.
+#[derive(Debug, Clone)]
+pub struct Cancel(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    state: AtomicU8,
+    // Readable once cancelled and never drained, so that any number of pollers wake.
+    reader: PipeReader,
+    writer: PipeWriter,
+}
+
+impl Cancel {
+    /// A fresh token.
+    ///
+    /// # Errors
+    /// When the system has no file descriptors left.
+    pub fn new() -> io::Result<Self> {
+        let (reader, writer) = io::pipe()?;
+        Ok(Self(Arc::new(Shared { state: AtomicU8::new(0), reader, writer })))
+    }
+
+    /// Asks everything that holds this token to stop. The first reason stays.
+    pub fn cancel(&self, reason: CancelReason) {
+        let value = match reason {
+            CancelReason::Signal(signal) => signal,
+            CancelReason::FailFast => FAIL_FAST,
+        };
+        if self.0.state.compare_exchange(0, value, Ordering::SeqCst, Ordering::SeqCst).is_ok() {
+            // The pipe is empty and one byte fits; should it fail all the same, pollers still see the state at their next wake-up.
+            let _ = (&self.0.writer).write(&[1]);
+        }
+    }
+
+    /// The reason, once cancelled.
+    #[must_use]
+    pub fn reason(&self) -> Option<CancelReason> {
+        match self.0.state.load(Ordering::SeqCst) {
+            0 => None,
+            FAIL_FAST => Some(CancelReason::FailFast),
+            signal => Some(CancelReason::Signal(signal)),
+        }
+    }
+
+    /// Whether to stop.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        self.reason().is_some()
+    }
+
+    pub(super) fn fd(&self) -> BorrowedFd<'_> {
+        self.0.reader.as_fd()
+    }
+}

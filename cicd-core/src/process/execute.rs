@@ -1,0 +1,359 @@
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, PipeReader, Read as _, Seek as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::time::{Duration, Instant};
+
+use camino::Utf8Path;
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use super::invocation::EnvChange;
+use super::{Cancel, Captured, Exit, Invocation, OutputSink, ProcessError, Stream};
+
+/// How long a process group has between TERM and KILL.
+const GRACE: Duration = Duration::from_secs(2);
+/// How long a process that has ended may leave its pipes open to something it started.
+const DRAIN: Duration = Duration::from_millis(500);
+/// How often a child is asked whether it has ended where the system has no descriptor to wait on.
+const CHILD_POLL: Duration = Duration::from_millis(10);
+/// A pipe holds 64 KiB; reading less at a time only costs calls.
+const CHUNK_BYTES: usize = 64 << 10;
+/// How much of the end of standard error is kept for messages.
+const STDERR_TAIL_BYTES: usize = 16 << 10;
+/// A report beyond this cannot be held in memory beside everything else on a small runner.
+const REPORT_BYTES_MAX: u64 = 512 << 20;
+
+/// Runs `program` as `invocation` says, feeding its full output to `sink`.
+///
+/// The process gets its own process group, which is gone when this returns. Any exit code is `Ok`: what a code means is the
+/// tool's business.
+///
+/// # Errors
+/// When it cannot be started, is still running at its deadline, is cancelled, leaves something running that holds its output
+/// open, or its output cannot be kept.
+pub fn execute(
+    invocation: &Invocation,
+    program: &Utf8Path,
+    sink: &mut dyn OutputSink,
+    cancel: &Cancel,
+) -> Result<Captured, ProcessError> {
+    let command = invocation.to_string();
+    let io = |action: &'static str| {
+        let command = command.clone();
+        move |source: io::Error| ProcessError::Io { command, action, source }
+    };
+    if let Some(reason) = cancel.reason() {
+        return Err(ProcessError::Cancelled { command, reason });
+    }
+    if let Some(report) = &invocation.report {
+        remove_stale(report).map_err(io("removing an earlier report"))?;
+    }
+    let started = Instant::now();
+    let (child, stdout, stderr) = start(invocation, program, &command)?;
+    let mut pump = Pump {
+        child,
+        pipes: [Some((Stream::Stdout, stdout)), Some((Stream::Stderr, stderr))],
+        chunk: vec![0; CHUNK_BYTES],
+        stdout: Vec::new(),
+        stdout_bytes: 0,
+        stdout_bytes_max: invocation.stdout_bytes_max,
+        stderr_tail: Vec::new(),
+    };
+    let end = pump.run(started + invocation.deadline, sink, cancel).map_err(io("keeping its output"));
+    sink.finish().map_err(io("keeping its output"))?;
+    let (ending, exit) = end?;
+    let mut captured = Captured {
+        command: command.clone(),
+        exit,
+        stdout: pump.stdout,
+        stdout_bytes: pump.stdout_bytes,
+        stderr_tail: pump.stderr_tail,
+        report: None,
+        duration: started.elapsed(),
+    };
+    match ending {
+        Ending::Done => {}
+        Ending::Deadline => {
+            return Err(ProcessError::TimedOut {
+                stderr: captured.stderr_text(),
+                command,
+                deadline: invocation.deadline,
+            });
+        }
+        Ending::Cancelled => {
+            let reason = cancel.reason().unwrap_or(super::CancelReason::FailFast);
+            return Err(ProcessError::Cancelled { command, reason });
+        }
+        Ending::Leaked => return Err(ProcessError::LeftRunning { command, exit }),
+    }
+    if let Some(report) = &invocation.report {
+        captured.report = read_report(report).map_err(io("reading its report"))?;
+    }
+    Ok(captured)
+}
+
+fn remove_stale(report: &Utf8Path) -> io::Result<()> {
+    match fs::remove_file(report) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn read_report(report: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
+    let file = match File::open(report) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let size = file.metadata()?.len();
+    if size > REPORT_BYTES_MAX {
+        return Err(io::Error::other(format!(
+            "{report} has {size} bytes, more than the {REPORT_BYTES_MAX} that are read"
+        )));
+    }
+    let mut bytes = Vec::new();
+    file.take(REPORT_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(Some(bytes))
+}
+
+fn start(
+    invocation: &Invocation,
+    program: &Utf8Path,
+    command: &str,
+) -> Result<(Child, PipeReader, PipeReader), ProcessError> {
+    let command = || command.to_owned();
+    // A missing program and a missing directory give the same error from the system, so each is looked at first.
+    if !program.exists() {
+        return Err(ProcessError::ProgramMissing { command: command(), program: program.to_string() });
+    }
+    if let Some(dir) = invocation.dir.as_deref().filter(|dir| !dir.is_dir()) {
+        return Err(ProcessError::DirectoryMissing { command: command(), dir: dir.to_owned() });
+    }
+    let failed = |source: io::Error| {
+        let program = program.to_string();
+        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
+            Some(rustix::io::Errno::ACCESS) => ProcessError::NotExecutable { command: command(), program },
+            Some(rustix::io::Errno::NOEXEC) => ProcessError::WrongFormat { command: command(), program },
+            _ => ProcessError::Io { command: command(), action: "starting it", source },
+        }
+    };
+    let (stdout, stdout_child) = io::pipe().map_err(failed)?;
+    let (stderr, stderr_child) = io::pipe().map_err(failed)?;
+    let mut expression = duct::cmd(program.as_std_path(), &invocation.args)
+        .stdout_file(OwnedFd::from(stdout_child))
+        .stderr_file(OwnedFd::from(stderr_child))
+        .unchecked()
+        // Its own group, so that the group can be killed without killing us; set before exec, so nothing escapes it.
+        .before_spawn(|command| {
+            command.process_group(0);
+            Ok(())
+        });
+    expression = match &invocation.stdin {
+        Some(bytes) => expression.stdin_file(spooled(bytes).map_err(failed)?),
+        None => expression.stdin_null(),
+    };
+    if let Some(dir) = &invocation.dir {
+        expression = expression.dir(dir);
+    }
+    for (name, _) in std::env::vars_os().filter(|(name, _)| has_prefix(name, &invocation.env_removed_prefixes)) {
+        expression = expression.env_remove(name);
+    }
+    for (name, change) in &invocation.env {
+        expression = match change {
+            EnvChange::Set(value) => expression.env(name, value),
+            EnvChange::SetSecret(secret) => expression.env(name, secret.expose()),
+            EnvChange::Remove => expression.env_remove(name),
+        };
+    }
+    let handle = expression.start().map_err(failed)?;
+    Ok((Child::new(handle), stdout, stderr))
+}
+
+fn has_prefix(name: &OsString, prefixes: &[String]) -> bool {
+    let name = name.to_string_lossy();
+    prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
+}
+
+/// Standard input from a file: unlike a pipe it needs no writer that could block.
+fn spooled(bytes: &[u8]) -> io::Result<File> {
+    let mut file = tempfile::tempfile()?;
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+struct Child {
+    handle: duct::Handle,
+    pid: Option<Pid>,
+    #[cfg(target_os = "linux")]
+    pidfd: Option<OwnedFd>,
+}
+
+impl Child {
+    fn new(handle: duct::Handle) -> Self {
+        let pid = handle.pids().first().and_then(|&pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
+        Self {
+            handle,
+            pid,
+            #[cfg(target_os = "linux")]
+            pidfd: pid.and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()),
+        }
+    }
+
+    fn exit_fd(&self) -> Option<&OwnedFd> {
+        #[cfg(target_os = "linux")]
+        return self.pidfd.as_ref();
+        #[cfg(not(target_os = "linux"))]
+        None
+    }
+
+    /// Signals everything in the group. An empty group is what is wanted, so that error is none.
+    fn signal(&self, signal: Signal) {
+        if let Some(pid) = self.pid {
+            let _ = kill_process_group(pid, signal);
+        }
+    }
+
+    fn try_wait(&self) -> io::Result<Option<Exit>> {
+        Ok(self.handle.try_wait()?.map(|output| exit_of(output.status)))
+    }
+}
+
+fn exit_of(status: std::process::ExitStatus) -> Exit {
+    match (status.code(), status.signal()) {
+        (Some(code), _) => Exit::Code(code),
+        (None, Some(signal)) => Exit::Signal(signal),
+        (None, None) => Exit::Code(-1),
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Done,
+    Deadline,
+    Cancelled,
+    Leaked,
+}
+
+struct Pump {
+    child: Child,
+    pipes: [Option<(Stream, PipeReader)>; 2],
+    chunk: Vec<u8>,
+    stdout: Vec<u8>,
+    stdout_bytes: u64,
+    stdout_bytes_max: usize,
+    stderr_tail: Vec<u8>,
+}
+
+impl Pump {
+    /// Reads until the child has ended and its pipes are closed, or until they have to be.
+    fn run(&mut self, deadline: Instant, sink: &mut dyn OutputSink, cancel: &Cancel) -> io::Result<(Ending, Exit)> {
+        let mut ending = Ending::Done;
+        let mut exit = None;
+        // When the current patience ends: the deadline, then the grace after TERM, then the drain after the end.
+        let mut until = deadline;
+        let mut killed = false;
+        let result = loop {
+            if exit.is_some() && self.pipes.iter().all(Option::is_none) {
+                break Ok(());
+            }
+            let now = Instant::now();
+            if now >= until {
+                match (exit, ending) {
+                    // Everything of the group is dead; whoever still holds the pipe has left the group and is not waited for.
+                    (Some(_), _) if killed => break Ok(()),
+                    (Some(_), _) => {
+                        ending = if ending == Ending::Done { Ending::Leaked } else { ending };
+                        self.child.signal(Signal::KILL);
+                        (killed, until) = (true, now + DRAIN);
+                    }
+                    (None, Ending::Done) => {
+                        ending = Ending::Deadline;
+                        self.child.signal(Signal::TERM);
+                        until = now + GRACE;
+                    }
+                    (None, _) => {
+                        self.child.signal(Signal::KILL);
+                        (killed, until) = (true, now + DRAIN);
+                    }
+                }
+                continue;
+            }
+            if ending == Ending::Done && exit.is_none() && cancel.is_cancelled() {
+                ending = Ending::Cancelled;
+                self.child.signal(Signal::TERM);
+                until = now + GRACE;
+            }
+            if let Err(error) = self.wait(until - now, sink, (ending == Ending::Done).then_some(cancel), exit.is_none())
+            {
+                break Err(error);
+            }
+            if exit.is_none() {
+                exit = self.child.try_wait()?;
+                if exit.is_some() {
+                    until = until.min(Instant::now() + DRAIN);
+                }
+            }
+        };
+        // Whatever the way out, nothing of the group stays.
+        self.child.signal(Signal::KILL);
+        let exit = match exit {
+            Some(exit) => exit,
+            None => exit_of(self.child.handle.wait()?.status),
+        };
+        result.map(|()| (ending, exit))
+    }
+
+    /// Waits for output, the child's end or a cancellation, and takes what output there is.
+    fn wait(
+        &mut self,
+        patience: Duration,
+        sink: &mut dyn OutputSink,
+        cancel: Option<&Cancel>,
+        child_runs: bool,
+    ) -> io::Result<()> {
+        let exit_fd = self.child.exit_fd().filter(|_| child_runs);
+        let patience = if child_runs && exit_fd.is_none() { patience.min(CHILD_POLL) } else { patience };
+        let timeout = rustix::event::Timespec::try_from(patience).map_err(io::Error::other)?;
+        let mut fds: Vec<PollFd<'_>> =
+            self.pipes.iter().flatten().map(|(_, pipe)| PollFd::new(pipe, PollFlags::IN)).collect();
+        let pipes = fds.len();
+        fds.extend(exit_fd.map(|fd| PollFd::new(fd, PollFlags::IN)));
+        let cancel_fd = cancel.map(Cancel::fd);
+        fds.extend(cancel_fd.as_ref().map(|fd| PollFd::new(fd, PollFlags::IN)));
+        match poll(&mut fds, Some(&timeout)) {
+            Ok(_) | Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+        let ready: Vec<bool> = fds.iter().take(pipes).map(|fd| !fd.revents().is_empty()).collect();
+        let open = self.pipes.iter_mut().filter(|pipe| pipe.is_some());
+        let ready: Vec<&mut Option<(Stream, PipeReader)>> =
+            open.zip(ready).filter_map(|(pipe, ready)| ready.then_some(pipe)).collect();
+        for pipe in ready {
+            let Some((stream, reader)) = pipe else { continue };
+            let stream = *stream;
+            let count = rustix::io::read(reader.as_fd(), &mut self.chunk)?;
+            if count == 0 {
+                *pipe = None;
+                continue;
+            }
+            let bytes = &self.chunk[..count];
+            match stream {
+                Stream::Stdout => {
+                    let room = self.stdout_bytes_max.saturating_sub(self.stdout.len());
+                    self.stdout.extend_from_slice(&bytes[..count.min(room)]);
+                    self.stdout_bytes += count as u64;
+                }
+                Stream::Stderr => {
+                    self.stderr_tail.extend_from_slice(bytes);
+                    let surplus = self.stderr_tail.len().saturating_sub(STDERR_TAIL_BYTES);
+                    self.stderr_tail.drain(..surplus);
+                }
+            }
+            sink.write(stream, bytes)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,26 @@
+//! Floor 2: the only place that starts a process.
+//!
+//! Every process runs in its own process group, with a deadline, an empty standard input, its full output in the step's
+//! log and a bounded part of it in memory. When a process ends, for whatever reason, nothing of its group is left.
+
+mod cancel;
+mod captured;
+mod error;
+mod execute;
+mod invocation;
+mod redact;
+mod secret;
+mod sink;
+mod toolbox;
+mod tools;
+
+pub use cancel::{Cancel, CancelReason};
+pub use captured::{Captured, Exit};
+pub use error::ProcessError;
+pub use execute::execute;
+pub use invocation::{DEADLINE_DEFAULT, Invocation, Program};
+pub use redact::{REDACTED, Redactor, StreamRedactor};
+pub use secret::{Secret, SecretError};
+pub use sink::{Discard, OutputSink, Stream};
+pub use toolbox::Toolbox;
+pub use tools::{Probe, Tool, ToolError, ToolProblem, ToolRequirement};

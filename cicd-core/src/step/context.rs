@@ -1,0 +1,255 @@
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::fs;
+use std::sync::mpsc;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use jiff::Timestamp;
+use jiff::civil::Date;
+
+use super::{Clock, StepError, StepLog, Workspace};
+use crate::model::{Event, EventKind, Revision, RunId, StepName};
+use crate::process::{
+    Cancel, Captured, Invocation, ProcessError, Redactor, Secret, Tool, ToolError, ToolProblem, ToolRequirement,
+    Toolbox, execute,
+};
+
+/// What a run took from outside, once, at its start: nothing below reads the environment or the clock by itself.
+#[derive(Debug, Clone)]
+pub struct RunEnvironment {
+    /// The environment variables.
+    pub variables: BTreeMap<OsString, OsString>,
+    /// The clock.
+    pub clock: Clock,
+    /// Whether processes' output is shown while they run.
+    pub live_output: bool,
+}
+
+/// What all steps of a run share.
+#[derive(Debug)]
+pub struct RunContext {
+    /// The workspace.
+    pub workspace: Workspace,
+    /// The run's id.
+    pub id: RunId,
+    /// The run's folder; it exists.
+    pub dir: Utf8PathBuf,
+    /// What came from outside.
+    pub environment: RunEnvironment,
+    /// What was checked out when the run began; an error text where that could not be told.
+    pub revision: Result<Revision, String>,
+    /// Finds tools.
+    pub toolbox: Toolbox,
+    /// Knows secrets.
+    pub redactor: Redactor,
+    /// Stops everything.
+    pub cancel: Cancel,
+    /// Takes events.
+    pub events: EventSender,
+}
+
+/// Where events go. Cheap to clone; sending never blocks.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    sender: Option<mpsc::Sender<Event>>,
+    clock: Clock,
+}
+
+impl EventSender {
+    /// Sends to a channel.
+    #[must_use]
+    pub fn new(sender: mpsc::Sender<Event>, clock: Clock) -> Self {
+        Self { sender: Some(sender), clock }
+    }
+
+    /// Sends nowhere: for steps that are run alone.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { sender: None, clock: Clock::System }
+    }
+
+    /// Sends an event, dated now.
+    pub fn send(&self, kind: EventKind) {
+        if let Some(sender) = &self.sender {
+            // The receiver outlives every step; if it is gone, nobody is left to tell.
+            let _ = sender.send(Event { at: self.clock.now(), kind });
+        }
+    }
+}
+
+/// What a step is given beside its input: where it is, what time it is, and the way to run processes.
+#[derive(Debug, Clone)]
+pub struct Context {
+    run: Arc<RunContext>,
+    step: StepName,
+    dir: Utf8PathBuf,
+    log: StepLog,
+    tools: Arc<Mutex<BTreeMap<String, Tool>>>,
+}
+
+impl Context {
+    /// A context for one step of a run; creates the step's folder and log.
+    ///
+    /// # Errors
+    /// When the folder or the log cannot be created.
+    pub fn for_step(run: Arc<RunContext>, step: StepName) -> Result<Self, StepError> {
+        let dir = run.dir.join("steps").join(step.as_str());
+        fs::create_dir_all(&dir).map_err(StepError::io("creating", &dir))?;
+        let path = dir.join("log.txt");
+        let log = StepLog::create(&path).map_err(StepError::io("creating", path))?;
+        Ok(Self { run, step, dir, log, tools: Arc::default() })
+    }
+
+    /// The workspace's root.
+    #[must_use]
+    pub fn root(&self) -> &Utf8Path {
+        self.run.workspace.root()
+    }
+
+    /// A path inside the workspace.
+    #[must_use]
+    pub fn path(&self, relative: impl AsRef<Utf8Path>) -> Utf8PathBuf {
+        self.run.workspace.path(relative)
+    }
+
+    /// A path as it is shown and put into findings: relative to the workspace's root where it is inside it.
+    #[must_use]
+    pub fn relative(&self, path: impl AsRef<Utf8Path>) -> Utf8PathBuf {
+        let path = path.as_ref();
+        path.strip_prefix(self.root()).unwrap_or(path).to_owned()
+    }
+
+    /// The step's own folder in the run folder; it exists.
+    #[must_use]
+    pub fn dir(&self) -> &Utf8Path {
+        &self.dir
+    }
+
+    /// The step's name.
+    #[must_use]
+    pub fn step(&self) -> &StepName {
+        &self.step
+    }
+
+    /// What all steps of the run share.
+    #[must_use]
+    pub fn shared(&self) -> &RunContext {
+        &self.run
+    }
+
+    /// Now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.run.environment.clock.now()
+    }
+
+    /// Today, in UTC.
+    #[must_use]
+    pub fn today(&self) -> Date {
+        self.run.environment.clock.today()
+    }
+
+    /// An environment variable, as it was when the run began.
+    #[must_use]
+    pub fn env(&self, name: &str) -> Option<&OsStr> {
+        self.run.environment.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// A secret from an environment variable; from now on it is redacted everywhere.
+    ///
+    /// # Errors
+    /// When it is not set or too short to be redacted.
+    pub fn secret(&self, name: &str) -> Result<Secret, StepError> {
+        let value = self.env(name).ok_or_else(|| crate::process::SecretError::NotSet(name.to_owned()))?;
+        let secret = Secret::new(name, value.to_string_lossy().into_owned())?;
+        self.run.redactor.learn(&secret);
+        Ok(secret)
+    }
+
+    /// What was checked out when the run began.
+    ///
+    /// # Errors
+    /// When the workspace is no git checkout with a commit.
+    pub fn revision(&self) -> Result<&Revision, StepError> {
+        self.run
+            .revision
+            .as_ref()
+            .map_err(|why| StepError::not_looked(why.clone(), "run inside a git checkout that has a commit"))
+    }
+
+    /// Says what the step is doing, for the reader at the terminal.
+    pub fn progress(&self, message: impl Into<String>) {
+        let message = self.run.redactor.redact(&message.into()).into_owned();
+        self.run.events.send(EventKind::Progress { step: self.step.clone(), message });
+    }
+
+    /// Finds a tool and makes it known to [`run`](Self::run).
+    ///
+    /// # Errors
+    /// When it is missing, of another version or cannot be used.
+    pub fn require(&self, requirement: &ToolRequirement) -> Result<Tool, StepError> {
+        let tool = self.run.toolbox.find(requirement, &self.run.cancel)?;
+        self.tools.lock().unwrap_or_else(PoisonError::into_inner).insert(tool.name.clone(), tool.clone());
+        Ok(tool)
+    }
+
+    /// Runs a process, its output in the step's log. Any exit code is `Ok`; see [`Captured::require_success`].
+    ///
+    /// # Errors
+    /// When it cannot be started or did not end as it should; see [`execute`].
+    pub fn run(&self, invocation: &Invocation) -> Result<Captured, StepError> {
+        let program = self.resolve(invocation)?;
+        let mut invocation = invocation.clone();
+        if invocation.dir.is_none() {
+            invocation.dir = Some(self.root().to_owned());
+        }
+        if !invocation.env.iter().any(|(name, _)| name == "PATH") {
+            invocation = invocation.env("PATH", self.run.toolbox.search_path());
+        }
+        let command = self.run.redactor.redact(&self.shown(&invocation)).into_owned();
+        let log = || StepError::io("writing", self.dir.join("log.txt"));
+        self.log.line(&format!("$ {command}")).map_err(log())?;
+        self.run.events.send(EventKind::ProcessStarted { step: self.step.clone(), command });
+        let live = self.run.environment.live_output.then(|| (self.run.events.clone(), self.step.clone()));
+        let mut sink = self.log.sink(&self.run.redactor, live);
+        let result = execute(&invocation, &program, &mut sink, &self.run.cancel);
+        match &result {
+            Ok(captured) => self.log.line(&format!("# {} after {} ms", captured.exit, captured.duration.as_millis())),
+            Err(error) => self.log.line(&self.run.redactor.redact(&format!("# {error}"))),
+        }
+        .map_err(log())?;
+        Ok(result?)
+    }
+
+    /// The command line without the search path that every process is given.
+    fn shown(&self, invocation: &Invocation) -> String {
+        let mut shown = invocation.clone();
+        shown.env.retain(|(name, _)| name != "PATH");
+        shown.to_string()
+    }
+
+    fn resolve(&self, invocation: &Invocation) -> Result<Utf8PathBuf, StepError> {
+        let missing = |name: &str, problem| ToolError {
+            name: name.to_owned(),
+            problem,
+            fix: format!("install {name} or correct its name"),
+        };
+        let Some(name) = invocation.tool_name() else {
+            let program = Utf8Path::new(invocation.program_name());
+            return Ok(if program.is_relative() { self.root().join(program) } else { program.to_owned() });
+        };
+        if let Some(tool) = self.tools.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            return Ok(tool.path.clone());
+        }
+        Ok(self.run.toolbox.locate(name).ok_or_else(|| missing(name, ToolProblem::Missing))?)
+    }
+
+    /// Runs a process and requires exit code 0.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and [`ProcessError::Exited`] for any other code.
+    pub fn run_ok(&self, invocation: &Invocation) -> Result<Captured, StepError> {
+        Ok(self.run(invocation)?.require_success().map_err(|error: ProcessError| error)?)
+    }
+}

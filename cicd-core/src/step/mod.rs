@@ -1,0 +1,63 @@
+//! Floor 3: what a step is, what it is given and what it gives back.
+
+mod artifact;
+mod claims;
+mod clock;
+mod context;
+mod error;
+mod inputs;
+mod log;
+mod outcome;
+mod plain;
+mod tool_step;
+mod workspace;
+
+pub use artifact::Artifact;
+pub use claims::{Claims, Effect};
+pub use clock::Clock;
+pub use context::{Context, EventSender, RunContext, RunEnvironment};
+pub use error::{ReadError, StepError};
+pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs};
+pub use log::StepLog;
+pub use outcome::Outcome;
+pub use plain::{CommandStep, FnStep, step_fn};
+pub use tool_step::ToolStep;
+pub use workspace::{Workspace, WorkspaceError};
+
+use crate::process::{Invocation, ToolRequirement};
+
+/// One check or action: a value that says what is wanted, with typed input and typed output.
+///
+/// `Err` means *could not decide* (a tool is missing, was killed, saw nothing); `Ok` means *looked*, with findings as data.
+pub trait Step: Send + Sync + 'static {
+    /// What it needs from earlier steps: `()`, one output, or a tuple or `Vec` of outputs.
+    type Input: Send + 'static;
+    /// What later steps may use.
+    type Output: Artifact;
+
+    /// Looks.
+    ///
+    /// # Errors
+    /// When it cannot decide. A step that found something wrong returns `Ok` with findings.
+    fn run(&self, cx: &Context, input: Self::Input) -> Result<Outcome<Self::Output>, StepError>;
+
+    /// The tools it runs; all tools of a run are found and checked before its first step starts.
+    fn tools(&self) -> Vec<ToolRequirement> {
+        Vec::new()
+    }
+
+    /// The command lines it will run, for `--explain`; where a value is only known later, a `<placeholder>` stands.
+    fn explain(&self) -> Vec<Invocation> {
+        Vec::new()
+    }
+
+    /// What it needs for itself while it runs.
+    fn claims(&self) -> Claims {
+        Claims::none()
+    }
+
+    /// What it changes in the world. Steps with an effect run only when asked for by name.
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+}

@@ -1,0 +1,2 @@
+//! This repository's pipeline.
+fn main() {}
