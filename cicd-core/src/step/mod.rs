@@ -2,6 +2,7 @@
 
 mod artifact;
 mod claims;
+mod cleared;
 mod clock;
 mod context;
 mod error;
@@ -14,6 +15,7 @@ mod workspace;
 
 pub use artifact::Artifact;
 pub use claims::{Claims, Effect};
+pub use cleared::{Cleared, GateRecord};
 pub use clock::Clock;
 pub use context::{Context, EventSender, RunContext, RunEnvironment};
 pub use error::{ReadError, StepError};
