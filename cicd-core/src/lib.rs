@@ -3,6 +3,7 @@
 pub mod docker;
 pub mod formats;
 pub mod model;
+pub mod pipeline;
 pub mod policy;
 pub mod process;
 pub mod step;

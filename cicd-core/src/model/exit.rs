@@ -39,19 +39,20 @@ impl ExitStatus {
     }
 
     /// The verdict on a run from the statuses of its steps. `skipped` is neutral: it was asked for or not asked for,
-    /// and the report says so. `blocked` alone counts as an error: something was not looked at.
+    /// and the report says so. `blocked` and `cancelled` count as an error when nothing failed: something was not
+    /// looked at.
     #[must_use]
     pub fn of(statuses: impl IntoIterator<Item = Status>) -> Self {
-        let (mut failed, mut error, mut blocked) = (false, false, false);
+        let (mut failed, mut error, mut not_looked) = (false, false, false);
         for status in statuses {
             match status {
                 Status::Passed | Status::Exempted | Status::Flaky | Status::Skipped => {}
                 Status::Failed => failed = true,
-                Status::Error | Status::Cancelled => error = true,
-                Status::Blocked => blocked = true,
+                Status::Error => error = true,
+                Status::Blocked | Status::Cancelled => not_looked = true,
             }
         }
-        match (error, failed, blocked) {
+        match (error, failed, not_looked) {
             (true, _, _) => Self::Error,
             (false, true, _) => Self::Failed,
             (false, false, true) => Self::Error,

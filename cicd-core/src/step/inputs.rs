@@ -72,72 +72,93 @@ impl Outputs {
     }
 }
 
+/// Which steps an input comes from, and how to put it together from their outputs.
+pub struct Wiring<V> {
+    nodes: Vec<NodeId>,
+    resolve: Box<ResolveFn<V>>,
+}
+
+type ResolveFn<V> = dyn Fn(&Outputs) -> Result<V, InputError> + Send + Sync;
+
+impl<V: 'static> Wiring<V> {
+    /// An input from these steps.
+    pub fn new(
+        nodes: Vec<NodeId>,
+        resolve: impl Fn(&Outputs) -> Result<V, InputError> + Send + Sync + 'static,
+    ) -> Self {
+        Self { nodes, resolve: Box::new(resolve) }
+    }
+
+    /// An input from one step.
+    pub fn of<T: Artifact>(handle: Handle<T>, convert: impl Fn(T) -> V + Send + Sync + 'static) -> Self {
+        Self::new(vec![handle.node], move |outputs| outputs.get(&handle).map(&convert))
+    }
+
+    /// The steps.
+    #[must_use]
+    pub fn nodes(&self) -> &[NodeId] {
+        &self.nodes
+    }
+
+    /// The input.
+    ///
+    /// # Errors
+    /// When an output is not there.
+    pub fn resolve(&self, outputs: &Outputs) -> Result<V, InputError> {
+        (self.resolve)(outputs)
+    }
+}
+
+impl<V> fmt::Debug for Wiring<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Wiring").field(&self.nodes).finish()
+    }
+}
+
 /// Handles that together give a step's input: `()`, `&handle`, and tuples and `Vec`s of them.
 ///
 /// A handle fits wherever its output converts into what the step takes (`Into`).
 pub trait Inputs<V> {
-    /// The steps whose outputs are needed.
-    fn nodes(&self) -> Vec<NodeId>;
-
-    /// The input, from the outputs of those steps.
-    ///
-    /// # Errors
-    /// When an output is not there.
-    fn resolve(&self, outputs: &Outputs) -> Result<V, InputError>;
+    /// The wiring of these handles.
+    fn wire(self) -> Wiring<V>;
 }
 
-impl<V> Inputs<V> for ()
+impl<V: 'static> Inputs<V> for ()
 where
     (): Into<V>,
 {
-    fn nodes(&self) -> Vec<NodeId> {
-        Vec::new()
-    }
-
-    fn resolve(&self, _: &Outputs) -> Result<V, InputError> {
-        Ok(().into())
+    fn wire(self) -> Wiring<V> {
+        Wiring::new(Vec::new(), |_| Ok(().into()))
     }
 }
 
-impl<T: Artifact + Into<V>, V> Inputs<V> for &Handle<T> {
-    fn nodes(&self) -> Vec<NodeId> {
-        vec![self.node]
-    }
-
-    fn resolve(&self, outputs: &Outputs) -> Result<V, InputError> {
-        outputs.get(*self).map(Into::into)
+impl<T: Artifact + Into<V>, V: 'static> Inputs<V> for &Handle<T> {
+    fn wire(self) -> Wiring<V> {
+        Wiring::of(*self, Into::into)
     }
 }
 
-impl<T: Artifact + Into<V>, V> Inputs<V> for Handle<T> {
-    fn nodes(&self) -> Vec<NodeId> {
-        vec![self.node]
-    }
-
-    fn resolve(&self, outputs: &Outputs) -> Result<V, InputError> {
-        outputs.get(self).map(Into::into)
+impl<T: Artifact + Into<V>, V: 'static> Inputs<V> for Handle<T> {
+    fn wire(self) -> Wiring<V> {
+        Wiring::of(self, Into::into)
     }
 }
 
-impl<I: Inputs<V>, V> Inputs<Vec<V>> for Vec<I> {
-    fn nodes(&self) -> Vec<NodeId> {
-        self.iter().flat_map(Inputs::nodes).collect()
-    }
-
-    fn resolve(&self, outputs: &Outputs) -> Result<Vec<V>, InputError> {
-        self.iter().map(|input| input.resolve(outputs)).collect()
+impl<I: Inputs<V>, V: 'static> Inputs<Vec<V>> for Vec<I> {
+    fn wire(self) -> Wiring<Vec<V>> {
+        let wirings: Vec<_> = self.into_iter().map(Inputs::wire).collect();
+        let nodes = wirings.iter().flat_map(|wiring| wiring.nodes.clone()).collect();
+        Wiring::new(nodes, move |outputs| wirings.iter().map(|wiring| wiring.resolve(outputs)).collect())
     }
 }
 
 macro_rules! tuple_inputs {
     ($($input:ident $value:ident $index:tt),+) => {
-        impl<$($input: Inputs<$value>, $value),+> Inputs<($($value,)+)> for ($($input,)+) {
-            fn nodes(&self) -> Vec<NodeId> {
-                [$(self.$index.nodes()),+].concat()
-            }
-
-            fn resolve(&self, outputs: &Outputs) -> Result<($($value,)+), InputError> {
-                Ok(($(self.$index.resolve(outputs)?,)+))
+        impl<$($input: Inputs<$value>, $value: 'static),+> Inputs<($($value,)+)> for ($($input,)+) {
+            fn wire(self) -> Wiring<($($value,)+)> {
+                let wirings = ($(self.$index.wire(),)+);
+                let nodes = [$(wirings.$index.nodes.clone()),+].concat();
+                Wiring::new(nodes, move |outputs| Ok(($(wirings.$index.resolve(outputs)?,)+)))
             }
         }
     };

@@ -19,7 +19,7 @@ pub use cleared::{Cleared, GateRecord};
 pub use clock::Clock;
 pub use context::{Context, EventSender, RunContext, RunEnvironment};
 pub use error::{ReadError, StepError};
-pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs};
+pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
 pub use log::StepLog;
 pub use outcome::Outcome;
 pub use plain::{CommandStep, FnStep, step_fn};

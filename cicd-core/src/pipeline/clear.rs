@@ -1,0 +1,80 @@
+use super::gates::Subjects;
+use super::job::{Job, JobEnd, JobOutcome, Upstream};
+use crate::docker::{Fresh, Image};
+use crate::model::{Finding, Level, Severity, Subject, finding_codes};
+use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Claims, Cleared, Context, Effect, GateRecord, Handle, Outcome, StepError, Wiring};
+
+finding_codes! {
+    /// Why an image is not cleared.
+    pub enum ClearanceCode {
+        Blocked = "CLR-001" {
+            summary: "a step before the clearance reported something that blocks it",
+            help: "resolve what is named, or write down an exception for exactly that",
+            example: "--effect push from a checkout with uncommitted changes",
+        },
+        OtherSubject = "CLR-002" {
+            summary: "a gate looked at something else than the image or the commit it was built from",
+            help: "wire the gate to the image that is to be cleared",
+            example: "a scan of another image handed to `clear`",
+        },
+    }
+}
+
+pub(super) struct ClearJob {
+    pub(super) image: Handle<Image<Fresh>>,
+    pub(super) gates: Wiring<Subjects>,
+}
+
+impl Job for ClearJob {
+    fn run(&self, _: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
+        let missing = |error: crate::step::InputError| StepError::not_looked(error.to_string(), "run the gates too");
+        let image = upstream.outputs.get(&self.image).map_err(missing)?;
+        let mut gates = Vec::new();
+        let mut findings = Vec::new();
+        for (node, subject) in self.gates.resolve(&upstream.outputs).map_err(missing)? {
+            let report = upstream.ancestors.get(&node.index).ok_or_else(|| missing(crate::step::InputError(node)))?;
+            if subject != Subject::Image(image.id.clone()) && subject != Subject::Commit(image.commit.clone()) {
+                let message = format!(
+                    "{} looked at {subject}, not at image {} built from commit {}",
+                    report.name, image.id, image.commit
+                );
+                findings.push(Finding::new(ClearanceCode::OtherSubject, message).severity(Severity::Critical));
+            }
+            gates.push(GateRecord { step: report.name.clone(), subject });
+        }
+        let blockers: Vec<Finding> = upstream
+            .ancestors
+            .values()
+            .flat_map(|report| report.findings.iter().map(move |finding| (report, finding)))
+            .filter(|(_, finding)| finding.level == Level::BlockClearance && finding.exception.is_none())
+            .map(|(report, finding)| {
+                Finding::new(ClearanceCode::Blocked, format!("{}: {} {}", report.name, finding.code, finding.message))
+            })
+            .collect();
+        if !blockers.is_empty() && !upstream.effect_wanted && findings.is_empty() {
+            let reasons: Vec<_> = blockers.iter().map(|finding| finding.message.as_str()).collect();
+            return Ok(JobEnd::Withheld(format!("not cleared: {}", reasons.join("; "))));
+        }
+        findings.extend(blockers);
+        let headline = format!("{} by {} gates", image.short_id(), gates.len());
+        let outcome = Outcome::of(Cleared::grant(image, gates)).findings(findings).headline(headline);
+        Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        Vec::new()
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        Vec::new()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
+}

@@ -1,0 +1,211 @@
+use std::any::Any;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::graph::Node;
+use super::job::{JobEnd, JobOutcome, Upstream};
+use super::panics::contained;
+use super::schedule::Schedule;
+use super::{KeepGoing, Pipeline, StepReport};
+use crate::model::{EventKind, Facts, Status, StepName};
+use crate::policy::evaluate;
+use crate::process::{CancelReason, ProcessError};
+use crate::step::{Context, Outputs, RunContext, StepError};
+
+/// How often a waiting thread looks for a cancellation that came between two ends of steps.
+const PATIENCE: Duration = Duration::from_millis(100);
+
+type Output = Arc<dyn Any + Send + Sync>;
+
+/// The threads that run the steps of one run, and what they share.
+pub(super) struct Crew<'a> {
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) names: Vec<StepName>,
+    pub(super) left_out: Vec<Option<String>>,
+    pub(super) context: Arc<RunContext>,
+    pub(super) keep_going: KeepGoing,
+    pub(super) effects: Vec<String>,
+    pub(super) shared: Mutex<Shared>,
+    pub(super) changed: Condvar,
+}
+
+pub(super) struct Shared {
+    pub(super) schedule: Schedule,
+    pub(super) outputs: Outputs,
+}
+
+impl Crew<'_> {
+    /// Runs everything that can be run, on `jobs` threads.
+    pub(super) fn work(&self, jobs: NonZeroUsize) {
+        self.leave_out();
+        self.check_tools();
+        thread::scope(|scope| {
+            for _ in 1..jobs.get().min(self.names.len()) {
+                scope.spawn(|| self.work_through());
+            }
+            self.work_through();
+        });
+    }
+
+    pub(super) fn into_reports(self) -> Vec<StepReport> {
+        self.shared.into_inner().unwrap_or_else(PoisonError::into_inner).schedule.into_reports()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends the steps that were not selected, before anything starts.
+    fn leave_out(&self) {
+        let mut shared = self.lock();
+        for (index, reason) in self.left_out.iter().enumerate() {
+            if let Some(reason) = reason.as_ref().filter(|_| shared.schedule.report(index).is_none()) {
+                self.end(&mut shared, index, StepReport::not_run(&self.names[index], Status::Skipped, reason.clone()));
+            }
+        }
+    }
+
+    /// Finds every tool before the first step starts; a step that lacks some ends here, with all its problems at once.
+    fn check_tools(&self) {
+        for (index, node) in self.pipeline.nodes.iter().enumerate() {
+            if self.lock().schedule.report(index).is_some() {
+                continue;
+            }
+            let tools = node.job.tools();
+            let problems: Vec<String> = tools
+                .iter()
+                .filter_map(|tool| self.context.toolbox.find(tool, &self.context.cancel).err())
+                .map(|error| error.to_string())
+                .collect();
+            if !problems.is_empty() {
+                let report = StepReport::not_run(&self.names[index], Status::Error, problems.join("\n"));
+                self.end(&mut self.lock(), index, report);
+            }
+        }
+    }
+
+    fn work_through(&self) {
+        let mut shared = self.lock();
+        loop {
+            if let Some(reason) = self.context.cancel.reason() {
+                let reason = match reason {
+                    CancelReason::Signal(_) => "the run was interrupted",
+                    CancelReason::FailFast => "the run stopped at the first failure",
+                };
+                for report in shared.schedule.abandon(&self.names, reason) {
+                    self.tell(&report);
+                }
+            }
+            if shared.schedule.is_over() {
+                self.changed.notify_all();
+                return;
+            }
+            let Some(index) = shared.schedule.next() else {
+                shared = self.changed.wait_timeout(shared, PATIENCE).unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            };
+            let upstream = self.upstream(&shared, index);
+            drop(shared);
+            let (report, output) = self.run_step(index, &upstream);
+            shared = self.lock();
+            if let Some(output) = output {
+                shared.outputs.insert(self.pipeline.node_id(index), output);
+            }
+            self.end(&mut shared, index, report);
+            self.changed.notify_all();
+        }
+    }
+
+    fn upstream(&self, shared: &Shared, index: usize) -> Upstream {
+        let wanted =
+            |node: &Node| node.job.effect().name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
+        let mut nodes = self.pipeline.nodes.iter().enumerate();
+        let ancestors = self.pipeline.ancestors(index);
+        Upstream {
+            outputs: shared.outputs.clone(),
+            effect_wanted: nodes.any(|(later, node)| wanted(node) && self.pipeline.ancestors(later).contains(&index)),
+            ancestors: ancestors
+                .into_iter()
+                .filter_map(|place| Some((place, shared.schedule.report(place)?.clone())))
+                .collect(),
+        }
+    }
+
+    fn end(&self, shared: &mut Shared, index: usize, report: StepReport) {
+        let counts_as_failure = matches!(report.status, Status::Failed | Status::Error);
+        self.tell(&report);
+        for consequence in shared.schedule.finish(index, report, &self.names) {
+            self.tell(&consequence);
+        }
+        if counts_as_failure && self.keep_going == KeepGoing::FailFast {
+            self.context.cancel.cancel(CancelReason::FailFast);
+        }
+    }
+
+    fn tell(&self, report: &StepReport) {
+        self.context.events.send(EventKind::StepFinished {
+            step: report.name.clone(),
+            status: report.status,
+            duration_ms: report.duration_ms,
+            reason: report.reason.clone(),
+            findings: report.findings.clone(),
+            facts: report.facts.clone(),
+        });
+    }
+
+    fn run_step(&self, index: usize, upstream: &Upstream) -> (StepReport, Option<Output>) {
+        let name = &self.names[index];
+        self.context.events.send(EventKind::StepStarted { step: name.clone() });
+        let started = Instant::now();
+        let result = self.look(index, upstream);
+        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let mut report = StepReport {
+            name: name.clone(),
+            status: Status::Error,
+            duration_ms,
+            reason: None,
+            findings: Vec::new(),
+            facts: Facts::new(),
+            attachments: Vec::new(),
+        };
+        let mut output = None;
+        match result {
+            Ok(JobEnd::Looked(outcome)) => {
+                let verdict = evaluate(outcome.findings, &outcome.exceptions, self.context.environment.clock.today());
+                output = verdict.status.is_green().then_some(outcome.output);
+                report.status = verdict.status;
+                report.findings = verdict.findings;
+                report.facts = outcome.facts;
+                report.attachments = outcome.attachments;
+            }
+            Ok(JobEnd::Withheld(reason)) => {
+                report.status = Status::Skipped;
+                report.reason = Some(reason);
+            }
+            Err(error) => {
+                if matches!(error, StepError::Process(ProcessError::Cancelled { .. })) {
+                    report.status = Status::Cancelled;
+                }
+                report.reason = Some(self.context.redactor.redact(&error.to_string()).into_owned());
+            }
+        }
+        (report, output)
+    }
+
+    fn look(&self, index: usize, upstream: &Upstream) -> Result<JobEnd, StepError> {
+        let job = &self.pipeline.nodes[index].job;
+        let cx = Context::for_step(Arc::clone(&self.context), self.names[index].clone())?;
+        for tool in job.tools() {
+            cx.require(&tool)?;
+        }
+        let end = contained(|| job.run(&cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
+        if let JobEnd::Looked(JobOutcome { json, .. }) = &end {
+            let path = cx.dir().join("output.json");
+            let json = self.context.redactor.redact(json).into_owned();
+            std::fs::write(&path, json).map_err(StepError::io("writing", path))?;
+        }
+        Ok(end)
+    }
+}

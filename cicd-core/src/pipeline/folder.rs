@@ -1,0 +1,106 @@
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write as _};
+use std::os::unix::fs::symlink;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::Summary;
+use crate::model::{Event, RunId};
+use crate::process::Redactor;
+use crate::step::{StepError, Workspace};
+
+/// How many runs are kept on disk; older ones are removed when a run ends.
+pub const RUNS_KEPT: usize = 20;
+
+/// The folder of one run: `target/ci/runs/<id>/`.
+#[derive(Debug)]
+pub struct RunFolder {
+    ci: Utf8PathBuf,
+    dir: Utf8PathBuf,
+    events: BufWriter<File>,
+    redactor: Redactor,
+}
+
+impl RunFolder {
+    /// Creates the folder and starts `events.ndjson`.
+    ///
+    /// # Errors
+    /// When it cannot be created.
+    pub fn create(workspace: &Workspace, id: &RunId, redactor: Redactor) -> Result<Self, StepError> {
+        let ci = workspace.path("target/ci");
+        let dir = ci.join("runs").join(id.as_str());
+        fs::create_dir_all(dir.join("steps")).map_err(StepError::io("creating", &dir))?;
+        let path = dir.join("events.ndjson");
+        let events = BufWriter::new(File::create(&path).map_err(StepError::io("creating", path))?);
+        Ok(Self { ci, dir, events, redactor })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Utf8Path {
+        &self.dir
+    }
+
+    /// Adds an event to `events.ndjson`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn event(&mut self, event: &Event) -> Result<(), StepError> {
+        let line = serde_json::to_string(event).map_err(io::Error::other);
+        let written = line.and_then(|line| writeln!(self.events, "{}", self.redactor.redact(&line)));
+        written.map_err(StepError::io("writing", self.dir.join("events.ndjson")))
+    }
+
+    /// Writes `summary.json`, points `latest` at this run and removes the oldest runs.
+    ///
+    /// # Errors
+    /// When the summary or the link cannot be written. Old runs that cannot be removed stay.
+    pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
+        let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
+        self.events.flush().map_err(io(&self.dir.join("events.ndjson")))?;
+        let path = self.dir.join("summary.json");
+        let text = serde_json::to_string_pretty(summary).map_err(|error| {
+            StepError::not_looked(format!("the summary cannot be written: {error}"), "report this as a bug")
+        })?;
+        write_whole(&path, self.redactor.redact(&text).as_bytes()).map_err(io(&path))?;
+        let latest = self.ci.join("latest");
+        link(&self.dir, &latest).map_err(io(&latest))?;
+        self.prune();
+        Ok(())
+    }
+
+    fn prune(&self) {
+        let Ok(entries) = fs::read_dir(self.ci.join("runs")) else { return };
+        let mut runs: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
+        runs.sort();
+        for old in runs.iter().rev().skip(RUNS_KEPT) {
+            // A run that cannot be removed is only untidy; the next run tries again.
+            let _ = fs::remove_dir_all(old);
+        }
+    }
+}
+
+/// Writes a file so that nobody ever reads half of it.
+fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+    let unfinished = path.with_extension("unfinished");
+    fs::write(&unfinished, bytes)?;
+    fs::rename(&unfinished, path)
+}
+
+/// Points the link at the run by a relative path, so that a moved or mounted checkout still works.
+fn link(dir: &Utf8Path, latest: &Utf8Path) -> io::Result<()> {
+    let target = Utf8Path::new("runs").join(dir.file_name().unwrap_or_default());
+    let unfinished = latest.with_extension(format!("{}", std::process::id()));
+    match fs::remove_file(&unfinished) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => symlink(target, &unfinished)?,
+    }
+    fs::rename(unfinished, latest)
+}
+
+/// The summary of the last finished run, if there is one that can be read.
+#[must_use]
+pub fn latest_summary(workspace: &Workspace) -> Option<Summary> {
+    let text = fs::read_to_string(workspace.path("target/ci/latest/summary.json")).ok()?;
+    serde_json::from_str(&text).ok()
+}

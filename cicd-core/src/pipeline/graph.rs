@@ -1,0 +1,232 @@
+use std::collections::BTreeSet;
+use std::fmt;
+use std::panic::Location as Caller;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::clear::ClearJob;
+use super::gates::Gates;
+use super::job::{Job, StepJob};
+use crate::docker::{Fresh, Image};
+use crate::model::StepName;
+use crate::process::Invocation;
+use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Step};
+
+static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
+
+/// Steps and what they need from each other: a value that can be shown, selected from and run.
+pub struct Pipeline {
+    id: u64,
+    name: String,
+    pub(super) nodes: Vec<Node>,
+    problems: Vec<GraphProblem>,
+}
+
+pub(super) struct Node {
+    pub(super) name: StepName,
+    /// The steps whose outputs it takes, then those it only comes after.
+    pub(super) needs: BTreeSet<usize>,
+    pub(super) job: Box<dyn Job>,
+}
+
+impl Pipeline {
+    /// A pipeline without steps.
+    #[must_use]
+    pub fn new(name: impl Into<String>) -> Self {
+        Self {
+            id: NEXT_PIPELINE.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            nodes: Vec::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Adds a step with what it needs, and gives the handle of its output.
+    ///
+    /// A name that is taken or cannot be one, and a handle of another pipeline, are refused when the pipeline is
+    /// [checked](Self::check), with the line of this call.
+    #[track_caller]
+    pub fn add<S, I>(&mut self, name: &str, step: S, inputs: I) -> Handle<S::Output>
+    where
+        S: Step,
+        I: Inputs<S::Input>,
+    {
+        let inputs = inputs.wire();
+        self.insert(name, inputs.nodes().to_vec(), Box::new(StepJob { step, inputs }))
+    }
+
+    /// Adds a command whose exit code is the verdict: one line of glue.
+    #[track_caller]
+    pub fn command(&mut self, name: &str, command: impl Into<Invocation>) -> Handle<()> {
+        self.add(name, CommandStep::new(command), ())
+    }
+
+    /// Lets a step wait for another one whose output it does not take.
+    ///
+    /// The earlier step must have been added earlier, so that no cycle can be written.
+    #[track_caller]
+    pub fn after<T, U>(&mut self, later: &Handle<T>, earlier: &Handle<U>) {
+        let (later, earlier) = (later.node(), earlier.node());
+        let caller = Caller::caller();
+        if later.pipeline != self.id || earlier.pipeline != self.id {
+            self.problem(caller, "a handle of another pipeline orders steps of this one".to_owned());
+        } else if earlier.index >= later.index {
+            let (later, earlier) = (&self.nodes[later.index].name, &self.nodes[earlier.index].name);
+            self.problem(
+                caller,
+                format!("{later} cannot come after {earlier}, which was added later; add {earlier} first"),
+            );
+        } else {
+            self.nodes[later.index].needs.insert(earlier.index);
+        }
+    }
+
+    /// Grants a [`Cleared`] image once every gate has looked at that image, or at the commit it was built from, and let it
+    /// pass in this same run. Pushing and deploying take nothing else.
+    #[track_caller]
+    pub fn clear(&mut self, image: &Handle<Image<Fresh>>, gates: impl Gates) -> Handle<Cleared<Image<Fresh>>> {
+        let gates = gates.wire();
+        let mut needs = gates.nodes().to_vec();
+        needs.push(image.node());
+        let count = self.nodes.iter().filter(|node| node.name.as_str().starts_with("clearance")).count();
+        let name = if count == 0 { "clearance".to_owned() } else { format!("clearance-{}", count + 1) };
+        self.insert(&name, needs, Box::new(ClearJob { image: *image, gates }))
+    }
+
+    #[track_caller]
+    fn insert<T: Artifact>(&mut self, name: &str, needs: Vec<NodeId>, job: Box<dyn Job>) -> Handle<T> {
+        let caller = Caller::caller();
+        let index = self.nodes.len();
+        if let Some(foreign) = needs.iter().find(|node| node.pipeline != self.id) {
+            let message = format!(
+                "step {name:?} takes the output of step {} of another pipeline; a handle works only in the pipeline that gave it",
+                foreign.index
+            );
+            self.problem(caller, message);
+        }
+        let needs = needs.iter().filter(|node| node.pipeline == self.id).map(|node| node.index).collect();
+        let fallback = StepName::new(format!("step-{index}"));
+        match StepName::new(name) {
+            Err(error) => self.problem(caller, error.to_string()),
+            Ok(name) if self.nodes.iter().any(|node| node.name == name) => self.problem(
+                caller,
+                format!("there is a step {name:?} already; give this one another name", name = name.as_str()),
+            ),
+            Ok(_) => {}
+        }
+        // A node is kept even when its name is refused, so that later handles point at the right place; such a pipeline never runs.
+        if let Ok(name) = StepName::new(name).or(fallback) {
+            self.nodes.push(Node { name, needs, job });
+        }
+        Handle::new(NodeId { pipeline: self.id, index })
+    }
+
+    fn problem(&mut self, caller: &Caller<'_>, message: String) {
+        self.problems.push(GraphProblem { place: format!("{}:{}", caller.file(), caller.line()), message });
+    }
+
+    pub(super) fn node_id(&self, index: usize) -> NodeId {
+        NodeId { pipeline: self.id, index }
+    }
+
+    /// Checks the wiring.
+    ///
+    /// # Errors
+    /// Every mistake that was made while the pipeline was put together, each with the line of the call.
+    pub fn check(&self) -> Result<(), GraphError> {
+        let mut problems = self.problems.clone();
+        if self.nodes.is_empty() {
+            problems.push(GraphProblem {
+                place: self.name.clone(),
+                message: "the pipeline has no steps: nothing would be looked at".to_owned(),
+            });
+        }
+        if problems.is_empty() { Ok(()) } else { Err(GraphError { problems }) }
+    }
+
+    /// Every step that `index` depends on, directly or not.
+    pub(super) fn ancestors(&self, index: usize) -> BTreeSet<usize> {
+        let mut all = BTreeSet::new();
+        let mut open = vec![index];
+        while let Some(next) = open.pop() {
+            for &need in &self.nodes[next].needs {
+                if all.insert(need) {
+                    open.push(need);
+                }
+            }
+        }
+        all
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.nodes.iter().map(|node| node.name.as_str()).collect();
+        f.debug_struct("Pipeline").field("name", &self.name).field("steps", &names).finish_non_exhaustive()
+    }
+}
+
+/// A mistake in how a pipeline was put together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphProblem {
+    /// The `file:line` of the call.
+    pub place: String,
+    /// What is wrong.
+    pub message: String,
+}
+
+/// All mistakes in how a pipeline was put together.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems.iter().map(|problem| format!("{}: {}", problem.place, problem.message)).collect::<Vec<_>>().join("\n"))]
+pub struct GraphError {
+    /// In the order they were made.
+    pub problems: Vec<GraphProblem>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::{Outcome, step_fn};
+
+    fn number() -> impl Step<Input = (), Output = u32> {
+        step_fn(|_, ()| Ok(Outcome::of(1)))
+    }
+
+    #[test]
+    fn a_handle_of_another_pipeline_is_refused_with_the_line_of_the_call() {
+        let (mut one, mut other) = (Pipeline::new("one"), Pipeline::new("other"));
+        let number = one.add("number", number(), ());
+        other.add("uses-it", step_fn(|_, _: u32| Ok(Outcome::of(()))), &number);
+        let line = line!() - 1;
+        let error = other.check().expect_err("a foreign handle");
+        assert_eq!(error.problems[0].place, format!("{}:{line}", file!()));
+        assert!(error.to_string().contains("another pipeline"), "{error}");
+        one.check().expect("nothing wrong with the first");
+    }
+
+    #[test]
+    fn names_are_checked_and_unique() {
+        let mut ci = Pipeline::new("names");
+        ci.add("twice", number(), ());
+        ci.add("twice", number(), ());
+        ci.add("Not A Name", number(), ());
+        assert_eq!(ci.check().expect_err("two mistakes").problems.len(), 2);
+        assert!(Pipeline::new("empty").check().is_err());
+    }
+
+    #[test]
+    fn order_cannot_make_a_cycle() {
+        let mut ci = Pipeline::new("order");
+        let first = ci.add("first", number(), ());
+        let second = ci.add("second", number(), ());
+        ci.after(&second, &first);
+        ci.check().expect("in order");
+        ci.after(&first, &second);
+        assert!(ci.check().expect_err("a cycle").to_string().contains("add second first"));
+    }
+}

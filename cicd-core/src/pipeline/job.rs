@@ -1,0 +1,90 @@
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use camino::Utf8PathBuf;
+
+use super::StepReport;
+use crate::model::{Facts, Finding};
+use crate::policy::Exception;
+use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Claims, Context, Effect, Outcome, Outputs, Step, StepError, Wiring};
+
+/// A step with its wiring, its types forgotten: what the scheduler runs.
+pub(super) trait Job: Send + Sync {
+    fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError>;
+    fn tools(&self) -> Vec<ToolRequirement>;
+    fn explain(&self) -> Vec<Invocation>;
+    fn claims(&self) -> Claims;
+    fn effect(&self) -> Effect;
+}
+
+/// What a job may see of the steps before it.
+pub(super) struct Upstream {
+    /// The outputs of the steps that ended green.
+    pub(super) outputs: Outputs,
+    /// The reports of every step that this one depends on, directly or not, by place.
+    pub(super) ancestors: BTreeMap<usize, StepReport>,
+    /// Whether an effect that depends on this step was asked for.
+    pub(super) effect_wanted: bool,
+}
+
+pub(super) enum JobEnd {
+    /// It looked.
+    Looked(JobOutcome),
+    /// It holds its output back, for this reason, without anything being wrong.
+    Withheld(String),
+}
+
+pub(super) struct JobOutcome {
+    pub(super) output: Arc<dyn Any + Send + Sync>,
+    pub(super) json: String,
+    pub(super) findings: Vec<Finding>,
+    pub(super) exceptions: Vec<Exception>,
+    pub(super) facts: Facts,
+    pub(super) attachments: Vec<Utf8PathBuf>,
+}
+
+impl JobOutcome {
+    pub(super) fn of<T: crate::step::Artifact>(outcome: Outcome<T>) -> Result<Self, StepError> {
+        let Outcome { value, findings, exceptions, facts, attachments } = outcome;
+        let json = serde_json::to_string_pretty(&value).map_err(|error| {
+            StepError::not_looked(
+                format!("its output cannot be written: {error}"),
+                "give the output type a working `Serialize`",
+            )
+        })?;
+        Ok(Self { output: Arc::new(value), json, findings, exceptions, facts, attachments })
+    }
+}
+
+pub(super) struct StepJob<S: Step> {
+    pub(super) step: S,
+    pub(super) inputs: Wiring<S::Input>,
+}
+
+impl<S: Step> Job for StepJob<S> {
+    fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
+        let input = self
+            .inputs
+            .resolve(&upstream.outputs)
+            .map_err(|error| StepError::not_looked(error.to_string(), "run the steps it needs too"))?;
+        Ok(JobEnd::Looked(JobOutcome::of(self.step.run(cx, input)?)?))
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        self.step.tools()
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        self.step.explain()
+    }
+
+    fn claims(&self) -> Claims {
+        self.step.claims()
+    }
+
+    fn effect(&self) -> Effect {
+        self.step.effect()
+    }
+}

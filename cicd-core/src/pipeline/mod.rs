@@ -1,0 +1,26 @@
+//! Floor 5: steps wired into a pipeline, and a pipeline run.
+
+mod clear;
+mod crew;
+mod folder;
+mod gates;
+mod graph;
+mod job;
+mod outside;
+mod panics;
+mod plan;
+mod run;
+mod schedule;
+mod selection;
+mod summary;
+
+pub use clear::ClearanceCode;
+pub use folder::{RUNS_KEPT, RunFolder, latest_summary};
+pub use gates::{Gates, Subjects};
+pub use graph::{GraphError, GraphProblem, Pipeline};
+pub use outside::Outside;
+pub use plan::{Plan, PlannedStep};
+pub use run::{Observer, RunError, RunOptions, alone, run};
+pub use schedule::KeepGoing;
+pub use selection::{Selection, SelectionError};
+pub use summary::{SCHEMA_VERSION, StepReport, Summary};

@@ -1,0 +1,143 @@
+use std::fmt::{self, Write as _};
+
+use serde::Serialize;
+
+use super::Pipeline;
+use crate::model::StepName;
+use crate::process::Invocation;
+
+/// What a pipeline would do, as a value: its steps, what each needs, claims and changes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Plan {
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// Every step, in the order it was added.
+    pub steps: Vec<PlannedStep>,
+}
+
+/// One step of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct PlannedStep {
+    /// Its name.
+    pub name: StepName,
+    /// The steps it needs.
+    pub needs: Vec<StepName>,
+    /// What it needs for itself while it runs.
+    pub claims: String,
+    /// What it changes, by the name that `--effect` takes.
+    pub effect: Option<&'static str>,
+    /// The tools it needs, with the versions they may have.
+    pub tools: Vec<String>,
+}
+
+impl Plan {
+    /// The plan of a pipeline.
+    #[must_use]
+    pub fn of(pipeline: &Pipeline) -> Self {
+        let steps = pipeline
+            .nodes
+            .iter()
+            .map(|node| PlannedStep {
+                name: node.name.clone(),
+                needs: node.needs.iter().map(|&need| pipeline.nodes[need].name.clone()).collect(),
+                claims: node.job.claims().to_string(),
+                effect: node.job.effect().name(),
+                tools: node.job.tools().iter().map(|tool| format!("{} {}", tool.name, tool.version)).collect(),
+            })
+            .collect();
+        Self { pipeline: pipeline.name().to_owned(), steps }
+    }
+
+    /// The graph in Graphviz's language.
+    #[must_use]
+    pub fn to_dot(&self) -> String {
+        let mut text = format!("digraph \"{}\" {{\n  rankdir=LR;\n", self.pipeline.replace('"', "'"));
+        for step in &self.steps {
+            let _ = writeln!(text, "  \"{}\";", step.name);
+            for need in &step.needs {
+                let _ = writeln!(text, "  \"{need}\" -> \"{}\";", step.name);
+            }
+        }
+        text + "}\n"
+    }
+
+    /// The graph in Mermaid's language.
+    #[must_use]
+    pub fn to_mermaid(&self) -> String {
+        let mut text = "flowchart LR\n".to_owned();
+        for step in &self.steps {
+            let _ = writeln!(text, "  {}[{}]", step.name, step.name);
+            for need in &step.needs {
+                let _ = writeln!(text, "  {need} --> {}", step.name);
+            }
+        }
+        text
+    }
+}
+
+/// The graph as text: one line a step.
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = self.steps.iter().map(|step| step.name.as_str().len()).max().unwrap_or(0);
+        for step in &self.steps {
+            let needs: Vec<_> = step.needs.iter().map(StepName::as_str).collect();
+            let needs = if needs.is_empty() { String::new() } else { format!("needs {}", needs.join(", ")) };
+            let claims = if step.claims.is_empty() { String::new() } else { format!("alone with {}", step.claims) };
+            let effect = step.effect.map_or_else(String::new, |name| format!("only with --effect {name}"));
+            let notes: Vec<_> = [needs, claims, effect].into_iter().filter(|note| !note.is_empty()).collect();
+            writeln!(f, "{}", format!("{:width$}  {}", step.name, notes.join("; ")).trim_end())?;
+        }
+        Ok(())
+    }
+}
+
+impl Pipeline {
+    /// The command lines of every step, with `<placeholders>` for what is only known in a run.
+    #[must_use]
+    pub fn explain(&self) -> Vec<(StepName, Vec<Invocation>)> {
+        self.nodes.iter().map(|node| (node.name.clone(), node.job.explain())).collect()
+    }
+
+    /// The tools that the steps need, each with the steps that need it.
+    #[must_use]
+    pub fn tools(&self) -> Vec<(StepName, crate::process::ToolRequirement)> {
+        self.nodes.iter().flat_map(|node| node.job.tools().into_iter().map(|tool| (node.name.clone(), tool))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+
+    use super::*;
+    use crate::step::{Outcome, step_fn};
+
+    #[test]
+    fn the_graph_is_shown_as_text_and_for_two_renderers() {
+        let mut ci = Pipeline::new("shown");
+        let one = ci.add("compile", step_fn(|_, ()| Ok(Outcome::of(1_u32))), ());
+        ci.add("scan", step_fn(|_, _: u32| Ok(Outcome::of(()))), &one);
+        let plan = Plan::of(&ci);
+        expect![[r#"
+            compile
+            scan     needs compile
+        "#]]
+        .assert_eq(&plan.to_string());
+        expect![[r#"
+            digraph "shown" {
+              rankdir=LR;
+              "compile";
+              "scan";
+              "compile" -> "scan";
+            }
+        "#]]
+        .assert_eq(&plan.to_dot());
+        expect![[r#"
+            flowchart LR
+              compile[compile]
+              scan[scan]
+              compile --> scan
+        "#]]
+        .assert_eq(&plan.to_mermaid());
+    }
+}

@@ -1,0 +1,289 @@
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::crew::{Crew, Shared};
+use super::schedule::Schedule;
+use super::{
+    GraphError, KeepGoing, Outside, Pipeline, RunFolder, SCHEMA_VERSION, Selection, SelectionError, Summary,
+    latest_summary,
+};
+use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
+use crate::process::{CancelReason, Redactor};
+use crate::step::{Context, EventSender, Outputs, RunContext, StepError, Workspace};
+
+/// How often an observer is told that time has passed.
+const TICK: Duration = Duration::from_millis(100);
+
+/// Sees a run while it happens. It cannot change a verdict.
+pub trait Observer {
+    /// Something happened.
+    fn event(&mut self, event: &Event);
+
+    /// Time has passed: a live view may show how long things have been running.
+    fn tick(&mut self) {}
+}
+
+/// How to run a pipeline.
+#[derive(Debug, Clone)]
+pub struct RunOptions {
+    /// Which steps.
+    pub selection: Selection,
+    /// How many at the same time.
+    pub jobs: NonZeroUsize,
+    /// What happens when a step is not green.
+    pub keep_going: KeepGoing,
+}
+
+/// A run that did not begin, or whose record could not be kept.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum RunError {
+    /// The pipeline was put together wrongly.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
+    /// The selection does not fit the pipeline.
+    #[error(transparent)]
+    Selection(#[from] SelectionError),
+    /// The run's folder cannot be written.
+    #[error(transparent)]
+    Folder(#[from] StepError),
+}
+
+/// Runs a pipeline and gives its summary, which is on disk too.
+///
+/// # Errors
+/// See [`RunError`]. Whatever happens inside steps ends in the summary.
+pub fn run(
+    pipeline: &Pipeline,
+    workspace: &Workspace,
+    outside: Outside,
+    options: &RunOptions,
+    observer: &mut dyn Observer,
+) -> Result<Summary, RunError> {
+    pipeline.check()?;
+    let left_out = options.selection.resolve(pipeline)?;
+    let complete = left_out
+        .iter()
+        .zip(&pipeline.nodes)
+        .all(|(reason, node)| reason.is_none() || node.job.effect().name().is_some());
+    let started = Instant::now();
+    let started_at = outside.environment.clock.now();
+    let durations = latest_summary(workspace).map(durations_ms).unwrap_or_else(BTreeMap::new);
+    let (sender, events) = mpsc::channel();
+    let sender = EventSender::new(sender, outside.environment.clock);
+    let (context, mut folder) = open(workspace, outside, sender.clone())?;
+    let context = Arc::new(context);
+    let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
+    sender.send(EventKind::RunStarted {
+        run: context.id.to_string(),
+        pipeline: pipeline.name().to_owned(),
+        steps: names.clone(),
+    });
+    let crew = Crew {
+        pipeline,
+        names,
+        left_out,
+        context: Arc::clone(&context),
+        keep_going: options.keep_going,
+        effects: options.selection.effects.clone(),
+        shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
+        changed: Condvar::new(),
+    };
+    let boss_context = Arc::clone(&context);
+    let revision = context.revision.as_ref().ok().cloned();
+    let watched = thread::scope(|scope| {
+        let jobs = options.jobs;
+        let boss = scope.spawn(move || {
+            crew.work(jobs);
+            let steps = crew.into_reports();
+            let exit = match boss_context.cancel.reason() {
+                Some(CancelReason::Signal(signal)) => ExitStatus::Interrupted(signal),
+                Some(CancelReason::FailFast) | None => ExitStatus::of(steps.iter().map(|report| report.status)),
+            };
+            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+            let summary = Summary {
+                schema_version: SCHEMA_VERSION,
+                pipeline: pipeline.name().to_owned(),
+                run: boss_context.id.clone(),
+                status: status_of(exit),
+                exit_code: exit.code(),
+                complete,
+                commit: revision.as_ref().map(|revision| revision.commit.clone()),
+                dirty: revision.map(|revision| revision.dirty),
+                started_at,
+                duration_ms,
+                steps,
+            };
+            boss_context.events.send(EventKind::RunFinished { exit_code: summary.exit_code, duration_ms });
+            summary
+        });
+        let kept = watch(&events, &mut folder, observer, || boss.is_finished());
+        boss.join()
+            .map_err(|_| StepError::Panicked("the scheduler".to_owned()))
+            .and_then(|summary| kept.map(|()| summary))
+    })?;
+    folder.finish(&watched)?;
+    Ok(watched)
+}
+
+/// A context for running one step by itself, outside a pipeline, with a run folder of its own:
+/// `step.run(&alone(&workspace, "trivy", outside)?, input)`.
+///
+/// # Errors
+/// When the name is not one or the folder cannot be written.
+pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Context, StepError> {
+    let name =
+        StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
+    let (context, _) = open(workspace, outside, EventSender::nowhere())?;
+    Context::for_step(Arc::new(context), name)
+}
+
+fn open(workspace: &Workspace, outside: Outside, events: EventSender) -> Result<(RunContext, RunFolder), StepError> {
+    let toolbox = outside.toolbox(workspace);
+    let Outside { environment, cancel, revision, .. } = outside;
+    let id = RunId::new(environment.clock.now(), std::process::id());
+    let redactor = Redactor::new();
+    let folder = RunFolder::create(workspace, &id, redactor.clone())?;
+    let dir = folder.dir().to_owned();
+    Ok((
+        RunContext { workspace: workspace.clone(), id, dir, environment, revision, toolbox, redactor, cancel, events },
+        folder,
+    ))
+}
+
+/// Hands every event to the folder and the observer until the run has finished.
+fn watch(
+    events: &Receiver<Event>,
+    folder: &mut RunFolder,
+    observer: &mut dyn Observer,
+    over: impl Fn() -> bool,
+) -> Result<(), StepError> {
+    let mut kept = Ok(());
+    loop {
+        match events.recv_timeout(TICK) {
+            Ok(event) => {
+                // The first failure to keep the record is told at the end; the run itself goes on.
+                kept = kept.and_then(|()| folder.event(&event));
+                observer.event(&event);
+                if matches!(event.kind, EventKind::RunFinished { .. }) {
+                    return kept;
+                }
+            }
+            Err(RecvTimeoutError::Timeout) if !over() => observer.tick(),
+            Err(_) => return kept,
+        }
+    }
+}
+
+fn durations_ms(summary: Summary) -> BTreeMap<StepName, u64> {
+    summary
+        .steps
+        .into_iter()
+        .filter(|report| report.status.is_green())
+        .map(|report| (report.name, report.duration_ms))
+        .collect()
+}
+
+fn status_of(exit: ExitStatus) -> Status {
+    match exit {
+        ExitStatus::Green => Status::Passed,
+        ExitStatus::Failed => Status::Failed,
+        ExitStatus::Usage | ExitStatus::Error => Status::Error,
+        ExitStatus::Interrupted(_) => Status::Cancelled,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Code;
+    use crate::step::{Outcome, Step, step_fn};
+
+    struct Nobody;
+
+    impl Observer for Nobody {
+        fn event(&mut self, _: &Event) {}
+    }
+
+    fn run_all(ci: &Pipeline, keep_going: KeepGoing) -> (tempfile::TempDir, Summary) {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(camino::Utf8Path::from_path(dir.path()).expect("UTF-8"));
+        let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+        let options =
+            RunOptions { selection: Selection::default(), jobs: NonZeroUsize::new(2).expect("not zero"), keep_going };
+        let summary = run(ci, &workspace, outside, &options, &mut Nobody).expect("a run");
+        (dir, summary)
+    }
+
+    fn statuses(summary: &Summary) -> Vec<(&str, Status)> {
+        summary.steps.iter().map(|report| (report.name.as_str(), report.status)).collect()
+    }
+
+    fn fails() -> impl Step<Input = (), Output = u32> {
+        step_fn(|_, ()| {
+            Ok(Outcome::of(1).findings([crate::model::Finding::with_code(Code::from_static("X-1"), "wrong")]))
+        })
+    }
+
+    #[test]
+    fn a_failure_an_error_and_a_panic_are_told_apart_and_the_rest_goes_on() {
+        let mut ci = Pipeline::new("mixed");
+        let bad = ci.add("fails", fails(), ());
+        ci.add("needs-it", step_fn(|_, _: u32| Ok(Outcome::of(()))), &bad);
+        ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panic!("boom") }), ());
+        ci.add(
+            "cannot-look",
+            step_fn(|_, ()| -> Result<Outcome<()>, StepError> {
+                Err(StepError::not_looked("nothing there", "put something there"))
+            }),
+            (),
+        );
+        ci.add("fine", step_fn(|_, ()| Ok(Outcome::of(()).fact("seen", 3_usize))), ());
+        let (dir, summary) = run_all(&ci, KeepGoing::Yes);
+        assert_eq!(
+            statuses(&summary),
+            [
+                ("fails", Status::Failed),
+                ("needs-it", Status::Blocked),
+                ("panics", Status::Error),
+                ("cannot-look", Status::Error),
+                ("fine", Status::Passed)
+            ]
+        );
+        assert_eq!(summary.exit_code, 3);
+        let panic = summary.steps[2].reason.as_deref().expect("a reason");
+        assert!(panic.contains("boom at ") && panic.contains("run.rs:"), "{panic}");
+        let stored = std::fs::read_to_string(dir.path().join("target/ci/latest/summary.json")).expect("written");
+        assert_eq!(serde_json::from_str::<Summary>(&stored).expect("readable"), summary);
+        let events = std::fs::read_to_string(dir.path().join("target/ci/latest/events.ndjson")).expect("written");
+        assert!(events.lines().all(|line| serde_json::from_str::<Event>(line).is_ok()));
+        assert!(events.lines().last().is_some_and(|line| line.contains("run_finished")));
+    }
+
+    #[test]
+    fn fail_fast_starts_nothing_more() {
+        let mut ci = Pipeline::new("fast");
+        let bad = ci.add("fails", fails(), ());
+        let later = ci.add("later", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+        ci.after(&later, &bad);
+        let (_dir, summary) = run_all(&ci, KeepGoing::FailFast);
+        assert_eq!(summary.steps[1].status, Status::Blocked);
+        assert_eq!(summary.exit_code, 1);
+    }
+
+    #[test]
+    fn a_command_is_judged_by_its_exit_code() {
+        let mut ci = Pipeline::new("commands");
+        ci.command("good", crate::process::Invocation::tool("true"));
+        ci.command("bad", crate::process::Invocation::tool("false"));
+        ci.command("absent", crate::process::Invocation::tool("no-such-program-anywhere"));
+        let (dir, summary) = run_all(&ci, KeepGoing::Yes);
+        assert_eq!(statuses(&summary), [("good", Status::Passed), ("bad", Status::Failed), ("absent", Status::Error)]);
+        let log = std::fs::read_to_string(dir.path().join("target/ci/latest/steps/bad/log.txt")).expect("a log");
+        assert!(log.starts_with("$ false\n") && log.contains("exit code 1"), "{log}");
+    }
+}

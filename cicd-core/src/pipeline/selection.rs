@@ -1,0 +1,161 @@
+use std::collections::BTreeSet;
+
+use super::Pipeline;
+use crate::policy::{InvalidJustification, check_reason};
+
+/// Which steps of a pipeline to run.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Selection {
+    /// Only these and what they need; everything when empty.
+    pub only: Vec<String>,
+    /// Not these, nor what needs them.
+    pub skip: Vec<String>,
+    /// Why steps are skipped.
+    pub because: Option<String>,
+    /// The effects that are asked for, by name.
+    pub effects: Vec<String>,
+}
+
+/// A selection that does not fit the pipeline.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SelectionError {
+    /// No step of that name.
+    #[error("there is no step {name:?}{}; the steps are {}", suggestion(nearest), all.join(", "))]
+    UnknownStep {
+        /// What was asked for.
+        name: String,
+        /// The step with the most similar name.
+        nearest: Option<String>,
+        /// Every step.
+        all: Vec<String>,
+    },
+    /// No effect of that name.
+    #[error("there is no effect {name:?} in this pipeline; it has {}", if all.is_empty() { "none".to_owned() } else { all.join(", ") })]
+    UnknownEffect {
+        /// What was asked for.
+        name: String,
+        /// Every effect.
+        all: Vec<String>,
+    },
+    /// Steps are skipped without a reason.
+    #[error("--skip needs --because \"…\" with a reason that a reviewer can judge: {0}")]
+    NoReason(InvalidJustification),
+    /// A step is both wanted and not wanted.
+    #[error("step {0:?} is in both --only and --skip; drop one")]
+    Both(String),
+}
+
+fn suggestion(nearest: &Option<String>) -> String {
+    nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
+}
+
+/// Names that share less than this are not what was meant.
+const SIMILARITY_MIN: f64 = 0.6;
+
+impl Selection {
+    /// Why each step is left out; `None` where it is to run.
+    ///
+    /// # Errors
+    /// Names that are not in the pipeline, a skip without a reason, a step both wanted and not.
+    pub fn resolve(&self, pipeline: &Pipeline) -> Result<Vec<Option<String>>, SelectionError> {
+        let only = self.indices(pipeline, &self.only)?;
+        let skip = self.indices(pipeline, &self.skip)?;
+        if let Some(&both) = only.intersection(&skip).next() {
+            return Err(SelectionError::Both(pipeline.nodes[both].name.to_string()));
+        }
+        let because = self.because.as_deref().unwrap_or_default();
+        if !skip.is_empty() {
+            check_reason(because).map_err(SelectionError::NoReason)?;
+        }
+        let effects: BTreeSet<_> = pipeline.nodes.iter().filter_map(|node| node.job.effect().name()).collect();
+        if let Some(name) = self.effects.iter().find(|name| !effects.contains(name.as_str())) {
+            return Err(SelectionError::UnknownEffect {
+                name: name.clone(),
+                all: effects.iter().map(ToString::to_string).collect(),
+            });
+        }
+        let wanted: BTreeSet<usize> =
+            only.iter().flat_map(|&index| pipeline.ancestors(index).into_iter().chain([index])).collect();
+        let mut reasons: Vec<Option<String>> = Vec::new();
+        for (index, node) in pipeline.nodes.iter().enumerate() {
+            let left_out =
+                node.needs.iter().find(|&&need| reasons[need].is_some()).map(|&need| &pipeline.nodes[need].name);
+            let effect = node.job.effect().name().filter(|name| !self.effects.iter().any(|asked| asked == name));
+            reasons.push(if skip.contains(&index) {
+                Some(format!("skipped because {because}"))
+            } else if !only.is_empty() && !wanted.contains(&index) {
+                Some("not selected".to_owned())
+            } else if let Some(effect) = effect {
+                Some(format!("not asked for: add `--effect {effect}`"))
+            } else {
+                left_out.map(|name| format!("needs {name}, which is left out"))
+            });
+        }
+        Ok(reasons)
+    }
+
+    fn indices(&self, pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, SelectionError> {
+        names
+            .iter()
+            .map(|name| {
+                pipeline.nodes.iter().position(|node| node.name.as_str() == name).ok_or_else(|| {
+                    let all: Vec<String> = pipeline.nodes.iter().map(|node| node.name.to_string()).collect();
+                    let nearest = all
+                        .iter()
+                        .map(|known| (strsim::jaro_winkler(known, name), known))
+                        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
+                        .max_by(|one, other| one.0.total_cmp(&other.0))
+                        .map(|(_, known)| known.clone());
+                    SelectionError::UnknownStep { name: name.clone(), nearest, all }
+                })
+            })
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::step::{Outcome, step_fn};
+
+    fn chain() -> Pipeline {
+        let mut ci = Pipeline::new("chain");
+        let one = ci.add("compile", step_fn(|_, ()| Ok(Outcome::of(1_u32))), ());
+        let two = ci.add("scan", step_fn(|_, _: u32| Ok(Outcome::of(2_u32))), &one);
+        ci.add("report", step_fn(|_, _: u32| Ok(Outcome::of(()))), &two);
+        ci.add("lint", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+        ci
+    }
+
+    fn select(only: &[&str], skip: &[&str], because: Option<&str>) -> Result<Vec<Option<String>>, SelectionError> {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+        Selection { only: owned(only), skip: owned(skip), because: because.map(str::to_owned), effects: Vec::new() }
+            .resolve(&chain())
+    }
+
+    #[test]
+    fn only_takes_what_is_needed_along() {
+        let runs: Vec<bool> = select(&["scan"], &[], None).expect("known").iter().map(Option::is_none).collect();
+        assert_eq!(runs, [true, true, false, false]);
+    }
+
+    #[test]
+    fn a_skip_reaches_what_needs_it_and_says_why() {
+        let reasons = select(&[], &["scan"], Some("the scanner's host is being moved today")).expect("known");
+        assert_eq!(reasons[1].as_deref(), Some("skipped because the scanner's host is being moved today"));
+        assert_eq!(reasons[2].as_deref(), Some("needs scan, which is left out"));
+        assert_eq!(reasons[3], None);
+    }
+
+    #[test]
+    fn a_skip_without_a_reason_and_unknown_names_are_refused() {
+        assert!(matches!(select(&[], &["scan"], None), Err(SelectionError::NoReason(_))));
+        let error = select(&["scna"], &[], None).expect_err("a typo");
+        assert!(error.to_string().contains("did you mean \"scan\"?"), "{error}");
+        assert!(matches!(
+            select(&["scan"], &["scan"], Some("because it is being tested now")),
+            Err(SelectionError::Both(_))
+        ));
+    }
+}

@@ -1,0 +1,70 @@
+use camino::Utf8PathBuf;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Facts, Finding, RunId, Status, StepName};
+
+/// The version of the shape of `summary.json`. A field is only ever added; anything else raises it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// `summary.json`: what a run came to, for people's scripts. This type is the schema's only definition.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`SCHEMA_VERSION`].
+    pub schema_version: u32,
+    /// The pipeline's name.
+    pub pipeline: String,
+    /// The run's id, which is its folder's name too.
+    pub run: RunId,
+    /// `passed`, `failed`, `error` or `cancelled`.
+    pub status: Status,
+    /// The exit code of the process: 0 passed, 1 failed, 2 usage, 3 error, 130 or 143 interrupted.
+    pub exit_code: u8,
+    /// Whether every step was run: nothing skipped by selection, so that the verdict is on the whole pipeline.
+    pub complete: bool,
+    /// The full commit id of `HEAD`; absent outside a git checkout.
+    pub commit: Option<String>,
+    /// Whether the tree differed from that commit.
+    pub dirty: Option<bool>,
+    /// When the run began, in UTC.
+    pub started_at: Timestamp,
+    /// How long it took, in milliseconds.
+    pub duration_ms: u64,
+    /// Every step, in the order of the pipeline.
+    pub steps: Vec<StepReport>,
+}
+
+/// One step of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepReport {
+    /// Its name.
+    pub name: StepName,
+    /// How it ended.
+    pub status: Status,
+    /// How long it took, in milliseconds; 0 when it was not started.
+    pub duration_ms: u64,
+    /// Why, where the status needs a reason: the error, what blocked it, why it was skipped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// What it saw.
+    pub findings: Vec<Finding>,
+    /// What it tells.
+    pub facts: Facts,
+    /// Reports worth keeping.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Utf8PathBuf>,
+}
+
+impl StepReport {
+    pub(super) fn not_run(name: &StepName, status: Status, reason: impl Into<String>) -> Self {
+        Self {
+            name: name.clone(),
+            status,
+            duration_ms: 0,
+            reason: Some(reason.into()),
+            findings: Vec::new(),
+            facts: Facts::new(),
+            attachments: Vec::new(),
+        }
+    }
+}
