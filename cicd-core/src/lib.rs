@@ -1,10 +1,12 @@
 //! Typed CI steps composed in ordinary Rust.
 
+pub mod cli;
 pub mod docker;
 pub mod formats;
 pub mod model;
 pub mod pipeline;
 pub mod policy;
 pub mod process;
+pub mod reporters;
 pub mod step;
 pub mod steps;

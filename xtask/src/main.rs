@@ -1,2 +1,9 @@
-//! This repository's pipeline.
-fn main() {}
+//! This repository's own use of `cicd-core`: `cargo xtask ci`.
+
+mod pipeline;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    cicd_core::cli::main(pipeline::flask_app)
+}

@@ -72,7 +72,7 @@ pub fn run(
         .all(|(reason, node)| reason.is_none() || node.job.effect().name().is_some());
     let started = Instant::now();
     let started_at = outside.environment.clock.now();
-    let durations = latest_summary(workspace).map(durations_ms).unwrap_or_else(BTreeMap::new);
+    let durations = latest_summary(workspace).map(durations_ms).unwrap_or_default();
     let (sender, events) = mpsc::channel();
     let sender = EventSender::new(sender, outside.environment.clock);
     let (context, mut folder) = open(workspace, outside, sender.clone())?;

@@ -74,7 +74,7 @@ impl Schedule {
     pub(super) fn finish(&mut self, index: usize, report: StepReport, names: &[StepName]) -> Vec<StepReport> {
         self.state[index] = State::Done(Box::new(report));
         let mut ended = Vec::new();
-        for later in index + 1..self.state.len() {
+        for (later, name) in names.iter().enumerate().skip(index + 1) {
             if self.state[later] != State::Waiting {
                 continue;
             }

@@ -1,7 +1,7 @@
 use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 
 /// Why work is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,7 @@ pub struct Cancel(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     state: AtomicU8,
+    hurry: AtomicBool,
     // Readable once cancelled and never drained, so that any number of pollers wake.
     reader: PipeReader,
     writer: PipeWriter,
@@ -33,7 +34,7 @@ impl Cancel {
     /// When the system has no file descriptors left.
     pub fn new() -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
-        Ok(Self(Arc::new(Shared { state: AtomicU8::new(0), reader, writer })))
+        Ok(Self(Arc::new(Shared { state: AtomicU8::new(0), hurry: AtomicBool::new(false), reader, writer })))
     }
 
     /// Asks everything that holds this token to stop. The first reason stays.
@@ -62,6 +63,15 @@ impl Cancel {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.reason().is_some()
+    }
+
+    /// Asks that what was told to stop is killed at once, without its grace.
+    pub fn hurry(&self) {
+        self.0.hurry.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_urgent(&self) -> bool {
+        self.0.hurry.load(Ordering::SeqCst)
     }
 
     pub(super) fn fd(&self) -> BorrowedFd<'_> {

@@ -18,6 +18,8 @@ const GRACE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_millis(500);
 /// How often a child is asked whether it has ended where the system has no descriptor to wait on.
 const CHILD_POLL: Duration = Duration::from_millis(10);
+/// How often a process that was told to stop is looked at for an order to kill it now.
+const URGENCY_POLL: Duration = Duration::from_millis(50);
 /// A pipe holds 64 KiB; reading less at a time only costs calls.
 const CHUNK_BYTES: usize = 64 << 10;
 /// How much of the end of standard error is kept for messages.
@@ -286,8 +288,15 @@ impl Pump {
                 self.child.signal(Signal::TERM);
                 until = now + GRACE;
             }
-            if let Err(error) = self.wait(until - now, sink, (ending == Ending::Done).then_some(cancel), exit.is_none())
-            {
+            let mut patience = until - now;
+            if ending == Ending::Cancelled && !killed {
+                if cancel.is_urgent() {
+                    until = now;
+                    continue;
+                }
+                patience = patience.min(URGENCY_POLL);
+            }
+            if let Err(error) = self.wait(patience, sink, (ending == Ending::Done).then_some(cancel), exit.is_none()) {
                 break Err(error);
             }
             if exit.is_none() {

@@ -138,12 +138,6 @@ impl<T: Artifact + Into<V>, V: 'static> Inputs<V> for &Handle<T> {
     }
 }
 
-impl<T: Artifact + Into<V>, V: 'static> Inputs<V> for Handle<T> {
-    fn wire(self) -> Wiring<V> {
-        Wiring::of(self, Into::into)
-    }
-}
-
 impl<I: Inputs<V>, V: 'static> Inputs<Vec<V>> for Vec<I> {
     fn wire(self) -> Wiring<Vec<V>> {
         let wirings: Vec<_> = self.into_iter().map(Inputs::wire).collect();

@@ -1,0 +1,187 @@
+use std::error::Error;
+use std::ffi::OsString;
+use std::fmt;
+use std::process::ExitCode;
+
+use camino::Utf8PathBuf;
+use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
+
+use super::args::{Colour, CompletionArgs, PlanArgs, RunArgs};
+use super::{Output, ci, show};
+use crate::model::ExitStatus;
+use crate::pipeline::{Outside, Pipeline};
+use crate::step::Workspace;
+
+type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
+type Run = Box<dyn Fn(&Workspace, &[OsString]) -> ExitStatus>;
+
+/// The whole program of an `xtask` whose pipeline is `pipeline`: three lines of `main.rs`.
+pub fn main<E: Into<Box<dyn Error>>>(pipeline: impl Fn(&Workspace) -> Result<Pipeline, E> + 'static) -> ExitCode {
+    Cli::new(pipeline).main()
+}
+
+/// A command line around one or more pipelines.
+pub struct Cli {
+    pipelines: Vec<NamedPipeline>,
+    commands: Vec<Extra>,
+}
+
+struct NamedPipeline {
+    name: &'static str,
+    about: &'static str,
+    build: Build,
+}
+
+struct Extra {
+    name: &'static str,
+    about: &'static str,
+    run: Run,
+}
+
+impl Cli {
+    /// A command line whose `ci` runs this pipeline.
+    #[must_use]
+    pub fn new<E: Into<Box<dyn Error>>>(pipeline: impl Fn(&Workspace) -> Result<Pipeline, E> + 'static) -> Self {
+        Self { pipelines: Vec::new(), commands: Vec::new() }.pipeline(
+            "ci",
+            "Run the pipeline: every check, and the effects that are asked for",
+            pipeline,
+        )
+    }
+
+    /// Adds a command that runs another pipeline, with the same options as `ci`.
+    #[must_use]
+    pub fn pipeline<E: Into<Box<dyn Error>>>(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        pipeline: impl Fn(&Workspace) -> Result<Pipeline, E> + 'static,
+    ) -> Self {
+        self.pipelines.push(NamedPipeline {
+            name,
+            about,
+            build: Box::new(move |workspace| pipeline(workspace).map_err(Into::into)),
+        });
+        self
+    }
+
+    /// Adds a command of the repository's own; it gets the arguments after its name.
+    #[must_use]
+    pub fn command(
+        mut self,
+        name: &'static str,
+        about: &'static str,
+        run: impl Fn(&Workspace, &[OsString]) -> ExitStatus + 'static,
+    ) -> Self {
+        self.commands.push(Extra { name, about, run: Box::new(run) });
+        self
+    }
+
+    /// Reads the process's arguments, does what they say and gives the exit code.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        self.run(std::env::args_os()).into()
+    }
+
+    fn run(&self, args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+        let matches = match self.clap().try_get_matches_from(args) {
+            Ok(matches) => matches,
+            Err(error) => {
+                // Help and version come this way too, and are no error.
+                let _ = error.print();
+                return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Green };
+            }
+        };
+        match matches.get_one::<Colour>("color") {
+            Some(Colour::Always) => anstream::ColorChoice::Always.write_global(),
+            Some(Colour::Never) => anstream::ColorChoice::Never.write_global(),
+            Some(Colour::Auto) | None => {}
+        }
+        match self.dispatch(&matches) {
+            Ok(status) => status,
+            Err(error) => {
+                Output.complain(&format!("error: {error}"));
+                ExitStatus::Usage
+            }
+        }
+    }
+
+    fn dispatch(&self, matches: &ArgMatches) -> Result<ExitStatus, Box<dyn Error>> {
+        let Some((name, matches)) = matches.subcommand() else {
+            Output.say(&self.clap().render_help().ansi().to_string());
+            return Ok(ExitStatus::Green);
+        };
+        if name == "completions" {
+            let args = CompletionArgs::from_arg_matches(matches)?;
+            clap_complete::generate(args.shell, &mut self.clap(), "xtask", &mut std::io::stdout());
+            return Ok(ExitStatus::Green);
+        }
+        let workspace = workspace()?;
+        if let Some(extra) = self.commands.iter().find(|extra| extra.name == name) {
+            let args: Vec<OsString> = matches.get_many::<OsString>("args").unwrap_or_default().cloned().collect();
+            return Ok((extra.run)(&workspace, &args));
+        }
+        if name == "plan" {
+            let args = PlanArgs::from_arg_matches(matches)?;
+            let pipeline = (self.pipelines[0].build)(&workspace)?;
+            pipeline.check()?;
+            Output.say(&show::plan(&pipeline, args.format)?);
+            return Ok(ExitStatus::Green);
+        }
+        let Some(named) = self.pipelines.iter().find(|named| named.name == name) else {
+            return Err(format!("there is no command {name:?}").into());
+        };
+        let args = RunArgs::from_arg_matches(matches)?;
+        let pipeline = (named.build)(&workspace)?;
+        let outside = Outside::gather(&workspace, Vec::new())?;
+        Ok(ci::execute(&pipeline, &workspace, outside, &args, &format!("cargo xtask {name}")))
+    }
+
+    fn clap(&self) -> Command {
+        let colour = Arg::new("color")
+            .long("color")
+            .value_name("WHEN")
+            .value_parser(clap::value_parser!(Colour))
+            .default_value("auto")
+            .global(true)
+            .help("When to use colour");
+        let mut command = Command::new("xtask")
+            .bin_name("cargo xtask")
+            .about("The pipeline of this repository: the same command on a laptop and in CI")
+            .subcommand_required(false)
+            .arg(colour)
+            .after_help(
+                "Exit codes: 0 green, 1 failed, 2 usage or configuration, 3 could not decide, 130 or 143 interrupted.",
+            );
+        for named in &self.pipelines {
+            command = command.subcommand(RunArgs::augment_args(Command::new(named.name)).about(named.about));
+        }
+        command =
+            command.subcommand(PlanArgs::augment_args(Command::new("plan")).about("Show the graph of the pipeline"));
+        for extra in &self.commands {
+            let args = Arg::new("args")
+                .num_args(0..)
+                .value_parser(clap::value_parser!(OsString))
+                .trailing_var_arg(true)
+                .allow_hyphen_values(true);
+            command = command.subcommand(Command::new(extra.name).about(extra.about).arg(args));
+        }
+        command.subcommand(CompletionArgs::augment_args(
+            Command::new("completions").about("Print completions for a shell"),
+        ))
+    }
+}
+
+impl fmt::Debug for Cli {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let pipelines: Vec<_> = self.pipelines.iter().map(|named| named.name).collect();
+        let commands: Vec<_> = self.commands.iter().map(|extra| extra.name).collect();
+        f.debug_struct("Cli").field("pipelines", &pipelines).field("commands", &commands).finish()
+    }
+}
+
+fn workspace() -> Result<Workspace, Box<dyn Error>> {
+    let here = Utf8PathBuf::from_path_buf(std::env::current_dir()?)
+        .map_err(|path| format!("the path {} is not UTF-8", path.display()))?;
+    Ok(Workspace::discover(&here)?)
+}

@@ -1,0 +1,91 @@
+use std::num::NonZeroUsize;
+
+use clap::{Args, ValueEnum};
+
+use crate::pipeline::{KeepGoing, RunOptions, Selection};
+
+/// The options of every command that runs a pipeline.
+#[derive(Debug, Clone, Args)]
+pub(super) struct RunArgs {
+    /// Run only these steps and what they need.
+    #[arg(long, value_name = "STEP", num_args = 1.., value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// Leave these steps out, and what needs them.
+    #[arg(long, value_name = "STEP", num_args = 1.., value_delimiter = ',', requires = "because")]
+    pub(super) skip: Vec<String>,
+    /// Why steps are left out; it stands in the report.
+    #[arg(long, value_name = "REASON", requires = "skip")]
+    pub(super) because: Option<String>,
+    /// Run steps with this effect on the world too, such as `push`.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(super) effect: Vec<String>,
+    /// How many steps run at the same time; as many as there are processors without it.
+    #[arg(long, value_name = "N")]
+    pub(super) jobs: Option<NonZeroUsize>,
+    /// Cancel what runs at the first step that is not green.
+    #[arg(long, conflicts_with = "keep_going")]
+    pub(super) fail_fast: bool,
+    /// Judge everything that can still be judged; this is the default.
+    #[arg(long)]
+    pub(super) keep_going: bool,
+    /// Show the command lines and run nothing.
+    #[arg(long)]
+    pub(super) explain: bool,
+    /// Show what the tools print while they run.
+    #[arg(long, short)]
+    pub(super) verbose: bool,
+}
+
+impl RunArgs {
+    pub(super) fn options(&self) -> RunOptions {
+        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        RunOptions {
+            selection: Selection {
+                only: self.only.clone(),
+                skip: self.skip.clone(),
+                because: self.because.clone(),
+                effects: self.effect.clone(),
+            },
+            jobs: self.jobs.unwrap_or_else(processors),
+            keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
+        }
+    }
+}
+
+/// The options of `plan`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct PlanArgs {
+    /// The language to show the graph in.
+    #[arg(long, value_enum, default_value_t = PlanFormat::Text)]
+    pub(super) format: PlanFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum PlanFormat {
+    /// One line a step.
+    Text,
+    /// Graphviz.
+    Dot,
+    /// Mermaid, which GitHub renders in Markdown.
+    Mermaid,
+    /// For scripts.
+    Json,
+}
+
+/// The options of `completions`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CompletionArgs {
+    /// The shell.
+    pub(super) shell: clap_complete::Shell,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Colour {
+    /// On a terminal, unless NO_COLOR is set; CLICOLOR_FORCE turns it on anywhere.
+    Auto,
+    /// Always.
+    Always,
+    /// Never.
+    Never,
+}

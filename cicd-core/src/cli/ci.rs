@@ -1,0 +1,100 @@
+use std::ffi::OsStr;
+use std::fs::OpenOptions;
+use std::io::{self, Write as _};
+
+use super::args::RunArgs;
+use super::{Output, show, signals};
+use crate::model::ExitStatus;
+use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, run};
+use crate::reporters::{Lines, Live, annotations, junit, report, step_summary};
+use crate::step::Workspace;
+
+/// Runs a pipeline and shows it; `command` is what the person typed, such as `cargo xtask ci`.
+pub(super) fn execute(
+    pipeline: &Pipeline,
+    workspace: &Workspace,
+    outside: Outside,
+    args: &RunArgs,
+    command: &str,
+) -> ExitStatus {
+    let out = Output;
+    if args.explain {
+        return match pipeline
+            .check()
+            .map_err(RunError::from)
+            .and_then(|()| Ok(args.options().selection.resolve(pipeline)?))
+        {
+            Ok(left_out) => {
+                out.say(&show::explain(pipeline, &left_out));
+                ExitStatus::Green
+            }
+            Err(error) => usage(&error),
+        };
+    }
+    let mut outside = outside;
+    outside.environment.live_output = args.verbose;
+    let variables = outside.environment.variables.clone();
+    if let Err(error) = signals::listen(outside.cancel.clone()) {
+        out.complain(&format!("error: signals cannot be handled: {error}"));
+        return ExitStatus::Error;
+    }
+    let cancel = outside.cancel.clone();
+    let mut observer: Box<dyn Observer> =
+        if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(io::stdout())) };
+    let summary = match run(pipeline, workspace, outside, &args.options(), observer.as_mut()) {
+        Ok(summary) => summary,
+        Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return usage(&error),
+        Err(error) => {
+            out.complain(&format!("error: {error}"));
+            return match cancel.reason() {
+                Some(crate::process::CancelReason::Signal(signal)) => ExitStatus::Interrupted(signal),
+                _ => ExitStatus::Error,
+            };
+        }
+    };
+    let folder = workspace.path("target/ci/runs").join(summary.run.as_str());
+    let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
+    out.say(&report(&summary, shown.as_str(), command, out.columns()));
+    let told = tell_others(
+        &summary,
+        &folder,
+        variables.contains_key(OsStr::new("GITHUB_ACTIONS")),
+        variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref),
+    );
+    if let Err(error) = told {
+        out.complain(&format!("warning: the verdict stands, but a report could not be written: {error}"));
+    }
+    exit_of(&summary)
+}
+
+fn usage(error: &RunError) -> ExitStatus {
+    Output.complain(&format!("error: {error}"));
+    ExitStatus::Usage
+}
+
+fn exit_of(summary: &Summary) -> ExitStatus {
+    match summary.exit_code {
+        0 => ExitStatus::Green,
+        1 => ExitStatus::Failed,
+        2 => ExitStatus::Usage,
+        code if code > 128 => ExitStatus::Interrupted(code - 128),
+        _ => ExitStatus::Error,
+    }
+}
+
+/// Writes the reports that other systems read.
+fn tell_others(
+    summary: &Summary,
+    folder: &camino::Utf8Path,
+    on_github: bool,
+    step_summary_file: Option<&OsStr>,
+) -> io::Result<()> {
+    std::fs::write(folder.join("junit.xml"), junit(summary).map_err(io::Error::other)?)?;
+    if on_github {
+        Output.say(&annotations(summary));
+    }
+    if let Some(path) = step_summary_file {
+        OpenOptions::new().append(true).create(true).open(path)?.write_all(step_summary(summary).as_bytes())?;
+    }
+    Ok(())
+}

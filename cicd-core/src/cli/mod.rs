@@ -1,0 +1,29 @@
+//! Floor 7: the command line that every `xtask` gets for free.
+//!
+//! ```no_run
+//! use std::process::ExitCode;
+//!
+//! use cicd_core::pipeline::{GraphError, Pipeline};
+//! use cicd_core::process::Invocation;
+//! use cicd_core::step::Workspace;
+//!
+//! fn pipeline(_: &Workspace) -> Result<Pipeline, GraphError> {
+//!     let mut ci = Pipeline::new("example");
+//!     ci.command("fmt", Invocation::tool("cargo").args(["fmt", "--check"]));
+//!     Ok(ci)
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     cicd_core::cli::main(pipeline)
+//! }
+//! ```
+
+mod app;
+mod args;
+mod ci;
+mod output;
+mod show;
+mod signals;
+
+pub use app::{Cli, main};
+pub use output::Output;

@@ -1,0 +1,15 @@
+//! Floor 6: what a run shows. Reporters see events and the summary; they cannot change a verdict.
+
+mod github;
+mod junit;
+mod lines;
+mod live;
+mod table;
+mod text;
+
+pub use github::{annotations, step_summary};
+pub use junit::junit;
+pub use lines::Lines;
+pub use live::Live;
+pub use table::table;
+pub use text::{details, duration, plain, report};

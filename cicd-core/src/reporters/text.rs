@@ -1,0 +1,172 @@
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+use anstyle::{AnsiColor, Effects, Style};
+
+use super::table::table;
+use crate::model::{Finding, Level, Severity, Status};
+use crate::pipeline::{StepReport, Summary};
+
+/// More findings of one step than this are counted, not shown; `summary.json` has them all.
+const FINDINGS_SHOWN_MAX: usize = 20;
+
+pub(super) const BOLD: Style = Style::new().bold();
+pub(super) const DIM: Style = Style::new().effects(Effects::DIMMED);
+
+pub(super) fn style_of(status: Status) -> Style {
+    let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
+    match status {
+        Status::Passed => colour(AnsiColor::Green),
+        Status::Exempted | Status::Flaky => colour(AnsiColor::Yellow),
+        Status::Failed | Status::Error => colour(AnsiColor::Red).bold(),
+        Status::Blocked | Status::Cancelled => colour(AnsiColor::Magenta),
+        Status::Skipped => DIM,
+    }
+}
+
+/// The end of a run, for a terminal `width` columns wide: the table, what is exempted or worth a warning, and last the steps
+/// that are not green, unfolded. `command` is what the run was started with, such as `cargo xtask ci`.
+///
+/// The text has ANSI styles; a stream that is no terminal strips them.
+#[must_use]
+pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> String {
+    let mut text = table(&summary.steps, width);
+    for (step, finding) in findings(summary, |finding| finding.exception.is_some()) {
+        if let Some(exception) = &finding.exception {
+            let Finding { code, .. } = finding;
+            let line = format!(
+                "exempted {step}: {code} until {} by {} ({}): {}",
+                exception.expires, exception.owner, exception.location, exception.reason
+            );
+            let _ = writeln!(text, "{}", plain(&line));
+        }
+    }
+    for (step, finding) in findings(summary, |finding| finding.exception.is_none() && finding.level < Level::Deny) {
+        let note = if finding.level == Level::BlockClearance { "warning, blocks clearance" } else { "warning" };
+        let _ = writeln!(text, "{}", plain(&format!("{note}: {step}: {} {}", finding.code, finding.message)));
+    }
+    for step in summary.steps.iter().filter(|step| is_red(step.status)) {
+        text.push('\n');
+        text.push_str(&details(step, folder, command));
+    }
+    let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
+    text
+}
+
+fn findings<'a>(
+    summary: &'a Summary,
+    wanted: impl Fn(&Finding) -> bool + Copy + 'a,
+) -> impl Iterator<Item = (&'a str, &'a Finding)> {
+    let steps = summary.steps.iter().filter(|step| !is_red(step.status));
+    steps.flat_map(move |step| {
+        step.findings.iter().filter(move |finding| wanted(finding)).map(|finding| (step.name.as_str(), finding))
+    })
+}
+
+fn is_red(status: Status) -> bool {
+    matches!(status, Status::Failed | Status::Error)
+}
+
+/// One step that is not green: every finding that counts, what to do, and how to run only this step again.
+#[must_use]
+pub fn details(step: &StepReport, folder: &str, command: &str) -> String {
+    let style = style_of(step.status);
+    let mut text = format!("{style}{} {}{style:#}\n", step.name, step.status);
+    if let Some(reason) = &step.reason {
+        indent(&mut text, "  ", reason);
+    }
+    let mut counting: Vec<_> =
+        step.findings.iter().filter(|finding| finding.exception.is_none() && finding.level == Level::Deny).collect();
+    counting.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
+    for finding in counting.iter().take(FINDINGS_SHOWN_MAX) {
+        let place = finding.location.as_ref().map_or_else(String::new, |location| format!("  {location}"));
+        let severity = if finding.severity == Severity::Unknown { "unrated" } else { finding.severity.as_str() };
+        let _ = writeln!(text, "  {BOLD}{}{BOLD:#}  {severity}{}", plain(finding.code.as_str()), plain(&place));
+        indent(&mut text, "    ", &finding.message);
+        if let Some(help) = &finding.help {
+            indent(&mut text, "    ", &format!("fix: {help}"));
+        }
+    }
+    if counting.len() > FINDINGS_SHOWN_MAX {
+        let _ = writeln!(text, "  and {} more in {folder}/summary.json", counting.len() - FINDINGS_SHOWN_MAX);
+    }
+    let _ = writeln!(text, "  {DIM}log{DIM:#}    {folder}/steps/{}/log.txt", step.name);
+    let _ = writeln!(text, "  {DIM}again{DIM:#}  {command} --only {}", step.name);
+    text
+}
+
+fn indent(text: &mut String, by: &str, lines: &str) {
+    for line in lines.lines() {
+        // GitHub obeys workflow commands at the start of a line even when it is indented.
+        let fence = if line.trim_start().starts_with("::") || line.trim_start().starts_with("##[") { "| " } else { "" };
+        let _ = writeln!(text, "{by}{fence}{}", plain(line));
+    }
+}
+
+fn verdict(summary: &Summary) -> String {
+    let style = style_of(summary.status);
+    let counts: Vec<String> = [
+        Status::Failed,
+        Status::Error,
+        Status::Blocked,
+        Status::Cancelled,
+        Status::Skipped,
+        Status::Flaky,
+        Status::Exempted,
+        Status::Passed,
+    ]
+    .into_iter()
+    .map(|status| (summary.steps.iter().filter(|step| step.status == status).count(), status))
+    .filter(|(count, _)| *count > 0)
+    .map(|(count, status)| format!("{count} {status}"))
+    .collect();
+    let partly = if summary.complete { "" } else { " (not the whole pipeline)" };
+    format!(
+        "{style}{} {}{style:#}: {} in {}{partly}",
+        summary.pipeline,
+        summary.status,
+        counts.join(", "),
+        duration(summary.duration_ms)
+    )
+}
+
+/// A duration as people read it: `850 ms`, `12.3 s`, `4 min 05 s`.
+#[must_use]
+pub fn duration(ms: u64) -> String {
+    match ms {
+        0..1_000 => format!("{ms} ms"),
+        1_000..100_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
+    }
+}
+
+/// The text with everything that could steer a terminal or a CI system made visible instead.
+#[must_use]
+pub fn plain(text: &str) -> Cow<'_, str> {
+    let steers = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+    };
+    if !text.contains(steers) {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_read_easily() {
+        for (ms, text) in [(7, "7 ms"), (12_345, "12.3 s"), (245_000, "4 min 05 s")] {
+            assert_eq!(duration(ms), text);
+        }
+    }
+
+    #[test]
+    fn nothing_from_a_tool_steers_the_terminal() {
+        assert_eq!(plain("a\u{1b}[31mred\u{202e}"), "a\\u{1b}[31mred\\u{202e}");
+        assert!(matches!(plain("ünïcode is kept"), Cow::Borrowed(_)));
+    }
+}
