@@ -86,11 +86,8 @@ impl Schedule {
                     Status::Cancelled => Status::Cancelled,
                     _ => Status::Blocked,
                 };
-                let report = StepReport::not_run(
-                    &names[later],
-                    status,
-                    format!("needs {}, which is {}", lacking.name, lacking.status),
-                );
+                let report =
+                    StepReport::not_run(name, status, format!("needs {}, which is {}", lacking.name, lacking.status));
                 self.state[later] = State::Done(Box::new(report.clone()));
                 ended.push(report);
             }

@@ -162,6 +162,9 @@ fn start(
     for (name, _) in std::env::vars_os().filter(|(name, _)| has_prefix(name, &invocation.env_removed_prefixes)) {
         expression = expression.env_remove(name);
     }
+    if let Some(path) = &invocation.search_path {
+        expression = expression.env("PATH", path);
+    }
     for (name, change) in &invocation.env {
         expression = match change {
             EnvChange::Set(value) => expression.env(name, value),

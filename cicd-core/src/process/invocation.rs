@@ -30,16 +30,18 @@ pub struct Invocation {
     pub(super) program: Program,
     pub(super) args: Vec<OsString>,
     pub(crate) dir: Option<Utf8PathBuf>,
-    pub(crate) env: Vec<(OsString, EnvChange)>,
+    pub(super) env: Vec<(OsString, EnvChange)>,
     pub(super) env_removed_prefixes: Vec<String>,
     pub(super) stdin: Option<Vec<u8>>,
     pub(super) deadline: Duration,
     pub(super) report: Option<Utf8PathBuf>,
     pub(super) stdout_bytes_max: usize,
+    /// The `PATH` it gets; every process of a run gets the same, so it is not shown.
+    pub(crate) search_path: Option<OsString>,
 }
 
 #[derive(Debug, Clone)]
-pub(crate) enum EnvChange {
+pub(super) enum EnvChange {
     Set(OsString),
     SetSecret(Secret),
     Remove,
@@ -69,6 +71,7 @@ impl Invocation {
             deadline: DEADLINE_DEFAULT,
             report: None,
             stdout_bytes_max: STDOUT_BYTES_MAX_DEFAULT,
+            search_path: None,
         }
     }
 

@@ -83,11 +83,8 @@ impl Toolbox {
     fn check(&self, requirement: &ToolRequirement, path: &Utf8Path, cancel: &Cancel) -> Result<Tool, ToolProblem> {
         let unusable = |why: String| ToolProblem::Unusable { path: path.to_owned(), why };
         let call = |args: &[String], env: &[(String, String)]| {
-            let mut invocation = Invocation::program(path)
-                .args(args)
-                .dir(&self.cwd)
-                .deadline(PROBE_DEADLINE)
-                .env("PATH", &self.search_path);
+            let mut invocation = Invocation::program(path).args(args).dir(&self.cwd).deadline(PROBE_DEADLINE);
+            invocation.search_path = Some(self.search_path.clone());
             for (name, value) in env {
                 invocation = invocation.env(name, value);
             }

@@ -204,10 +204,8 @@ impl Context {
         if invocation.dir.is_none() {
             invocation.dir = Some(self.root().to_owned());
         }
-        if !invocation.env.iter().any(|(name, _)| name == "PATH") {
-            invocation = invocation.env("PATH", self.run.toolbox.search_path());
-        }
-        let command = self.run.redactor.redact(&self.shown(&invocation)).into_owned();
+        invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
+        let command = self.run.redactor.redact(&invocation.to_string()).into_owned();
         let log = || StepError::io("writing", self.dir.join("log.txt"));
         self.log.line(&format!("$ {command}")).map_err(log())?;
         self.run.events.send(EventKind::ProcessStarted { step: self.step.clone(), command });
@@ -220,13 +218,6 @@ impl Context {
         }
         .map_err(log())?;
         Ok(result?)
-    }
-
-    /// The command line without the search path that every process is given.
-    fn shown(&self, invocation: &Invocation) -> String {
-        let mut shown = invocation.clone();
-        shown.env.retain(|(name, _)| name != "PATH");
-        shown.to_string()
     }
 
     fn resolve(&self, invocation: &Invocation) -> Result<Utf8PathBuf, StepError> {
