@@ -1,0 +1,78 @@
+//! A program that misbehaves in the way it is asked to; the process tests run it.
+
+#![expect(clippy::disallowed_methods, reason = "it starts grandchildren, which is what is being tested")]
+
+use std::io::{self, Read as _, Write as _};
+use std::process::{Command, Stdio, exit};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+/// Longer than any test waits, short enough that nothing is left for ever should a test break.
+const LONG: Duration = Duration::from_secs(60);
+
+fn main() -> io::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["exit", code] => exit(code.parse().unwrap_or(99)),
+        ["raise", signal] => {
+            signal_hook::low_level::raise(signal.parse().unwrap_or(9))?;
+        }
+        ["sleep"] => std::thread::sleep(LONG),
+        ["ignore-signals"] => {
+            ignore_signals()?;
+            println!("ready");
+            std::thread::sleep(LONG);
+        }
+        ["leave-grandchild"] => {
+            grandchild(Stdio::inherit())?;
+            println!("done");
+        }
+        ["leave-silent-grandchild"] => {
+            println!("{}", grandchild(Stdio::null())?);
+        }
+        ["close-output"] => {
+            ignore_signals()?;
+            rustix::stdio::dup2_stdout(std::fs::File::open("/dev/null")?)?;
+            rustix::stdio::dup2_stderr(std::fs::File::open("/dev/null")?)?;
+            std::thread::sleep(LONG);
+        }
+        ["flood", megabytes] => flood(megabytes.parse().unwrap_or(1))?,
+        ["bytes"] => io::stdout().write_all(b"\xff\xfe\x00 no line end")?,
+        ["read-input"] => {
+            let mut input = String::new();
+            io::stdin().read_to_string(&mut input)?;
+            println!("{} bytes", input.len());
+        }
+        ["say", text] => {
+            println!("{text}");
+            eprintln!("{text}");
+        }
+        _ => exit(98),
+    }
+    Ok(())
+}
+
+fn ignore_signals() -> io::Result<()> {
+    for signal in [signal_hook::consts::SIGTERM, signal_hook::consts::SIGINT] {
+        signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))?;
+    }
+    Ok(())
+}
+
+fn grandchild(output: Stdio) -> io::Result<u32> {
+    let child =
+        Command::new(std::env::current_exe()?).arg("ignore-signals").stdout(output).stderr(Stdio::null()).spawn()?;
+    Ok(child.id())
+}
+
+fn flood(megabytes: usize) -> io::Result<()> {
+    let line = [b"x".repeat(75), b"\n".to_vec()].concat();
+    let block = line.repeat((1 << 20) / line.len());
+    let mut out = io::stdout().lock();
+    for _ in 0..megabytes {
+        out.write_all(&block)?;
+    }
+    Ok(())
+}
