@@ -201,7 +201,10 @@ impl Crew<'_> {
             cx.require(&tool)?;
         }
         let end = contained(|| job.run(&cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
-        if let JobEnd::Looked(JobOutcome { json, .. }) = &end {
+        // A step without an output leaves no file for it.
+        if let JobEnd::Looked(JobOutcome { json, .. }) = &end
+            && json != "null"
+        {
             let path = cx.dir().join("output.json");
             let json = self.context.redactor.redact(json).into_owned();
             std::fs::write(&path, json).map_err(StepError::io("writing", path))?;

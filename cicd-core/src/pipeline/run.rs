@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,10 +12,10 @@ use super::{
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor};
-use crate::step::{Context, EventSender, Outputs, RunContext, StepError, Workspace};
+use crate::step::{Context, EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
 
-/// How often an observer is told that time has passed.
-const TICK: Duration = Duration::from_millis(100);
+/// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
+const TICK: Duration = Duration::from_millis(50);
 
 /// Sees a run while it happens. It cannot change a verdict.
 pub trait Observer {
@@ -73,8 +72,8 @@ pub fn run(
     let started = Instant::now();
     let started_at = outside.environment.clock.now();
     let durations = latest_summary(workspace).map(durations_ms).unwrap_or_default();
-    let (sender, events) = mpsc::channel();
-    let sender = EventSender::new(sender, outside.environment.clock);
+    let events = Arc::new(EventQueue::default());
+    let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
     let (context, mut folder) = open(workspace, outside, sender.clone())?;
     let context = Arc::new(context);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
@@ -157,25 +156,27 @@ fn open(workspace: &Workspace, outside: Outside, events: EventSender) -> Result<
 
 /// Hands every event to the folder and the observer until the run has finished.
 fn watch(
-    events: &Receiver<Event>,
+    events: &EventQueue,
     folder: &mut RunFolder,
     observer: &mut dyn Observer,
     over: impl Fn() -> bool,
 ) -> Result<(), StepError> {
     let mut kept = Ok(());
     loop {
-        match events.recv_timeout(TICK) {
-            Ok(event) => {
-                // The first failure to keep the record is told at the end; the run itself goes on.
-                kept = kept.and_then(|()| folder.event(&event));
-                observer.event(&event);
-                if matches!(event.kind, EventKind::RunFinished { .. }) {
-                    return kept;
-                }
+        // Asked before the queue is emptied: a scheduler that died without its last event still ends the watch.
+        let was_over = over();
+        for event in events.take(TICK) {
+            // The first failure to keep the record is told at the end; the run itself goes on.
+            kept = kept.and_then(|()| folder.event(&event));
+            observer.event(&event);
+            if matches!(event.kind, EventKind::RunFinished { .. }) {
+                return kept;
             }
-            Err(RecvTimeoutError::Timeout) if !over() => observer.tick(),
-            Err(_) => return kept,
         }
+        if was_over {
+            return kept;
+        }
+        observer.tick();
     }
 }
 

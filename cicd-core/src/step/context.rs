@@ -1,15 +1,14 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{Clock, StepError, StepLog, Workspace};
-use crate::model::{Event, EventKind, Revision, RunId, StepName};
+use super::{Clock, EventSender, StepError, StepLog, Workspace};
+use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
     Cancel, Captured, Invocation, ProcessError, Redactor, Secret, Tool, ToolError, ToolProblem, ToolRequirement,
     Toolbox, execute,
@@ -47,35 +46,6 @@ pub struct RunContext {
     pub cancel: Cancel,
     /// Takes events.
     pub events: EventSender,
-}
-
-/// Where events go. Cheap to clone; sending never blocks.
-#[derive(Debug, Clone)]
-pub struct EventSender {
-    sender: Option<mpsc::Sender<Event>>,
-    clock: Clock,
-}
-
-impl EventSender {
-    /// Sends to a channel.
-    #[must_use]
-    pub fn new(sender: mpsc::Sender<Event>, clock: Clock) -> Self {
-        Self { sender: Some(sender), clock }
-    }
-
-    /// Sends nowhere: for steps that are run alone.
-    #[must_use]
-    pub fn nowhere() -> Self {
-        Self { sender: None, clock: Clock::System }
-    }
-
-    /// Sends an event, dated now.
-    pub fn send(&self, kind: EventKind) {
-        if let Some(sender) = &self.sender {
-            // The receiver outlives every step; if it is gone, nobody is left to tell.
-            let _ = sender.send(Event { at: self.clock.now(), kind });
-        }
-    }
 }
 
 /// What a step is given beside its input: where it is, what time it is, and the way to run processes.

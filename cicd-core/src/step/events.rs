@@ -1,0 +1,58 @@
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::Clock;
+use crate::model::{Event, EventKind};
+
+/// Events on their way to whoever watches a run. Senders never wait; the watcher takes them in batches, so that a run of many
+/// short steps is not slowed by being watched.
+#[derive(Debug, Default)]
+pub struct EventQueue {
+    events: Mutex<Vec<Event>>,
+    urgent: Condvar,
+}
+
+impl EventQueue {
+    /// Takes what came, waiting for `patience` unless the run finishes earlier.
+    #[must_use]
+    pub fn take(&self, patience: Duration) -> Vec<Event> {
+        let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
+        let finished = |event: &Event| matches!(event.kind, EventKind::RunFinished { .. });
+        let (mut events, _) = self
+            .urgent
+            .wait_timeout_while(events, patience, |events| !events.last().is_some_and(finished))
+            .unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut events)
+    }
+}
+
+/// Where events go. Cheap to clone; sending never blocks.
+#[derive(Debug, Clone)]
+pub struct EventSender {
+    queue: Option<Arc<EventQueue>>,
+    clock: Clock,
+}
+
+impl EventSender {
+    /// Sends to a queue.
+    #[must_use]
+    pub fn new(queue: Arc<EventQueue>, clock: Clock) -> Self {
+        Self { queue: Some(queue), clock }
+    }
+
+    /// Sends nowhere: for steps that are run alone.
+    #[must_use]
+    pub fn nowhere() -> Self {
+        Self { queue: None, clock: Clock::System }
+    }
+
+    /// Sends an event, dated now.
+    pub fn send(&self, kind: EventKind) {
+        let Some(queue) = &self.queue else { return };
+        let last = matches!(kind, EventKind::RunFinished { .. });
+        queue.events.lock().unwrap_or_else(PoisonError::into_inner).push(Event { at: self.clock.now(), kind });
+        if last {
+            queue.urgent.notify_all();
+        }
+    }
+}
