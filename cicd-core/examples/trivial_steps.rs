@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use camino::Utf8Path;
 use cicd_core::model::{Event, ExitStatus};
-use cicd_core::pipeline::{KeepGoing, Observer, Outside, Pipeline, RunOptions, Selection, run};
+use cicd_core::pipeline::{KeepGoing, Observer, Outside, Pipeline, RunOptions, Selection, WhenBusy, run};
 use cicd_core::process::Invocation;
 use cicd_core::step::Workspace;
 

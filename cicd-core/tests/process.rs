@@ -1,5 +1,7 @@
 //! What happens to processes that do not behave, with a real program that does not.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 use std::time::{Duration, Instant};
 

@@ -1,5 +1,7 @@
 //! Rules about the source itself: floors, sizes and words. All problems are told at once, each as `path:line: what`.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};

@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
 
-use crate::pipeline::{KeepGoing, RunOptions, Selection};
+use crate::pipeline::{KeepGoing, RunOptions, Selection, WhenBusy};
 
 /// The options of every command that runs a pipeline.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +28,9 @@ pub(super) struct RunArgs {
     /// Judge everything that can still be judged; this is the default.
     #[arg(long)]
     pub(super) keep_going: bool,
+    /// Wait for another run in this checkout instead of stopping.
+    #[arg(long)]
+    pub(super) wait: bool,
     /// Show the command lines and run nothing.
     #[arg(long)]
     pub(super) explain: bool,
@@ -48,6 +51,7 @@ impl RunArgs {
             },
             jobs: self.jobs.unwrap_or_else(processors),
             keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
+            when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
         }
     }
 }

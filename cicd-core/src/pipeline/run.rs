@@ -5,10 +5,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::crew::{Crew, Shared};
+use super::lock::RunLock;
 use super::schedule::Schedule;
 use super::{
-    GraphError, KeepGoing, Outside, Pipeline, RunFolder, SCHEMA_VERSION, Selection, SelectionError, Summary,
-    latest_summary,
+    GraphError, KeepGoing, Outside, Pipeline, RunFolder, SCHEMA_VERSION, Selection, SelectionError, Summary, WhenBusy,
+    interrupted, latest_summary,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor};
@@ -35,6 +36,8 @@ pub struct RunOptions {
     pub jobs: NonZeroUsize,
     /// What happens when a step is not green.
     pub keep_going: KeepGoing,
+    /// What happens when another run holds the checkout.
+    pub when_busy: WhenBusy,
 }
 
 /// A run that did not begin, or whose record could not be kept.
@@ -74,7 +77,10 @@ pub fn run(
     let durations = latest_summary(workspace).map(durations_ms).unwrap_or_default();
     let events = Arc::new(EventQueue::default());
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
-    let (context, mut folder) = open(workspace, outside, sender.clone())?;
+    let id = RunId::new(started_at, std::process::id());
+    let _lock = RunLock::acquire(workspace, &id, options.when_busy)?;
+    interrupted::mark(workspace);
+    let (context, mut folder) = open(workspace, id, outside, sender.clone())?;
     let context = Arc::new(context);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
     sender.send(EventKind::RunStarted {
@@ -137,14 +143,19 @@ pub fn run(
 pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Context, StepError> {
     let name =
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
-    let (context, _) = open(workspace, outside, EventSender::nowhere())?;
+    let id = RunId::new(outside.environment.clock.now(), std::process::id());
+    let (context, _) = open(workspace, id, outside, EventSender::nowhere())?;
     Context::for_step(Arc::new(context), name)
 }
 
-fn open(workspace: &Workspace, outside: Outside, events: EventSender) -> Result<(RunContext, RunFolder), StepError> {
+fn open(
+    workspace: &Workspace,
+    id: RunId,
+    outside: Outside,
+    events: EventSender,
+) -> Result<(RunContext, RunFolder), StepError> {
     let toolbox = outside.toolbox(workspace);
     let Outside { environment, cancel, revision, .. } = outside;
-    let id = RunId::new(environment.clock.now(), std::process::id());
     let redactor = Redactor::new();
     let folder = RunFolder::create(workspace, &id, redactor.clone())?;
     let dir = folder.dir().to_owned();
@@ -214,8 +225,12 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let workspace = Workspace::at(camino::Utf8Path::from_path(dir.path()).expect("UTF-8"));
         let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
-        let options =
-            RunOptions { selection: Selection::default(), jobs: NonZeroUsize::new(2).expect("not zero"), keep_going };
+        let options = RunOptions {
+            selection: Selection::default(),
+            jobs: NonZeroUsize::new(2).expect("not zero"),
+            keep_going,
+            when_busy: WhenBusy::Stop,
+        };
         let summary = run(ci, &workspace, outside, &options, &mut Nobody).expect("a run");
         (dir, summary)
     }

@@ -1,0 +1,101 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use camino::Utf8Path;
+
+use super::{SCHEMA_VERSION, StepReport, Summary};
+use crate::model::{Event, EventKind, RunId, Status, StepName};
+use crate::step::Workspace;
+
+/// 128 and SIGKILL: nothing else ends a run without its summary.
+const EXIT_CODE: u8 = 137;
+
+/// Gives the runs that were killed outright the summary that they could not write, from the events they did write.
+///
+/// To be called while the lock of the checkout is held: then no run without a summary is still alive. A record that cannot be
+/// read or written stays as it is; it is history, not a verdict.
+pub(super) fn mark(workspace: &Workspace) {
+    let Ok(runs) = workspace.path("target/ci/runs").read_dir_utf8() else { return };
+    for run in runs.flatten().map(camino::Utf8DirEntry::into_path).filter(|run| !run.join("summary.json").exists()) {
+        let Some(summary) = reconstruct(&run) else { continue };
+        if let Ok(text) = serde_json::to_string_pretty(&summary) {
+            let _ = fs::write(run.join("summary.json"), text);
+        }
+    }
+}
+
+fn reconstruct(run: &Utf8Path) -> Option<Summary> {
+    let text = fs::read_to_string(run.join("events.ndjson")).ok()?;
+    // The last line may be cut off in the middle.
+    let events: Vec<Event> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
+    let (first, last) = (events.first()?, events.last()?);
+    let EventKind::RunStarted { run, pipeline, steps } = &first.kind else { return None };
+    let mut finished: BTreeMap<&StepName, StepReport> = events.iter().filter_map(|event| report(&event.kind)).collect();
+    let killed = |name: &StepName| StepReport::not_run(name, Status::Cancelled, "the run was killed");
+    Some(Summary {
+        schema_version: SCHEMA_VERSION,
+        pipeline: pipeline.clone(),
+        run: serde_json::from_value::<RunId>(run.as_str().into()).ok()?,
+        status: Status::Cancelled,
+        exit_code: EXIT_CODE,
+        complete: false,
+        commit: None,
+        dirty: None,
+        started_at: first.at,
+        duration_ms: u64::try_from(last.at.duration_since(first.at).as_millis()).unwrap_or(0),
+        steps: steps.iter().map(|name| finished.remove(name).unwrap_or_else(|| killed(name))).collect(),
+    })
+}
+
+fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
+    let EventKind::StepFinished { step, status, duration_ms, reason, findings, facts } = kind else { return None };
+    let report = StepReport {
+        name: step.clone(),
+        status: *status,
+        duration_ms: *duration_ms,
+        reason: reason.clone(),
+        findings: findings.clone(),
+        facts: facts.clone(),
+        attachments: Vec::new(),
+    };
+    Some((step, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Facts;
+
+    #[test]
+    fn a_killed_run_keeps_what_it_had_finished() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(dir.path()).expect("UTF-8"));
+        let id = RunId::new(jiff::Timestamp::UNIX_EPOCH, 7);
+        let folder = workspace.path("target/ci/runs").join(id.as_str());
+        fs::create_dir_all(&folder).expect("made");
+        let name = |name: &str| StepName::new(name).expect("a name");
+        let event = |kind| serde_json::to_string(&Event { at: jiff::Timestamp::UNIX_EPOCH, kind }).expect("JSON");
+        let lines = [
+            event(EventKind::RunStarted {
+                run: id.to_string(),
+                pipeline: "p".to_owned(),
+                steps: vec![name("one"), name("two")],
+            }),
+            event(EventKind::StepFinished {
+                step: name("one"),
+                status: Status::Passed,
+                duration_ms: 5,
+                reason: None,
+                findings: Vec::new(),
+                facts: Facts::new(),
+            }),
+            "{\"at\":\"1970-01-01T".to_owned(),
+        ];
+        fs::write(folder.join("events.ndjson"), lines.join("\n")).expect("written");
+        mark(&workspace);
+        let summary: Summary =
+            serde_json::from_str(&fs::read_to_string(folder.join("summary.json")).expect("written")).expect("readable");
+        let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();
+        assert_eq!((summary.exit_code, statuses), (137, vec![Status::Passed, Status::Cancelled]));
+    }
+}
