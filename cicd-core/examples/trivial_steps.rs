@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use camino::Utf8Path;
 use cicd_core::model::{Event, ExitStatus};
-use cicd_core::pipeline::{KeepGoing, Observer, Outside, Pipeline, RunOptions, Selection, WhenBusy, run};
+use cicd_core::pipeline::{Observer, Outside, Pipeline, RunOptions, run};
 use cicd_core::process::Invocation;
 use cicd_core::step::Workspace;
 
@@ -23,11 +23,7 @@ fn main() -> ExitCode {
     for number in 0..count.parse().unwrap_or(0) {
         ci.command(&format!("step-{number}"), Invocation::program(&program[0]).args(&program[1..]));
     }
-    let options = RunOptions {
-        selection: Selection::default(),
-        jobs: NonZeroUsize::MIN.saturating_add(1),
-        keep_going: KeepGoing::Yes,
-    };
+    let options = RunOptions { jobs: NonZeroUsize::MIN.saturating_add(1), ..RunOptions::default() };
     let result =
         Outside::gather(&workspace, Vec::new()).map(|outside| run(&ci, &workspace, outside, &options, &mut Nobody));
     match result {

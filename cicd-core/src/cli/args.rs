@@ -41,7 +41,7 @@ pub(super) struct RunArgs {
 
 impl RunArgs {
     pub(super) fn options(&self) -> RunOptions {
-        let processors = || std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let default = RunOptions::default();
         RunOptions {
             selection: Selection {
                 only: self.only.clone(),
@@ -49,7 +49,7 @@ impl RunArgs {
                 because: self.because.clone(),
                 effects: self.effect.clone(),
             },
-            jobs: self.jobs.unwrap_or_else(processors),
+            jobs: self.jobs.unwrap_or(default.jobs),
             keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
             when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
         }

@@ -40,6 +40,18 @@ pub struct RunOptions {
     pub when_busy: WhenBusy,
 }
 
+impl Default for RunOptions {
+    /// Everything, on as many threads as there are processors, as far as it can be judged.
+    fn default() -> Self {
+        Self {
+            selection: Selection::default(),
+            jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
+            keep_going: KeepGoing::default(),
+            when_busy: WhenBusy::default(),
+        }
+    }
+}
+
 /// A run that did not begin, or whose record could not be kept.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -225,12 +237,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let workspace = Workspace::at(camino::Utf8Path::from_path(dir.path()).expect("UTF-8"));
         let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
-        let options = RunOptions {
-            selection: Selection::default(),
-            jobs: NonZeroUsize::new(2).expect("not zero"),
-            keep_going,
-            when_busy: WhenBusy::Stop,
-        };
+        let options = RunOptions { jobs: NonZeroUsize::new(2).expect("not zero"), keep_going, ..RunOptions::default() };
         let summary = run(ci, &workspace, outside, &options, &mut Nobody).expect("a run");
         (dir, summary)
     }
