@@ -134,7 +134,7 @@ impl Cli {
         let args = RunArgs::from_arg_matches(matches)?;
         let pipeline = (named.build)(&workspace)?;
         let outside = Outside::gather(&workspace, Vec::new())?;
-        Ok(ci::execute(&pipeline, &workspace, outside, &args, &format!("cargo xtask {name}")))
+        Ok(ci::execute(&pipeline, &workspace, outside, &args, named.name))
     }
 
     fn clap(&self) -> Command {

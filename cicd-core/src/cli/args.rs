@@ -40,7 +40,7 @@ pub(super) struct RunArgs {
 }
 
 impl RunArgs {
-    pub(super) fn options(&self) -> RunOptions {
+    pub(super) fn options(&self, area: &'static str) -> RunOptions {
         let default = RunOptions::default();
         RunOptions {
             selection: Selection {
@@ -52,6 +52,7 @@ impl RunArgs {
             jobs: self.jobs.unwrap_or(default.jobs),
             keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
             when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
+            area,
         }
     }
 }

@@ -9,21 +9,22 @@ use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, run};
 use crate::reporters::{Lines, Live, annotations, junit, report, step_summary};
 use crate::step::Workspace;
 
-/// Runs a pipeline and shows it; `command` is what the person typed, such as `cargo xtask ci`.
+/// The area of every pipeline but `ci`, so that `target/ci/latest` is always about the main one.
+const ELSEWHERE: &str = "ci-other";
+
+/// Runs a pipeline and shows it; `name` is the command that the person typed, such as `ci`.
 pub(super) fn execute(
     pipeline: &Pipeline,
     workspace: &Workspace,
     outside: Outside,
     args: &RunArgs,
-    command: &str,
+    name: &'static str,
 ) -> ExitStatus {
     let out = Output;
+    let area = if name == "ci" { name } else { ELSEWHERE };
+    let options = args.options(area);
     if args.explain {
-        return match pipeline
-            .check()
-            .map_err(RunError::from)
-            .and_then(|()| Ok(args.options().selection.resolve(pipeline)?))
-        {
+        return match pipeline.check().map_err(RunError::from).and_then(|()| Ok(options.selection.resolve(pipeline)?)) {
             Ok(left_out) => {
                 out.say(&show::explain(pipeline, &left_out));
                 ExitStatus::Green
@@ -41,7 +42,7 @@ pub(super) fn execute(
     let cancel = outside.cancel.clone();
     let mut observer: Box<dyn Observer> =
         if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(io::stdout())) };
-    let summary = match run(pipeline, workspace, outside, &args.options(), observer.as_mut()) {
+    let summary = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => summary,
         Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return usage(&error),
         Err(error) => {
@@ -52,9 +53,9 @@ pub(super) fn execute(
             };
         }
     };
-    let folder = workspace.path("target/ci/runs").join(summary.run.as_str());
+    let folder = workspace.path("target").join(area).join("runs").join(summary.run.as_str());
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
-    out.say(&report(&summary, shown.as_str(), command, out.columns()));
+    out.say(&report(&summary, shown.as_str(), &format!("cargo xtask {name}"), out.columns()));
     let told = tell_others(
         &summary,
         &folder,

@@ -12,7 +12,7 @@ use crate::step::{StepError, Workspace};
 /// How many runs are kept on disk; older ones are removed when a run ends.
 pub const RUNS_KEPT: usize = 20;
 
-/// The folder of one run: `target/ci/runs/<id>/`.
+/// The folder of one run: `target/<area>/runs/<id>/`.
 #[derive(Debug)]
 pub struct RunFolder {
     ci: Utf8PathBuf,
@@ -26,8 +26,8 @@ impl RunFolder {
     ///
     /// # Errors
     /// When it cannot be created.
-    pub fn create(workspace: &Workspace, id: &RunId, redactor: Redactor) -> Result<Self, StepError> {
-        let ci = workspace.path("target/ci");
+    pub fn create(workspace: &Workspace, area: &str, id: &RunId, redactor: Redactor) -> Result<Self, StepError> {
+        let ci = area_path(workspace, area);
         let dir = ci.join("runs").join(id.as_str());
         fs::create_dir_all(dir.join("steps")).map_err(StepError::io("creating", &dir))?;
         let path = dir.join("events.ndjson");
@@ -98,9 +98,14 @@ fn link(dir: &Utf8Path, latest: &Utf8Path) -> io::Result<()> {
     fs::rename(unfinished, latest)
 }
 
-/// The summary of the last finished run, if there is one that can be read.
+/// The folder of an area's runs: `target/<area>`.
+pub(super) fn area_path(workspace: &Workspace, area: &str) -> Utf8PathBuf {
+    workspace.path("target").join(area)
+}
+
+/// The summary of the last finished run of an area (`ci` for the main pipeline), if there is one that can be read.
 #[must_use]
-pub fn latest_summary(workspace: &Workspace) -> Option<Summary> {
-    let text = fs::read_to_string(workspace.path("target/ci/latest/summary.json")).ok()?;
+pub fn latest_summary(workspace: &Workspace, area: &str) -> Option<Summary> {
+    let text = fs::read_to_string(area_path(workspace, area).join("latest/summary.json")).ok()?;
     serde_json::from_str(&text).ok()
 }

@@ -3,6 +3,7 @@ use std::fs;
 
 use camino::Utf8Path;
 
+use super::folder::area_path;
 use super::{SCHEMA_VERSION, StepReport, Summary};
 use crate::model::{Event, EventKind, RunId, Status, StepName};
 use crate::step::Workspace;
@@ -14,8 +15,8 @@ const EXIT_CODE: u8 = 137;
 ///
 /// To be called while the lock of the checkout is held: then no run without a summary is still alive. A record that cannot be
 /// read or written stays as it is; it is history, not a verdict.
-pub(super) fn mark(workspace: &Workspace) {
-    let Ok(runs) = workspace.path("target/ci/runs").read_dir_utf8() else { return };
+pub(super) fn mark(workspace: &Workspace, area: &str) {
+    let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
     for run in runs.flatten().map(camino::Utf8DirEntry::into_path).filter(|run| !run.join("summary.json").exists()) {
         let Some(summary) = reconstruct(&run) else { continue };
         if let Ok(text) = serde_json::to_string_pretty(&summary) {
@@ -92,7 +93,7 @@ mod tests {
             "{\"at\":\"1970-01-01T".to_owned(),
         ];
         fs::write(folder.join("events.ndjson"), lines.join("\n")).expect("written");
-        mark(&workspace);
+        mark(&workspace, "ci");
         let summary: Summary =
             serde_json::from_str(&fs::read_to_string(folder.join("summary.json")).expect("written")).expect("readable");
         let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();

@@ -1,6 +1,7 @@
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
 
+use super::folder::area_path;
 use crate::model::RunId;
 use crate::step::{StepError, Workspace};
 
@@ -21,8 +22,13 @@ pub(super) struct RunLock {
 }
 
 impl RunLock {
-    pub(super) fn acquire(workspace: &Workspace, run: &RunId, when_busy: WhenBusy) -> Result<Self, StepError> {
-        let folder = workspace.path("target/ci");
+    pub(super) fn acquire(
+        workspace: &Workspace,
+        area: &str,
+        run: &RunId,
+        when_busy: WhenBusy,
+    ) -> Result<Self, StepError> {
+        let folder = area_path(workspace, area);
         std::fs::create_dir_all(&folder).map_err(StepError::io("creating", &folder))?;
         let path = folder.join("lock");
         let io = || StepError::io("locking", path.clone());
@@ -56,10 +62,10 @@ mod tests {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let workspace = Workspace::at(camino::Utf8Path::from_path(dir.path()).expect("UTF-8"));
         let run = RunId::new(jiff::Timestamp::UNIX_EPOCH, 7);
-        let first = RunLock::acquire(&workspace, &run, WhenBusy::Stop).expect("free");
-        let error = RunLock::acquire(&workspace, &run, WhenBusy::Stop).expect_err("held");
+        let first = RunLock::acquire(&workspace, "ci", &run, WhenBusy::Stop).expect("free");
+        let error = RunLock::acquire(&workspace, "ci", &run, WhenBusy::Stop).expect_err("held");
         assert!(error.to_string().contains(run.as_str()), "{error}");
         drop(first);
-        RunLock::acquire(&workspace, &run, WhenBusy::Stop).expect("free again");
+        RunLock::acquire(&workspace, "ci", &run, WhenBusy::Stop).expect("free again");
     }
 }

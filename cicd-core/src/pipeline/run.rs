@@ -18,6 +18,9 @@ use crate::step::{Context, EventQueue, EventSender, Outputs, RunContext, StepErr
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
 const TICK: Duration = Duration::from_millis(50);
 
+/// The area of steps that are run alone.
+const ALONE: &str = "ci-alone";
+
 /// Sees a run while it happens. It cannot change a verdict.
 pub trait Observer {
     /// Something happened.
@@ -38,6 +41,8 @@ pub struct RunOptions {
     pub keep_going: KeepGoing,
     /// What happens when another run holds the checkout.
     pub when_busy: WhenBusy,
+    /// The folder below `target` that the runs are kept in, `ci` for the main pipeline; runs of one area take turns.
+    pub area: &'static str,
 }
 
 impl Default for RunOptions {
@@ -48,6 +53,7 @@ impl Default for RunOptions {
             jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             keep_going: KeepGoing::default(),
             when_busy: WhenBusy::default(),
+            area: "ci",
         }
     }
 }
@@ -86,13 +92,13 @@ pub fn run(
         .all(|(reason, node)| reason.is_none() || node.job.effect().name().is_some());
     let started = Instant::now();
     let started_at = outside.environment.clock.now();
-    let durations = latest_summary(workspace).map(durations_ms).unwrap_or_default();
+    let durations = latest_summary(workspace, options.area).map(durations_ms).unwrap_or_default();
     let events = Arc::new(EventQueue::default());
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
     let id = RunId::new(started_at, std::process::id());
-    let _lock = RunLock::acquire(workspace, &id, options.when_busy)?;
-    interrupted::mark(workspace);
-    let (context, mut folder) = open(workspace, id, outside, sender.clone())?;
+    let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
+    interrupted::mark(workspace, options.area);
+    let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     let context = Arc::new(context);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
     sender.send(EventKind::RunStarted {
@@ -156,12 +162,13 @@ pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Cont
     let name =
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
     let id = RunId::new(outside.environment.clock.now(), std::process::id());
-    let (context, _) = open(workspace, id, outside, EventSender::nowhere())?;
+    let (context, _) = open(workspace, ALONE, id, outside, EventSender::nowhere())?;
     Context::for_step(Arc::new(context), name)
 }
 
 fn open(
     workspace: &Workspace,
+    area: &str,
     id: RunId,
     outside: Outside,
     events: EventSender,
@@ -169,7 +176,7 @@ fn open(
     let toolbox = outside.toolbox(workspace);
     let Outside { environment, cancel, revision, .. } = outside;
     let redactor = Redactor::new();
-    let folder = RunFolder::create(workspace, &id, redactor.clone())?;
+    let folder = RunFolder::create(workspace, area, &id, redactor.clone())?;
     let dir = folder.dir().to_owned();
     Ok((
         RunContext { workspace: workspace.clone(), id, dir, environment, revision, toolbox, redactor, cancel, events },

@@ -24,7 +24,7 @@ pub use events::{EventQueue, EventSender};
 pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
 pub use log::StepLog;
 pub use outcome::Outcome;
-pub use plain::{CommandStep, FnStep, step_fn};
+pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
 pub use tool_step::ToolStep;
 pub use workspace::{Workspace, WorkspaceError};
 

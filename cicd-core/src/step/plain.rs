@@ -1,6 +1,20 @@
-use super::{Artifact, Context, Outcome, Step, StepError};
-use crate::model::{Code, Finding};
-use crate::process::{Exit, Invocation};
+use super::{Artifact, Claims, Context, Outcome, Step, StepError};
+use crate::model::{Finding, finding_codes};
+use crate::process::{Exit, Invocation, ProcessError};
+
+finding_codes! {
+    /// What a plain command can find.
+    pub enum CommandCode {
+        Failed = "CMD-001" {
+            summary: "a command ended with an exit code other than 0",
+            help: "run the command that is shown and mend what it says",
+            example: "ci.command(\"fmt\", …) on unformatted code",
+        },
+    }
+}
+
+/// How much of a failing command's output is shown; the log has all of it.
+const LINES_SHOWN: usize = 12;
 
 /// A step from a closure.
 pub struct FnStep<I, O> {
@@ -35,13 +49,21 @@ impl<I, O> std::fmt::Debug for FnStep<I, O> {
 #[derive(Debug, Clone)]
 pub struct CommandStep {
     invocation: Invocation,
+    claims: Claims,
 }
 
 impl CommandStep {
     /// A step that runs this command.
     #[must_use]
     pub fn new(command: impl Into<Invocation>) -> Self {
-        Self { invocation: command.into() }
+        Self { invocation: command.into(), claims: Claims::none() }
+    }
+
+    /// Sets what it needs for itself while it runs.
+    #[must_use]
+    pub fn claiming(mut self, claims: Claims) -> Self {
+        self.claims = claims;
+        self
     }
 }
 
@@ -54,23 +76,29 @@ impl Step for CommandStep {
         match captured.exit {
             Exit::Code(0) => Ok(Outcome::of(())),
             Exit::Code(code) => {
-                let mut shown = captured.stderr_text();
-                if shown.is_empty() {
-                    let stdout = String::from_utf8_lossy(&captured.stdout);
-                    let lines: Vec<_> = stdout.trim_end().lines().collect();
-                    shown = lines[lines.len().saturating_sub(12)..].join("\n");
-                }
-                let message = format!("`{}` ended with exit code {code}", self.invocation);
-                Ok(Outcome::of(()).findings([Finding::with_code(Code::from_static("CMD-001"), message).help(shown)]))
+                let stderr = captured.stderr_text();
+                let shown = if stderr.is_empty() { last_lines(&captured.stdout) } else { stderr };
+                let message = format!("`{}` ended with exit code {code}:\n{shown}", self.invocation);
+                Ok(Outcome::of(()).findings([Finding::new(CommandCode::Failed, message)]))
             }
-            Exit::Signal(_) => Err(captured
-                .require_success()
-                .err()
-                .map_or_else(|| StepError::Panicked("a signal is never a success".to_owned()), StepError::from)),
+            exit @ Exit::Signal(_) => {
+                let stderr = captured.stderr_text();
+                Err(ProcessError::Exited { command: captured.command, exit, stderr }.into())
+            }
         }
     }
 
     fn explain(&self) -> Vec<Invocation> {
         vec![self.invocation.clone()]
     }
+
+    fn claims(&self) -> Claims {
+        self.claims.clone()
+    }
+}
+
+fn last_lines(output: &[u8]) -> String {
+    let text = String::from_utf8_lossy(output);
+    let lines: Vec<_> = text.trim_end().lines().collect();
+    lines[lines.len().saturating_sub(LINES_SHOWN)..].join("\n")
 }

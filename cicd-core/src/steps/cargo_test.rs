@@ -1,0 +1,144 @@
+use std::sync::LazyLock;
+use std::time::Duration;
+
+use regex::Regex;
+
+use crate::model::{Finding, finding_codes};
+use crate::process::{Captured, Exit, Invocation, ToolRequirement};
+use crate::step::{Claims, Context, Outcome, ReadError, StepError, ToolStep};
+
+finding_codes! {
+    /// What `cargo test` can find.
+    pub enum CargoTestCode {
+        Failed = "CARGO-001" {
+            summary: "a Rust test failed",
+            help: "run the test alone with `cargo test NAME` and mend the code or the test",
+            example: "#[test] fn wrong() { assert_eq!(1, 2) }",
+        },
+        Ignored = "CARGO-002" {
+            summary: "a Rust test is ignored",
+            help: "mend it or delete it; a test that never runs proves nothing",
+            example: "#[test] #[ignore] fn skipped() {}",
+        },
+    }
+}
+
+/// Tests of a Rust workspace take longer than other tools: they are compiled first.
+const DEADLINE: Duration = Duration::from_secs(1800);
+
+#[expect(clippy::expect_used, reason = "both patterns are literals")]
+static RESULT: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;")
+        .expect("a valid pattern")
+});
+
+#[expect(clippy::expect_used, reason = "both patterns are literals")]
+static FAILED: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"(?m)^test (\S.*) \.\.\. (FAILED|ignored)\b").expect("a valid pattern"));
+
+/// `cargo test`: the exit code decides, and a run without any test is no run.
+#[derive(Debug, Clone)]
+pub struct CargoTest {
+    args: Vec<String>,
+}
+
+impl CargoTest {
+    /// Tests chosen by these arguments, such as `["--workspace", "--lib"]`.
+    #[must_use]
+    pub fn new<const N: usize>(args: [&str; N]) -> Self {
+        Self { args: args.map(str::to_owned).to_vec() }
+    }
+
+    fn command(&self) -> Invocation {
+        Invocation::tool("cargo").arg("test").args(&self.args).deadline(DEADLINE).env("CARGO_TERM_COLOR", "never")
+    }
+}
+
+impl ToolStep for CargoTest {
+    type Input = ();
+    type Output = ();
+
+    fn tool(&self) -> ToolRequirement {
+        ToolRequirement::new("cargo", ">=1.85").fix("install Rust with rustup")
+    }
+
+    fn invocation(&self, _: &Context, (): &()) -> Result<Invocation, StepError> {
+        Ok(self.command())
+    }
+
+    fn read(&self, _: &Context, (): (), captured: &Captured) -> Result<Outcome<()>, ReadError> {
+        read(captured)
+    }
+
+    /// Parallel cargo calls only wait for each other's lock on the target folder.
+    fn claims(&self) -> Claims {
+        Claims::exclusive("cargo")
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        vec![self.command()]
+    }
+}
+
+fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
+    let unreadable = |problem: String| ReadError::new("the output of cargo test", problem);
+    let text = captured.stdout_text().map_err(|error| unreadable(error.to_string()))?;
+    let (mut passed, mut failed, mut ignored) = (0_u64, 0_u64, 0_u64);
+    for result in RESULT.captures_iter(text) {
+        for (total, group) in [(&mut passed, 1), (&mut failed, 2), (&mut ignored, 3)] {
+            *total += result[group].parse::<u64>().map_err(|error| unreadable(error.to_string()))?;
+        }
+    }
+    let findings: Vec<Finding> = FAILED
+        .captures_iter(text)
+        .map(|line| match &line[2] {
+            "FAILED" => Finding::new(CargoTestCode::Failed, format!("{} failed", &line[1])),
+            _ => Finding::new(CargoTestCode::Ignored, format!("{} is ignored", &line[1])),
+        })
+        .collect();
+    match captured.exit {
+        Exit::Code(0) if passed == 0 => {
+            Err(unreadable("no test was run".to_owned())
+                .help("check the arguments: a run without tests proves nothing"))
+        }
+        Exit::Code(0) if failed == 0 => Ok(()),
+        Exit::Code(_) if failed > 0 && findings.len() as u64 >= failed => Ok(()),
+        exit => Err(unreadable(format!(
+            "{exit} with {passed} passed and {failed} failed tests:\n{}",
+            captured.stderr_text()
+        ))),
+    }?;
+    let headline = format!("{passed} tests");
+    Ok(Outcome::of(())
+        .findings(findings)
+        .fact("tests", passed)
+        .fact("failed", failed)
+        .fact("ignored", ignored)
+        .headline(headline))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RUN: &str = "running 3 tests\ntest a::one ... ok\ntest a::two ... FAILED\ntest a::three ... ignored\n\n\
+                       test result: FAILED. 1 passed; 1 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.00s\n";
+
+    #[test]
+    fn failed_and_ignored_tests_are_findings() {
+        let outcome = read(&Captured::recorded(Exit::Code(101), RUN, "")).expect("readable");
+        let codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, ["CARGO-001", "CARGO-002"]);
+    }
+
+    #[test]
+    fn a_run_without_tests_or_that_did_not_compile_is_no_run() {
+        let empty = "test result: ok. 0 passed; 0 failed; 0 ignored; 0 measured; 9 filtered out; finished in 0.00s\n";
+        assert!(read(&Captured::recorded(Exit::Code(0), empty, "")).is_err());
+        assert!(read(&Captured::recorded(Exit::Code(0), "", "")).is_err());
+        let broken = read(&Captured::recorded(Exit::Code(101), "", "error[E0425]: cannot find value"))
+            .expect_err("did not compile");
+        assert!(broken.to_string().contains("E0425"), "{broken}");
+        assert!(read(&Captured::recorded(Exit::Signal(9), RUN, "")).is_err());
+    }
+}
