@@ -2,7 +2,7 @@ use std::num::NonZeroUsize;
 
 use clap::{Args, ValueEnum};
 
-use crate::pipeline::{KeepGoing, RunOptions, Selection, WhenBusy};
+use crate::pipeline::{KeepGoing, RunOptions, Selection, Start, WhenBusy};
 
 /// The options of every command that runs a pipeline.
 #[derive(Debug, Clone, Args)]
@@ -28,6 +28,9 @@ pub(super) struct RunArgs {
     /// Judge everything that can still be judged; this is the default.
     #[arg(long)]
     pub(super) keep_going: bool,
+    /// Load what the last run finished green for the same files, and run the rest.
+    #[arg(long)]
+    pub(super) resume: bool,
     /// Wait for another run in this checkout instead of stopping.
     #[arg(long)]
     pub(super) wait: bool,
@@ -52,6 +55,7 @@ impl RunArgs {
             jobs: self.jobs.unwrap_or(default.jobs),
             keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
             when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
+            start: if self.resume { Start::Resume } else { Start::Fresh },
             area,
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn execute(
         if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(io::stdout())) };
     let summary = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => summary,
-        Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return usage(&error),
+        Err(error @ (RunError::Graph(_) | RunError::Selection(_) | RunError::Resume(_))) => return usage(&error),
         Err(error) => {
             out.complain(&format!("error: {error}"));
             return match cancel.reason() {

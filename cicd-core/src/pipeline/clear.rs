@@ -1,3 +1,7 @@
+use std::any::Any;
+use std::sync::Arc;
+
+use super::StepReport;
 use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
 use crate::docker::{Fresh, Image};
@@ -18,12 +22,22 @@ finding_codes! {
             help: "wire the gate to the image that is to be cleared",
             example: "a scan of another image handed to `clear`",
         },
+        Resumed = "CLR-003" {
+            summary: "a step before the clearance was loaded from an earlier run",
+            help: "run the whole pipeline again without --resume",
+            example: "--resume --effect push",
+        },
     }
 }
 
 pub(super) struct ClearJob {
     pub(super) image: Handle<Image<Fresh>>,
     pub(super) gates: Wiring<Subjects>,
+}
+
+fn resumed(report: &StepReport) -> Option<Finding> {
+    let run = report.loaded_from.as_ref()?;
+    Some(Finding::new(ClearanceCode::Resumed, format!("{} was loaded from run {run}", report.name)))
 }
 
 impl Job for ClearJob {
@@ -51,6 +65,7 @@ impl Job for ClearJob {
             .map(|(report, finding)| {
                 Finding::new(ClearanceCode::Blocked, format!("{}: {} {}", report.name, finding.code, finding.message))
             })
+            .chain(upstream.ancestors.values().filter_map(resumed))
             .collect();
         if !blockers.is_empty() && !upstream.effect_wanted && findings.is_empty() {
             let reasons: Vec<_> = blockers.iter().map(|finding| finding.message.as_str()).collect();
@@ -60,6 +75,10 @@ impl Job for ClearJob {
         let headline = format!("{} by {} gates", image.short_id(), gates.len());
         let outcome = Outcome::of(Cleared::grant(image, gates)).findings(findings).headline(headline);
         Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
+    }
+
+    fn load(&self, _: &str) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
+use super::resume::Earlier;
 use super::schedule::Schedule;
 use super::{KeepGoing, Pipeline, StepReport};
 use crate::model::{EventKind, Facts, Status, StepName};
@@ -24,6 +25,7 @@ pub(super) struct Crew<'a> {
     pub(super) pipeline: &'a Pipeline,
     pub(super) names: Vec<StepName>,
     pub(super) left_out: Vec<Option<String>>,
+    pub(super) earlier: Option<Earlier>,
     pub(super) context: Arc<RunContext>,
     pub(super) keep_going: KeepGoing,
     pub(super) effects: Vec<String>,
@@ -40,6 +42,7 @@ impl Crew<'_> {
     /// Runs everything that can be run, on `jobs` threads.
     pub(super) fn work(&self, jobs: NonZeroUsize) {
         self.leave_out();
+        self.load_earlier();
         self.check_tools();
         thread::scope(|scope| {
             for _ in 1..jobs.get().min(self.names.len()) {
@@ -64,6 +67,26 @@ impl Crew<'_> {
             if let Some(reason) = reason.as_ref().filter(|_| shared.schedule.report(index).is_none()) {
                 self.end(&mut shared, index, StepReport::not_run(&self.names[index], Status::Skipped, reason.clone()));
             }
+        }
+    }
+
+    /// Ends the steps that the earlier run finished green, as long as all they need was loaded too.
+    fn load_earlier(&self) {
+        let Some(earlier) = &self.earlier else { return };
+        let mut shared = self.lock();
+        for (index, node) in self.pipeline.nodes.iter().enumerate() {
+            let loaded =
+                |need: &usize| shared.schedule.report(*need).is_some_and(|report| report.loaded_from.is_some());
+            if shared.schedule.report(index).is_some()
+                || node.job.effect().name().is_some()
+                || !node.needs.iter().all(loaded)
+            {
+                continue;
+            }
+            let Some((report, json)) = earlier.step(node.name.as_str()) else { continue };
+            let Some(output) = node.job.load(&json) else { continue };
+            shared.outputs.insert(self.pipeline.node_id(index), output);
+            self.end(&mut shared, index, report);
         }
     }
 
@@ -169,6 +192,7 @@ impl Crew<'_> {
             findings: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            loaded_from: None,
         };
         let mut output = None;
         match result {

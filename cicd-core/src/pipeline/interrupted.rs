@@ -42,6 +42,8 @@ fn reconstruct(run: &Utf8Path) -> Option<Summary> {
         complete: false,
         commit: None,
         dirty: None,
+        tree: None,
+        definition: String::new(),
         started_at: first.at,
         duration_ms: u64::try_from(last.at.duration_since(first.at).as_millis()).unwrap_or(0),
         steps: steps.iter().map(|name| finished.remove(name).unwrap_or_else(|| killed(name))).collect(),
@@ -58,6 +60,7 @@ fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
         findings: findings.clone(),
         facts: facts.clone(),
         attachments: Vec::new(),
+        loaded_from: None,
     };
     Some((step, report))
 }

@@ -13,6 +13,8 @@ use crate::step::{Claims, Context, Effect, Outcome, Outputs, Step, StepError, Wi
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
     fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError>;
+    /// The output from its written form; `None` where it must not be loaded.
+    fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>>;
     fn tools(&self) -> Vec<ToolRequirement>;
     fn explain(&self) -> Vec<Invocation>;
     fn claims(&self) -> Claims;
@@ -70,6 +72,11 @@ impl<S: Step> Job for StepJob<S> {
             .resolve(&upstream.outputs)
             .map_err(|error| StepError::not_looked(error.to_string(), "run the steps it needs too"))?;
         Ok(JobEnd::Looked(JobOutcome::of(self.step.run(cx, input)?)?))
+    }
+
+    fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>> {
+        let output: S::Output = serde_json::from_str(json).ok()?;
+        Some(Arc::new(output))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::model::Revision;
-use crate::process::{Cancel, Discard, Invocation, Toolbox, execute};
+use crate::process::{Cancel, Captured, Discard, Invocation, Toolbox, execute};
 use crate::step::{Clock, RunEnvironment, Workspace};
 
 /// Git answers at once, or its index is locked by something that hangs.
@@ -22,6 +22,8 @@ pub struct Outside {
     pub cancel: Cancel,
     /// What is checked out; an error text where that cannot be told.
     pub revision: Result<Revision, String>,
+    /// The id of a git tree with every file as it is now, committed or not; an error text where that cannot be told.
+    pub tree: Result<String, String>,
 }
 
 impl Outside {
@@ -34,8 +36,19 @@ impl Outside {
             RunEnvironment { variables: std::env::vars_os().collect(), clock: Clock::System, live_output: false };
         let cancel = Cancel::new()?;
         let toolbox = toolbox(workspace, &tool_folders, &environment);
-        let revision = revision(workspace, &toolbox, &cancel);
-        Ok(Self { environment, tool_folders, cancel, revision })
+        let git = Git { workspace, toolbox: &toolbox, cancel: &cancel };
+        let (revision, tree) = (git.revision(), git.tree());
+        Ok(Self { environment, tool_folders, cancel, revision, tree })
+    }
+
+    /// The files in which two trees differ.
+    pub(super) fn changed_files(&self, workspace: &Workspace, one: &str, other: &str) -> Vec<String> {
+        let toolbox = self.toolbox(workspace);
+        let git = Git { workspace, toolbox: &toolbox, cancel: &self.cancel };
+        match git.ask(&["diff-tree", "-r", "--name-only", one, other], None) {
+            Ok(names) => names.lines().map(str::to_owned).collect(),
+            Err(why) => vec![why],
+        }
     }
 
     pub(super) fn toolbox(&self, workspace: &Workspace) -> Toolbox {
@@ -48,17 +61,42 @@ fn toolbox(workspace: &Workspace, folders: &[Utf8PathBuf], environment: &RunEnvi
     Toolbox::new(folders, path, workspace.root())
 }
 
-fn revision(workspace: &Workspace, toolbox: &Toolbox, cancel: &Cancel) -> Result<Revision, String> {
-    let git = toolbox.locate("git").ok_or("git is not installed, so the commit cannot be told")?;
-    let ask = |args: &[&str]| {
+struct Git<'a> {
+    workspace: &'a Workspace,
+    toolbox: &'a Toolbox,
+    cancel: &'a Cancel,
+}
+
+impl Git<'_> {
+    fn revision(&self) -> Result<Revision, String> {
+        let commit = self.ask(&["rev-parse", "--verify", "HEAD"], None)?.trim().to_owned();
+        let dirty = !self.ask(&["status", "--porcelain", "--untracked-files=normal"], None)?.is_empty();
+        Ok(Revision { commit, dirty })
+    }
+
+    /// Puts every file into a tree through an index of its own, so that the real index stays as it is.
+    fn tree(&self) -> Result<String, String> {
+        let real = self.ask(&["rev-parse", "--git-path", "index"], None)?;
+        let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+        let index = folder.path().join("index");
+        // Starting from the real index spares hashing what has not changed; without one everything is hashed.
+        let _ = std::fs::copy(self.workspace.path(real.trim()), &index);
+        self.ask(&["add", "--all"], Some(index.as_os_str()))?;
+        Ok(self.ask(&["write-tree"], Some(index.as_os_str()))?.trim().to_owned())
+    }
+
+    fn ask(&self, args: &[&str], index: Option<&OsStr>) -> Result<String, String> {
+        let git = self.toolbox.locate("git").ok_or("git is not installed, so the commit cannot be told")?;
         // Variables such as GIT_DIR, set while a hook runs, would answer for another repository.
-        let invocation =
-            Invocation::tool("git").args(args).dir(workspace.root()).env_remove_prefix("GIT_").deadline(GIT_DEADLINE);
-        let captured =
-            execute(&invocation, &git, &mut Discard, cancel).and_then(crate::process::Captured::require_success);
+        let mut call = Invocation::tool("git")
+            .args(args)
+            .dir(self.workspace.root())
+            .env_remove_prefix("GIT_")
+            .deadline(GIT_DEADLINE);
+        if let Some(index) = index {
+            call = call.env("GIT_INDEX_FILE", index);
+        }
+        let captured = execute(&call, &git, &mut Discard, self.cancel).and_then(Captured::require_success);
         captured.and_then(|captured| captured.stdout_text().map(str::to_owned)).map_err(|error| error.to_string())
-    };
-    let commit = ask(&["rev-parse", "--verify", "HEAD"])?.trim().to_owned();
-    let dirty = !ask(&["status", "--porcelain", "--untracked-files=normal"])?.is_empty();
-    Ok(Revision { commit, dirty })
+    }
 }

@@ -6,10 +6,11 @@ use std::time::{Duration, Instant};
 
 use super::crew::{Crew, Shared};
 use super::lock::RunLock;
+use super::resume::{self, Earlier};
 use super::schedule::Schedule;
 use super::{
-    GraphError, KeepGoing, Outside, Pipeline, RunFolder, SCHEMA_VERSION, Selection, SelectionError, Summary, WhenBusy,
-    interrupted, latest_summary,
+    GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
+    Summary, WhenBusy, interrupted, latest_summary,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor};
@@ -30,6 +31,16 @@ pub trait Observer {
     fn tick(&mut self) {}
 }
 
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Start {
+    /// At the beginning.
+    #[default]
+    Fresh,
+    /// After what the last run finished green for the same files and the same pipeline.
+    Resume,
+}
+
 /// How to run a pipeline.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
@@ -41,6 +52,8 @@ pub struct RunOptions {
     pub keep_going: KeepGoing,
     /// What happens when another run holds the checkout.
     pub when_busy: WhenBusy,
+    /// Whether what the last run finished green is loaded instead of run.
+    pub start: Start,
     /// The folder below `target` that the runs are kept in, `ci` for the main pipeline; runs of one area take turns.
     pub area: &'static str,
 }
@@ -53,6 +66,7 @@ impl Default for RunOptions {
             jobs: thread::available_parallelism().unwrap_or(NonZeroUsize::MIN),
             keep_going: KeepGoing::default(),
             when_busy: WhenBusy::default(),
+            start: Start::default(),
             area: "ci",
         }
     }
@@ -68,6 +82,9 @@ pub enum RunError {
     /// The selection does not fit the pipeline.
     #[error(transparent)]
     Selection(#[from] SelectionError),
+    /// The last run cannot be resumed.
+    #[error(transparent)]
+    Resume(#[from] ResumeError),
     /// The run's folder cannot be written.
     #[error(transparent)]
     Folder(#[from] StepError),
@@ -98,6 +115,13 @@ pub fn run(
     let id = RunId::new(started_at, std::process::id());
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
     interrupted::mark(workspace, options.area);
+    let definition = resume::definition(pipeline);
+    let earlier = match options.start {
+        Start::Fresh => None,
+        Start::Resume => Some(Earlier::load(workspace, options.area, &outside, &definition, started_at)?),
+    };
+    let complete = complete && earlier.is_none();
+    let tree = outside.tree.clone().ok();
     let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     let context = Arc::new(context);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
@@ -110,6 +134,7 @@ pub fn run(
         pipeline,
         names,
         left_out,
+        earlier,
         context: Arc::clone(&context),
         keep_going: options.keep_going,
         effects: options.selection.effects.clone(),
@@ -137,6 +162,8 @@ pub fn run(
                 complete,
                 commit: revision.as_ref().map(|revision| revision.commit.clone()),
                 dirty: revision.map(|revision| revision.dirty),
+                tree,
+                definition,
                 started_at,
                 duration_ms,
                 steps,

@@ -26,6 +26,10 @@ pub struct Summary {
     pub commit: Option<String>,
     /// Whether the tree differed from that commit.
     pub dirty: Option<bool>,
+    /// The id of a git tree with every file as it was, committed or not; absent outside a git checkout.
+    pub tree: Option<String>,
+    /// A hash of the pipeline's graph, tools and command lines.
+    pub definition: String,
     /// When the run began, in UTC.
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
@@ -46,6 +50,9 @@ pub struct StepReport {
     /// Why, where the status needs a reason: the error, what blocked it, why it was skipped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// The earlier run that it was loaded from instead of being run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub loaded_from: Option<RunId>,
     /// What it saw.
     pub findings: Vec<Finding>,
     /// What it tells.
@@ -65,6 +72,7 @@ impl StepReport {
             findings: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            loaded_from: None,
         }
     }
 }

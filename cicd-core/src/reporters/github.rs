@@ -136,6 +136,7 @@ mod tests {
             findings: (0..findings).map(finding).collect(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            loaded_from: None,
         };
         Summary {
             schema_version: SCHEMA_VERSION,
@@ -146,6 +147,8 @@ mod tests {
             complete: true,
             commit: None,
             dirty: None,
+            tree: None,
+            definition: String::new(),
             started_at: jiff::Timestamp::UNIX_EPOCH,
             duration_ms: 1,
             steps: vec![step],

@@ -45,6 +45,9 @@ fn told(step: &StepReport) -> String {
         let code = first.map_or("", |finding| finding.code.as_str());
         return if count == 1 { code.to_owned() } else { format!("{code} and {} more", count.saturating_sub(1)) };
     }
+    if let Some(run) = &step.loaded_from {
+        return format!("loaded from run {run}");
+    }
     if let Some(reason) = &step.reason {
         return reason.lines().next().unwrap_or_default().to_owned();
     }
@@ -84,6 +87,7 @@ mod tests {
             findings: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            loaded_from: None,
         }
     }
 

@@ -1,0 +1,91 @@
+use std::fmt::Write as _;
+
+use camino::Utf8PathBuf;
+use jiff::{SignedDuration, Timestamp};
+use sha2::{Digest as _, Sha256};
+
+use super::folder::area_path;
+use super::{Outside, Pipeline, Plan, StepReport, Summary, latest_summary};
+use crate::step::Workspace;
+
+/// What an earlier run saw is not what a scan would see now; after a day everything is looked at again.
+const AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
+
+/// More changed files than this are counted, not named.
+const CHANGES_NAMED_MAX: usize = 10;
+
+/// The green steps of the last run, fit to be loaded instead of run again.
+pub(super) struct Earlier {
+    pub(super) summary: Summary,
+    steps: Utf8PathBuf,
+}
+
+/// Why the last run cannot be resumed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the last run cannot be resumed: {0}; run it without --resume")]
+pub struct ResumeError(String);
+
+impl Earlier {
+    pub(super) fn load(
+        workspace: &Workspace,
+        area: &str,
+        outside: &Outside,
+        definition: &str,
+        now: Timestamp,
+    ) -> Result<Self, ResumeError> {
+        let refuse = |why: &str| Err(ResumeError(why.to_owned()));
+        let Some(summary) = latest_summary(workspace, area) else { return refuse("there is none") };
+        if summary.definition != definition {
+            return refuse("the pipeline is another one now");
+        }
+        let age = now.duration_since(summary.started_at);
+        if age > AGE_MAX || age.is_negative() {
+            return refuse("it is more than a day old, or the clock has been set back");
+        }
+        let tree = outside.tree.as_deref().map_err(|why| ResumeError(why.clone()))?;
+        match &summary.tree {
+            Some(earlier) if earlier == tree => {}
+            Some(earlier) => {
+                return refuse(&format!(
+                    "these files changed: {}",
+                    changes(&outside.changed_files(workspace, earlier, tree))
+                ));
+            }
+            None => return refuse("it does not tell what was checked out"),
+        }
+        let steps = area_path(workspace, area).join("runs").join(summary.run.as_str()).join("steps");
+        Ok(Self { summary, steps })
+    }
+
+    /// The report and the output of a step that ended green.
+    pub(super) fn step(&self, name: &str) -> Option<(StepReport, String)> {
+        let report = self.summary.steps.iter().find(|step| step.name.as_str() == name && step.status.is_green())?;
+        // A step without an output has no file for it.
+        let path = self.steps.join(name).join("output.json");
+        let json = if path.exists() { std::fs::read_to_string(path).ok()? } else { "null".to_owned() };
+        let run = report.loaded_from.clone().unwrap_or_else(|| self.summary.run.clone());
+        Some((StepReport { loaded_from: Some(run), ..report.clone() }, json))
+    }
+}
+
+fn changes(files: &[String]) -> String {
+    let mut text = files.iter().take(CHANGES_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
+    if files.len() > CHANGES_NAMED_MAX {
+        let _ = write!(text, " and {} more", files.len() - CHANGES_NAMED_MAX);
+    }
+    text
+}
+
+/// A hash of everything that the pipeline says about itself: its graph, its tools and its command lines.
+pub(super) fn definition(pipeline: &Pipeline) -> String {
+    let mut hash = Sha256::new();
+    hash.update(Plan::of(pipeline).to_dot());
+    for (name, tool) in pipeline.tools() {
+        hash.update(format!("{name} {} {}\n", tool.name, tool.version));
+    }
+    for (name, invocations) in pipeline.explain() {
+        let lines: Vec<String> = invocations.iter().map(ToString::to_string).collect();
+        hash.update(format!("{name} {lines:?}\n"));
+    }
+    hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}
