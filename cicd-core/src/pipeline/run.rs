@@ -10,7 +10,7 @@ use super::resume::{self, Earlier};
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    Summary, WhenBusy, interrupted, latest_summary,
+    StepReport, Summary, WhenBusy, interrupted, latest_summary,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor};
@@ -141,43 +141,49 @@ pub fn run(
         shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
         changed: Condvar::new(),
     };
-    let boss_context = Arc::clone(&context);
-    let revision = context.revision.as_ref().ok().cloned();
-    let watched = thread::scope(|scope| {
-        let jobs = options.jobs;
+    let steps = thread::scope(|scope| {
+        let (jobs, context) = (options.jobs, &context);
         let boss = scope.spawn(move || {
             crew.work(jobs);
             let steps = crew.into_reports();
-            let exit = match boss_context.cancel.reason() {
-                Some(CancelReason::Signal(signal)) => ExitStatus::Interrupted(signal),
-                Some(CancelReason::FailFast) | None => ExitStatus::of(steps.iter().map(|report| report.status)),
-            };
-            let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let summary = Summary {
-                schema_version: SCHEMA_VERSION,
-                pipeline: pipeline.name().to_owned(),
-                run: boss_context.id.clone(),
-                status: status_of(exit),
-                exit_code: exit.code(),
-                complete,
-                commit: revision.as_ref().map(|revision| revision.commit.clone()),
-                dirty: revision.map(|revision| revision.dirty),
-                tree,
-                definition,
-                started_at,
-                duration_ms,
-                steps,
-            };
-            boss_context.events.send(EventKind::RunFinished { exit_code: summary.exit_code, duration_ms });
-            summary
+            let duration_ms = millis(started);
+            context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });
+            steps
         });
         let kept = watch(&events, &mut folder, observer, || boss.is_finished());
-        boss.join()
-            .map_err(|_| StepError::Panicked("the scheduler".to_owned()))
-            .and_then(|summary| kept.map(|()| summary))
+        let steps = boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()));
+        steps.and_then(|steps| kept.map(|()| steps))
     })?;
-    folder.finish(&watched)?;
-    Ok(watched)
+    let exit = verdict(&context, &steps);
+    let revision = context.revision.as_ref().ok();
+    let summary = Summary {
+        schema_version: SCHEMA_VERSION,
+        pipeline: pipeline.name().to_owned(),
+        run: context.id.clone(),
+        status: status_of(exit),
+        exit_code: exit.code(),
+        complete,
+        commit: revision.map(|revision| revision.commit.clone()),
+        dirty: revision.map(|revision| revision.dirty),
+        tree,
+        definition,
+        started_at,
+        duration_ms: millis(started),
+        steps,
+    };
+    folder.finish(&summary)?;
+    Ok(summary)
+}
+
+fn verdict(context: &RunContext, steps: &[StepReport]) -> ExitStatus {
+    match context.cancel.reason() {
+        Some(CancelReason::Signal(signal)) => ExitStatus::Interrupted(signal),
+        Some(CancelReason::FailFast) | None => ExitStatus::of(steps.iter().map(|report| report.status)),
+    }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// A context for running one step by itself, outside a pipeline, with a run folder of its own:
