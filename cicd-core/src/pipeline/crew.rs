@@ -182,7 +182,8 @@ impl Crew<'_> {
         let name = &self.names[index];
         self.context.events.send(EventKind::StepStarted { step: name.clone() });
         let started = Instant::now();
-        let result = self.look(index, upstream);
+        let cx = Context::for_step(Arc::clone(&self.context), name.clone());
+        let result = self.look(index, &cx, upstream);
         let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let mut report = StepReport {
             name: name.clone(),
@@ -215,16 +216,23 @@ impl Crew<'_> {
                 report.reason = Some(self.context.redactor.redact(&error.to_string()).into_owned());
             }
         }
+        if !report.status.is_green()
+            && let Err(error) = cx.log().open()
+        {
+            report.reason = Some(format!(
+                "{}; its log could not be written: {error}",
+                report.reason.as_deref().unwrap_or("failed")
+            ));
+        }
         (report, output)
     }
 
-    fn look(&self, index: usize, upstream: &Upstream) -> Result<JobEnd, StepError> {
+    fn look(&self, index: usize, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
         let job = &self.pipeline.nodes[index].job;
-        let cx = Context::for_step(Arc::clone(&self.context), self.names[index].clone())?;
         for tool in job.tools() {
             cx.require(&tool)?;
         }
-        let end = contained(|| job.run(&cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
+        let end = contained(|| job.run(cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
         // A step without an output leaves no file for it.
         if let JobEnd::Looked(JobOutcome { json, .. }) = &end
             && json != "null"

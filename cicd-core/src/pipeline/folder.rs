@@ -51,13 +51,21 @@ impl RunFolder {
         written.map_err(StepError::io("writing", self.dir.join("events.ndjson")))
     }
 
+    /// Puts what was written so far on disk, so that a run that is killed has left its record.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn flush(&mut self) -> Result<(), StepError> {
+        self.events.flush().map_err(StepError::io("writing", self.dir.join("events.ndjson")))
+    }
+
     /// Writes `summary.json`, points `latest` at this run and removes the oldest runs.
     ///
     /// # Errors
     /// When the summary or the link cannot be written. Old runs that cannot be removed stay.
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
-        self.events.flush().map_err(io(&self.dir.join("events.ndjson")))?;
+        self.flush()?;
         let path = self.dir.join("summary.json");
         let text = serde_json::to_string_pretty(summary).map_err(|error| {
             StepError::not_looked(format!("the summary cannot be written: {error}"), "report this as a bug")

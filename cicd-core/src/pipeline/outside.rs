@@ -86,6 +86,9 @@ impl Git<'_> {
     }
 
     fn ask(&self, args: &[&str], index: Option<&OsStr>) -> Result<String, String> {
+        if !self.workspace.root().ancestors().any(|folder| folder.join(".git").exists()) {
+            return Err(format!("{} is not in a git checkout", self.workspace.root()));
+        }
         let git = self.toolbox.locate("git").ok_or("git is not installed, so the commit cannot be told")?;
         // Variables such as GIT_DIR, set while a hook runs, would answer for another repository.
         let mut call = Invocation::tool("git")

@@ -196,7 +196,7 @@ pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Cont
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
     let id = RunId::new(outside.environment.clock.now(), std::process::id());
     let (context, _) = open(workspace, ALONE, id, outside, EventSender::nowhere())?;
-    Context::for_step(Arc::new(context), name)
+    Ok(Context::for_step(Arc::new(context), name))
 }
 
 fn open(
@@ -236,6 +236,7 @@ fn watch(
                 return kept;
             }
         }
+        kept = kept.and_then(|()| folder.flush());
         if was_over {
             return kept;
         }

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
@@ -54,21 +54,19 @@ pub struct Context {
     run: Arc<RunContext>,
     step: StepName,
     dir: Utf8PathBuf,
+    /// The folder is made when it is first asked for: a step that keeps nothing has none.
+    made: Arc<Once>,
     log: StepLog,
     tools: Arc<Mutex<BTreeMap<String, Tool>>>,
 }
 
 impl Context {
-    /// A context for one step of a run; creates the step's folder and log.
-    ///
-    /// # Errors
-    /// When the folder or the log cannot be created.
-    pub fn for_step(run: Arc<RunContext>, step: StepName) -> Result<Self, StepError> {
+    /// A context for one step of a run.
+    #[must_use]
+    pub fn for_step(run: Arc<RunContext>, step: StepName) -> Self {
         let dir = run.dir.join("steps").join(step.as_str());
-        fs::create_dir_all(&dir).map_err(StepError::io("creating", &dir))?;
-        let path = dir.join("log.txt");
-        let log = StepLog::create(&path).map_err(StepError::io("creating", path))?;
-        Ok(Self { run, step, dir, log, tools: Arc::default() })
+        let log = StepLog::at(dir.join("log.txt"));
+        Self { run, step, dir, made: Arc::new(Once::new()), log, tools: Arc::default() }
     }
 
     /// The workspace's root.
@@ -90,9 +88,18 @@ impl Context {
         path.strip_prefix(self.root()).unwrap_or(path).to_owned()
     }
 
+    /// The step's log, to be put on disk when the step is not green.
+    pub(crate) fn log(&self) -> &StepLog {
+        &self.log
+    }
+
     /// The step's own folder in the run folder; it exists.
     #[must_use]
     pub fn dir(&self) -> &Utf8Path {
+        self.made.call_once(|| {
+            // Whoever writes into a folder that could not be made gets an error that names it.
+            let _ = fs::create_dir_all(&self.dir);
+        });
         &self.dir
     }
 

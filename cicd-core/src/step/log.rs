@@ -1,8 +1,8 @@
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Write as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::EventSender;
 use crate::model::{EventKind, StepName};
@@ -13,26 +13,76 @@ const LIVE_LINE_BYTES_MAX: usize = 4096;
 
 /// The full output of every process of one step, redacted, on disk; and line by line to the console while live output is on.
 #[derive(Debug, Clone)]
-pub struct StepLog(Arc<Mutex<File>>);
+pub struct StepLog(Arc<Mutex<LogFile>>);
+
+#[derive(Debug)]
+enum LogFile {
+    /// Nothing but our own lines yet. A step whose processes print nothing costs no file.
+    Held {
+        path: Utf8PathBuf,
+        lines: String,
+    },
+    Open(File),
+}
 
 impl StepLog {
+    /// A log at `path`, whose folder is made with the first output.
+    #[must_use]
+    pub fn at(path: impl Into<Utf8PathBuf>) -> Self {
+        Self(Arc::new(Mutex::new(LogFile::Held { path: path.into(), lines: String::new() })))
+    }
+
     /// Starts a log file.
     ///
     /// # Errors
     /// When it cannot be created.
     pub fn create(path: &Utf8Path) -> io::Result<Self> {
-        Ok(Self(Arc::new(Mutex::new(File::create(path)?))))
+        let log = Self::at(path);
+        log.open()?;
+        Ok(log)
     }
 
-    /// Adds a line of our own, such as the command that is about to run.
+    /// Adds a line of our own, such as the command that is about to run. It reaches the disk with the first output, or with
+    /// [`open`](Self::open).
     ///
     /// # Errors
     /// When it cannot be written.
     pub fn line(&self, line: &str) -> io::Result<()> {
-        writeln!(self.file(), "{line}")
+        match &mut *self.lock() {
+            LogFile::Held { lines, .. } => {
+                lines.push_str(line);
+                lines.push('\n');
+                Ok(())
+            }
+            LogFile::Open(file) => writeln!(file, "{line}"),
+        }
     }
 
-    fn file(&self) -> std::sync::MutexGuard<'_, File> {
+    /// Puts what is held back on disk.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn open(&self) -> io::Result<()> {
+        self.write(&[])
+    }
+
+    fn write(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut log = self.lock();
+        if let LogFile::Held { path, lines } = &*log {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            let mut file = File::create(path)?;
+            file.write_all(lines.as_bytes())?;
+            *log = LogFile::Open(file);
+        }
+        match &mut *log {
+            LogFile::Open(file) => file.write_all(bytes),
+            LogFile::Held { .. } => Ok(()),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, LogFile> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +125,9 @@ impl OutputSink for LogSink {
 
 impl LogSink {
     fn keep(&mut self, index: usize, bytes: &[u8]) -> io::Result<()> {
-        self.log.file().write_all(bytes)?;
+        if !bytes.is_empty() {
+            self.log.write(bytes)?;
+        }
         if self.live.is_none() {
             return Ok(());
         }
