@@ -1,3 +1,5 @@
 //! Floor 1: bytes to typed values, and back. Pure: no file is opened here.
 
+pub mod printable;
 pub mod trivy_db;
+pub mod trivy_report;
