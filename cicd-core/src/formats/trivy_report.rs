@@ -12,7 +12,7 @@ const SCHEMA: u64 = 2;
 /// What proves that Trivy looked is read strictly; what a later version may add is not known here and does no harm.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrivyReport {
-    /// The version that wrote the report; versions before 0.69 do not say.
+    /// The version that wrote the report; versions up to 0.68 do not say.
     pub version: Option<String>,
     /// What was scanned: `container_image`, `filesystem`, …
     pub artifact_type: String,
