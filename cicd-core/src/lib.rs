@@ -10,3 +10,4 @@ pub mod process;
 pub mod reporters;
 pub mod step;
 pub mod steps;
+pub mod trivy;

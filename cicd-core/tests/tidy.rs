@@ -15,6 +15,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("load", 2),
     ("step", 3),
     ("docker", 3),
+    ("trivy", 3),
     ("steps", 4),
     ("pipeline", 5),
     ("reporters", 6),
@@ -24,9 +25,16 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 7),
 ];
 
-/// Floor 1 is pure and its two halves do not know each other; the same holds for a few others.
-const SAME_FLOOR_ALLOWED: &[(&str, &str)] =
-    &[("docker", "step"), ("cli", "setup"), ("cli", "doctor"), ("setup", "doctor"), ("doctor", "setup")];
+/// Modules on one floor do not know each other, but for these: `formats` reads exceptions, `docker` and `trivy` help steps.
+const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
+    ("formats", "policy"),
+    ("docker", "step"),
+    ("trivy", "step"),
+    ("cli", "setup"),
+    ("cli", "doctor"),
+    ("setup", "doctor"),
+    ("doctor", "setup"),
+];
 
 /// A file with more lines has two reasons to change.
 const LINES_MAX: usize = 700;

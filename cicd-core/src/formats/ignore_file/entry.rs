@@ -1,0 +1,155 @@
+use std::collections::HashMap;
+
+use jiff::civil::Date;
+
+use super::identifier::{Verdict, judge};
+use super::{IgnoreCode, IgnoreFile};
+use crate::formats::printable::printable;
+use crate::model::{Finding, Location, Severity};
+use crate::policy::{Exception, Justification, Origin, Scope, check_owner, check_reason};
+
+/// A text and where it stands.
+#[derive(Debug, Clone)]
+pub(super) struct Placed {
+    pub(super) text: String,
+    pub(super) at: Location,
+}
+
+/// An entry as it is written, in either form.
+#[derive(Debug, Clone)]
+pub(super) struct RawEntry {
+    pub(super) id: Placed,
+    pub(super) reason: Option<Placed>,
+    pub(super) owner: Option<Placed>,
+    pub(super) expires: Option<Placed>,
+    pub(super) purls: Vec<Placed>,
+    /// What is wrong with the way it is written; any of it makes the entry void.
+    pub(super) defects: Vec<Finding>,
+    /// Why the keys of a comment block may be missing, for the reader who sees a block above the entry.
+    pub(super) hint: Option<String>,
+}
+
+pub(super) fn defect(code: IgnoreCode, at: Location, message: impl Into<String>) -> Finding {
+    Finding::new(code, message).severity(Severity::Medium).at(at)
+}
+
+/// Judges the entries of one file, in order.
+pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> IgnoreFile {
+    let mut file = IgnoreFile { exceptions: Vec::new(), findings };
+    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
+    for entry in entries {
+        let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| file.exceptions.get(index));
+        match judge_one(entry, earlier) {
+            Ok(exception) => {
+                by_id.entry(exception.id.clone()).or_default().push(file.exceptions.len());
+                file.exceptions.push(exception);
+            }
+            Err(defects) => file.findings.extend(defects),
+        }
+    }
+    file
+}
+
+/// Judges one entry; `earlier` are the complete entries of the same identifier above it.
+fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
+    let RawEntry { id, reason, owner, expires, purls, mut defects, hint } = entry;
+    let shown = printable(&id.text);
+    let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
+    let missing = |code, what: &str| defect(code, id.at.clone(), format!("the entry for {shown} has no {what}{hint}"));
+    // A line that cannot be read as one identifier says so once; a second complaint about its spelling would only confuse.
+    if defects.is_empty() {
+        defects.extend(misspelled(&id, &shown));
+    }
+    defects.extend(purls.iter().filter(|purl| !is_purl(&purl.text)).map(|purl| {
+        let message = format!("{:?} is not a package URL", printable(&purl.text));
+        defect(IgnoreCode::Malformed, purl.at.clone(), message)
+            .help("write it as `pkg:pypi/requests`, with or without `@version`")
+    }));
+    match &reason {
+        None => defects.push(missing(IgnoreCode::NoReason, "reason")),
+        Some(reason) => defects.extend(
+            check_reason(&reason.text)
+                .err()
+                .map(|error| defect(IgnoreCode::NoReason, reason.at.clone(), printable(&error.to_string()))),
+        ),
+    }
+    match &owner {
+        None => defects.push(missing(IgnoreCode::NoOwner, "owner")),
+        Some(owner) => defects.extend(
+            check_owner(&owner.text)
+                .err()
+                .map(|error| defect(IgnoreCode::NoOwner, owner.at.clone(), printable(&error.to_string()))),
+        ),
+    }
+    let date = expires.as_ref().map(|expires| read_date(&expires.text).ok_or(expires));
+    match &date {
+        None => defects.push(missing(IgnoreCode::NoExpiry, "expiry")),
+        Some(Err(expires)) => {
+            let message =
+                format!("{:?} is not a date as YYYY-MM-DD, so the entry has no expiry", printable(&expires.text));
+            defects.push(defect(IgnoreCode::NoExpiry, expires.at.clone(), message));
+        }
+        Some(Ok(_)) => {}
+    }
+    let scope = match purls.is_empty() {
+        true => Scope::Any,
+        false => Scope::Targets(purls.into_iter().map(|purl| purl.text).collect()),
+    };
+    if let Some(first) = earlier.find(|first| overlap(&first.scope, &scope)) {
+        let message = format!("{shown} is listed at {} already", first.location);
+        defects.push(defect(IgnoreCode::Duplicate, id.at.clone(), message));
+    }
+    match (reason, owner, date) {
+        (Some(reason), Some(owner), Some(Ok(expires))) if defects.is_empty() => Ok(Exception {
+            id: id.text,
+            scope,
+            justification: Justification { reason: reason.text, owner: owner.text, expires },
+            origin: Origin::IgnoreFile,
+            location: id.at,
+        }),
+        _ => Err(defects),
+    }
+}
+
+fn misspelled(id: &Placed, shown: &str) -> Option<Finding> {
+    match judge(&id.text) {
+        Verdict::Good => None,
+        Verdict::Case(meant) => {
+            let message = format!("Trivy compares capitals and small letters, so {shown} matches nothing");
+            Some(defect(IgnoreCode::ReadDifferently, id.at.clone(), message).help(format!("write {meant}")))
+        }
+        Verdict::Bad(meant) => {
+            let finding = defect(IgnoreCode::Malformed, id.at.clone(), format!("{shown:?} is not an identifier"));
+            Some(match meant {
+                Some(meant) => finding.help(format!("did you mean {meant}?")),
+                None => finding,
+            })
+        }
+    }
+}
+
+fn is_purl(text: &str) -> bool {
+    text.strip_prefix("pkg:").and_then(|rest| rest.split_once('/')).is_some_and(|(kind, name)| {
+        !kind.is_empty()
+            && kind.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
+            && !name.is_empty()
+            && name.bytes().all(|b| b.is_ascii_graphic())
+    })
+}
+
+fn overlap(one: &Scope, other: &Scope) -> bool {
+    match (one, other) {
+        (Scope::Targets(one), Scope::Targets(other)) => one.iter().any(|target| other.contains(target)),
+        _ => true,
+    }
+}
+
+/// A date exactly as `YYYY-MM-DD`: what the date library takes beyond that, Trivy does not.
+pub(super) fn read_date(text: &str) -> Option<Date> {
+    let shape = text.len() == 10
+        && text.bytes().enumerate().all(|(index, b)| match index {
+            4 | 7 => b == b'-',
+            _ => b.is_ascii_digit(),
+        });
+    shape.then(|| text.parse().ok()).flatten()
+}

@@ -1,0 +1,247 @@
+use camino::Utf8Path;
+
+use super::entry::{Placed, RawEntry, defect, judge_all, read_date};
+use super::{IgnoreCode, IgnoreFile};
+use crate::formats::printable::{is_invisible, printable};
+use crate::model::{Finding, Location};
+
+/// Trivy reads lines into a buffer of 64 KiB; at the first longer line it stops reading, without a word.
+const LINE_BYTES_MAX: usize = (64 << 10) - 1;
+
+const KEYS: [&str; 5] = ["reason", "owner", "expires", "ticket", "purl"];
+
+/// Reads the plain form: identifiers on lines of their own, each with a block of comments directly above it.
+#[must_use]
+pub fn read_plain(path: &Utf8Path, bytes: &[u8]) -> IgnoreFile {
+    let text = match std::str::from_utf8(bytes) {
+        Ok(text) => text,
+        Err(error) => {
+            let line = 1 + bytes[..error.valid_up_to()].iter().filter(|&&b| b == b'\n').count();
+            let message = "the file is not UTF-8 text, so Trivy finds no identifier in it";
+            let at = Location::line(path, u32::try_from(line).unwrap_or(u32::MAX));
+            let finding = defect(IgnoreCode::ReadDifferently, at, message)
+                .help("save the file as UTF-8 without a byte order mark");
+            return IgnoreFile { exceptions: Vec::new(), findings: vec![finding] };
+        }
+    };
+    let mut reader = Reader::default();
+    for (number, line) in (1_u32..).zip(text.split('\n')) {
+        reader.line(&Line { path, number, text: line.strip_suffix('\r').unwrap_or(line) });
+    }
+    reader.findings.append(&mut reader.block.defects);
+    judge_all(reader.entries, reader.findings)
+}
+
+#[derive(Default)]
+struct Reader {
+    block: Block,
+    above: Above,
+    entries: Vec<RawEntry>,
+    findings: Vec<Finding>,
+}
+
+/// What the comments directly above an entry say.
+#[derive(Default)]
+struct Block {
+    reason: Option<Placed>,
+    owner: Option<Placed>,
+    expires: Option<Placed>,
+    ticket: Option<Placed>,
+    purls: Vec<Placed>,
+    defects: Vec<Finding>,
+}
+
+/// What stands above a line whose own block is empty.
+#[derive(Clone, Copy, Default)]
+enum Above {
+    #[default]
+    Nothing,
+    /// Comments with keys, then an empty line.
+    Detached { line: u32 },
+    /// An entry, to which the comments belong.
+    Entry { line: u32 },
+}
+
+struct Line<'a> {
+    path: &'a Utf8Path,
+    number: u32,
+    text: &'a str,
+}
+
+impl Line<'_> {
+    /// The place of a part of this line, told by where the part begins in memory.
+    fn at(&self, part: &str) -> Location {
+        let offset = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        let before = self.text.get(..offset).unwrap_or("");
+        let column = u32::try_from(before.chars().count() + 1).unwrap_or(u32::MAX);
+        Location::column(self.path, self.number, column)
+    }
+
+    fn placed(&self, part: &str) -> Placed {
+        Placed { text: part.to_owned(), at: self.at(part) }
+    }
+
+    fn differs(&self, part: &str, message: impl Into<String>) -> Finding {
+        defect(IgnoreCode::ReadDifferently, self.at(part), message)
+    }
+}
+
+impl Block {
+    fn has_keys(&self) -> bool {
+        let keys = [&self.reason, &self.owner, &self.expires, &self.ticket];
+        keys.into_iter().any(Option::is_some) || !self.purls.is_empty()
+    }
+
+    fn comment(&mut self, line: &Line<'_>, comment: &str) {
+        let Some((key, value)) = comment.trim_start_matches('#').split_once(':') else { return };
+        let (key, value) = (key.trim(), value.trim());
+        let name = key.to_ascii_lowercase();
+        let slot = match name.as_str() {
+            "reason" => &mut self.reason,
+            "owner" => &mut self.owner,
+            "expires" => &mut self.expires,
+            "ticket" => &mut self.ticket,
+            "purl" => return self.purls.push(line.placed(value)),
+            _ => return self.defects.extend(mistyped(line, key, &name)),
+        };
+        if slot.is_some() {
+            let message = format!("`{name}` stands twice above one entry");
+            self.defects.push(defect(IgnoreCode::UnknownKey, line.at(key), message));
+        } else if !value.is_empty() {
+            *slot = Some(line.placed(value));
+        }
+    }
+}
+
+/// Comments are free text, but one word that is nearly a key is a key that nobody would read.
+fn mistyped(line: &Line<'_>, key: &str, name: &str) -> Option<Finding> {
+    let near = |known: &&&str| strsim::damerau_levenshtein(known, name) <= if known.len() > 4 { 2 } else { 1 };
+    let also = match name {
+        "expiry" | "expiration" | "expired_at" | "until" => Some("expires"),
+        "statement" | "justification" => Some("reason"),
+        _ => None,
+    };
+    let meant = also.or_else(|| KEYS.iter().find(near).copied())?;
+    let message = format!("the key `{}` is not known", printable(key));
+    Some(defect(IgnoreCode::UnknownKey, line.at(key), message).help(format!("did you mean `{meant}`?")))
+}
+
+impl Reader {
+    fn line(&mut self, line: &Line<'_>) {
+        let text = line.text.strip_prefix('\u{FEFF}').filter(|_| line.number == 1).unwrap_or(line.text).trim();
+        let odd = oddities(line);
+        if text.is_empty() {
+            if self.block.has_keys() {
+                self.above = Above::Detached { line: line.number };
+            }
+            self.findings.extend(odd);
+            self.findings.append(&mut std::mem::take(&mut self.block).defects);
+        } else if text.starts_with('#') {
+            self.block.comment(line, text);
+            self.block.defects.extend(odd);
+        } else {
+            self.entry(line, text, odd);
+        }
+    }
+
+    fn entry(&mut self, line: &Line<'_>, text: &str, odd: Vec<Finding>) {
+        let block = std::mem::take(&mut self.block);
+        let hint = match self.above {
+            _ if block.has_keys() => None,
+            Above::Nothing => None,
+            Above::Detached { line } => Some(format!("the comments above are cut off by the empty line {line}")),
+            Above::Entry { line } => Some(format!("the comments above belong to the entry on line {line}")),
+        };
+        self.above = Above::Entry { line: line.number };
+        let mut defects = block.defects;
+        defects.extend(odd);
+        if !line.text.is_ascii() {
+            defects.extend(not_ascii(line));
+        }
+        let mut words = text.split_whitespace();
+        let id = words.next().unwrap_or(text);
+        if id.contains([',', ';']) {
+            defects.push(line.differs(id, "Trivy takes the whole list for one identifier and matches nothing"));
+        } else if id.contains(['*', '?']) {
+            defects.push(line.differs(id, "Trivy knows no patterns and matches nothing"));
+        }
+        let expires = expiry(line, words, block.expires, &mut defects);
+        let Block { reason, owner, purls, .. } = block;
+        self.entries.push(RawEntry { id: line.placed(id), reason, owner, expires, purls, defects, hint });
+    }
+}
+
+/// The expiry of an entry, from the words after its identifier and from the comments above it.
+fn expiry<'a>(
+    line: &Line<'_>,
+    words: impl Iterator<Item = &'a str>,
+    above: Option<Placed>,
+    defects: &mut Vec<Finding>,
+) -> Option<Placed> {
+    let mut here: Option<Placed> = None;
+    let mut dropped = false;
+    for word in words {
+        match word.strip_prefix("exp:") {
+            Some(_) if here.is_some() => {
+                defects
+                    .push(line.differs(word, "of two `exp:`, Trivy takes the first").help("keep one `exp:YYYY-MM-DD`"));
+            }
+            Some(date) => here = Some(line.placed(date)),
+            None if word.to_ascii_lowercase().starts_with("exp") => {
+                let message = format!("Trivy does not know `{}` and would keep the entry for ever", printable(word));
+                defects.push(line.differs(word, message).help("write `exp:YYYY-MM-DD`"));
+            }
+            None if !dropped => {
+                dropped = true;
+                let message = "Trivy drops what stands after the identifier";
+                defects.push(line.differs(word, message).help("move it to a line above: `# reason: …`"));
+            }
+            None => {}
+        }
+    }
+    if let (Some(here), Some(above)) = (&here, &above)
+        && here.text != above.text
+    {
+        let message =
+            format!("Trivy takes {}, but the comment above says {}", printable(&here.text), printable(&above.text));
+        let date = if read_date(&here.text).is_some() { here } else { above };
+        defects.push(
+            defect(IgnoreCode::ReadDifferently, here.at.clone(), message)
+                .help(format!("keep one of the two, such as `exp:{}`", printable(&date.text))),
+        );
+    }
+    here.or(above)
+}
+
+/// What makes any line of the file mean something else to Trivy than to its reader.
+fn oddities(line: &Line<'_>) -> Vec<Finding> {
+    let mut found = Vec::new();
+    if line.text.len() >= LINE_BYTES_MAX {
+        let message = "the line is longer than 64 KiB: Trivy reads neither it nor anything below it";
+        found.push(line.differs(line.text, message).help("shorten the line"));
+    }
+    let skip = usize::from(line.number == 1 && line.text.starts_with('\u{FEFF}'));
+    let odd = line.text.char_indices().skip(skip).find(|&(_, c)| c.is_control() && c != '\t' || is_invisible(c));
+    if let Some((index, c)) = odd {
+        let message = match c {
+            '\r' => "a carriage return inside a line: editors show two lines where Trivy reads one".to_owned(),
+            c => format!("an invisible character, U+{:04X}", u32::from(c)),
+        };
+        let part = line.text.get(index..).unwrap_or(line.text);
+        found.push(line.differs(part, message).help("delete the character"));
+    }
+    found
+}
+
+fn not_ascii(line: &Line<'_>) -> Option<Finding> {
+    let (index, c) = line.text.char_indices().find(|(_, c)| !c.is_ascii())?;
+    let message = match c {
+        '\u{FEFF}' => {
+            "the file starts with a byte order mark, which Trivy takes for a part of the identifier".to_owned()
+        }
+        c if is_invisible(c) => return None,
+        c => format!("U+{:04X} is not an ASCII character", u32::from(c)),
+    };
+    let part = line.text.get(index..).unwrap_or(line.text);
+    Some(line.differs(part, message).help("type the line anew, with plain hyphens and spaces"))
+}

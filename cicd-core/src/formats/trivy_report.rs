@@ -1,0 +1,337 @@
+//! Trivy's JSON report.
+
+use serde::{Deserialize, Deserializer};
+
+use crate::model::Severity;
+
+/// The schema of the reports that this module reads.
+const SCHEMA: u64 = 2;
+
+/// What Trivy saw, from its JSON report of schema version 2.
+///
+/// What proves that Trivy looked is read strictly; what a later version may add is not known here and does no harm.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrivyReport {
+    /// The version that wrote the report; versions up to 0.68 do not say.
+    pub version: Option<String>,
+    /// What was scanned: `container_image`, `filesystem`, …
+    pub artifact_type: String,
+    /// The id of the image.
+    pub image_id: Option<String>,
+    /// The operating system that was recognised in it.
+    pub os: Option<Os>,
+    /// One entry for every list of packages or file with findings.
+    pub results: Vec<ScanResult>,
+}
+
+/// An operating system.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Os {
+    /// Which one, such as `debian`.
+    pub family: String,
+    /// Its version, such as `12.11`.
+    #[serde(default)]
+    pub name: String,
+    /// Whether its vendor has stopped to publish advisories.
+    #[serde(rename = "EOSL", default)]
+    pub end_of_life: bool,
+}
+
+/// What was seen in one place.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct ScanResult {
+    /// The place.
+    pub target: String,
+    /// What kind of place: `os-pkgs`, `lang-pkgs`, `secret`, …
+    #[serde(default)]
+    pub class: String,
+    /// Which packages: `debian`, `python-pkg`, …
+    #[serde(rename = "Type", default)]
+    pub kind: String,
+    /// All packages, vulnerable or not.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub packages: Vec<Package>,
+    /// The flaws in them.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub vulnerabilities: Vec<Vulnerability>,
+    /// Secrets in files.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub secrets: Vec<FoundSecret>,
+    /// How many findings Trivy suppressed by itself; counted, since there is no reason for any.
+    #[serde(rename = "ExperimentalModifiedFindings", default, deserialize_with = "length")]
+    pub suppressed: usize,
+}
+
+/// An installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Package {
+    /// Its name, as the package itself spells it.
+    pub name: String,
+    /// Its version.
+    #[serde(default)]
+    pub version: String,
+}
+
+/// A flaw in an installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Vulnerability {
+    /// Its name, mostly a CVE identifier.
+    #[serde(rename = "VulnerabilityID")]
+    pub id: String,
+    /// Its other names.
+    #[serde(rename = "VendorIDs", default, deserialize_with = "null_is_empty")]
+    pub other_ids: Vec<String>,
+    /// The package.
+    pub pkg_name: String,
+    /// Where in the image the package is described, for packages of a language.
+    #[serde(default)]
+    pub pkg_path: String,
+    /// Its package URL.
+    #[serde(rename = "PkgIdentifier", default)]
+    pub identifier: PackageIdentifier,
+    /// Its version.
+    #[serde(default)]
+    pub installed_version: String,
+    /// The versions without the flaw, separated by commas; empty if there is none.
+    #[serde(default)]
+    pub fixed_version: String,
+    /// What the vendor says, such as `fixed` or `will_not_fix`.
+    #[serde(default)]
+    pub status: String,
+    /// One line.
+    #[serde(default)]
+    pub title: String,
+    /// How bad; `Unknown` where no source says or the word is not known.
+    #[serde(default = "unknown", deserialize_with = "severity")]
+    pub severity: Severity,
+}
+
+/// The names of an installed package.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct PackageIdentifier {
+    /// The package URL.
+    #[serde(rename = "PURL", default)]
+    pub purl: Option<String>,
+}
+
+/// A secret in a file. What it is must not be shown again, so it is not read.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct FoundSecret {
+    /// The rule that found it, such as `aws-access-key-id`.
+    #[serde(rename = "RuleID")]
+    pub rule: String,
+    /// What the rule looks for.
+    #[serde(default)]
+    pub title: String,
+    /// The line, from 1.
+    #[serde(default)]
+    pub start_line: u32,
+    /// How bad.
+    #[serde(default = "unknown", deserialize_with = "severity")]
+    pub severity: Severity,
+}
+
+/// Something that is not a complete report.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TrivyReportError {
+    /// Cut short, followed by something else, or of another form.
+    #[error("not a complete Trivy report: {0}")]
+    Json(#[from] serde_json::Error),
+    /// Another schema.
+    #[error("the report has schema version {0}, but version {SCHEMA} is needed")]
+    Schema(u64),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Raw {
+    schema_version: u64,
+    #[serde(default)]
+    trivy: Option<RawProgram>,
+    artifact_type: String,
+    #[serde(default)]
+    metadata: RawMetadata,
+    #[serde(default, deserialize_with = "null_is_empty")]
+    results: Vec<ScanResult>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawProgram {
+    version: String,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct RawMetadata {
+    #[serde(rename = "OS", default)]
+    os: Option<Os>,
+    #[serde(rename = "ImageID", default)]
+    image_id: Option<String>,
+}
+
+impl TrivyReport {
+    /// Reads a report.
+    ///
+    /// # Errors
+    /// Anything but exactly one complete document of schema version 2.
+    pub fn from_json(bytes: &[u8]) -> Result<Self, TrivyReportError> {
+        let raw: Raw = serde_json::from_slice(bytes)?;
+        if raw.schema_version != SCHEMA {
+            return Err(TrivyReportError::Schema(raw.schema_version));
+        }
+        Ok(Self {
+            version: raw.trivy.map(|program| program.version),
+            artifact_type: raw.artifact_type,
+            image_id: raw.metadata.image_id,
+            os: raw.metadata.os,
+            results: raw.results,
+        })
+    }
+
+    /// Every flaw of every package.
+    pub fn vulnerabilities(&self) -> impl Iterator<Item = &Vulnerability> {
+        self.results.iter().flat_map(|result| &result.vulnerabilities)
+    }
+
+    /// The packages that the operating system's own tool installed.
+    pub fn os_packages(&self) -> impl Iterator<Item = &Package> {
+        self.results.iter().filter(|result| result.class == "os-pkgs").flat_map(|result| &result.packages)
+    }
+
+    /// The packages of one kind, such as `python-pkg`.
+    pub fn packages_of(&self, kind: &str) -> impl Iterator<Item = &Package> {
+        self.results.iter().filter(move |result| result.kind == kind).flat_map(|result| &result.packages)
+    }
+}
+
+fn unknown() -> Severity {
+    Severity::Unknown
+}
+
+fn severity<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Severity, D::Error> {
+    // A word of a later version is nothing to fail on, but it must count as the worst.
+    Ok(Option::<String>::deserialize(deserializer)?.and_then(|word| word.parse().ok()).unwrap_or(Severity::Unknown))
+}
+
+fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
+    // Go writes a list that was never filled as `null`; that is an empty list, not a missing one.
+    Ok(Option::<Vec<T>>::deserialize(deserializer)?.unwrap_or_else(Vec::new))
+}
+
+fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    Ok(null_is_empty::<D, serde::de::IgnoredAny>(deserializer)?.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORTS: [&str; 2] = [
+        include_str!("../../tests/data/trivy/debian-python-0.70.0.json"),
+        include_str!("../../tests/data/trivy/debian-python-0.76.0.json"),
+    ];
+
+    fn read(text: &str) -> Result<TrivyReport, TrivyReportError> {
+        TrivyReport::from_json(text.as_bytes())
+    }
+
+    #[test]
+    fn reports_of_both_versions_say_the_same() {
+        let [old, new] = REPORTS.map(|text| read(text).expect("a report"));
+        assert_eq!((old.version.as_deref(), new.version.as_deref()), (Some("0.70.0"), Some("0.76.0")));
+        for report in [old, new] {
+            let os = report.os.as_ref().expect("an operating system");
+            assert_eq!((os.family.as_str(), os.name.as_str(), os.end_of_life), ("debian", "12.11", false));
+            assert_eq!((report.os_packages().count(), report.packages_of("python-pkg").count()), (1, 4));
+            let seen: Vec<_> = report.vulnerabilities().map(|it| (it.id.as_str(), it.severity)).collect();
+            assert_eq!(
+                seen,
+                [
+                    ("CVE-2023-30861", Severity::Unknown),
+                    ("CVE-2023-46136", Severity::High),
+                    ("CVE-2023-23934", Severity::Unknown),
+                    ("CVE-2023-25577", Severity::Unknown),
+                    ("CVE-2023-32681", Severity::Unknown),
+                ]
+            );
+            let first = report.vulnerabilities().next().expect("a flaw");
+            assert_eq!(first.identifier.purl.as_deref(), Some("pkg:pypi/flask@2.2.2"));
+            assert_eq!(first.other_ids, ["PYSEC-2023-62", "GHSA-m2qf-hxjv-5gpq"]);
+        }
+    }
+
+    #[test]
+    fn an_image_without_anything_is_a_report_without_results() {
+        let report = read(include_str!("../../tests/data/trivy/scratch-0.70.0.json")).expect("a report");
+        assert!(report.os.is_none() && report.results.is_empty());
+    }
+
+    #[test]
+    fn a_report_cut_anywhere_is_no_report() {
+        let whole = REPORTS[0].trim_end();
+        for end in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
+            assert!(read(&whole[..end]).is_err(), "{end} bytes were accepted");
+        }
+    }
+
+    #[test]
+    fn what_is_not_one_report_is_refused() {
+        let whole = REPORTS[0];
+        let deep = format!("{}\"Extra\": {}1{} }}", &whole[..2], "[".repeat(200), "]".repeat(200));
+        for text in [
+            "null",
+            "[]",
+            "{}",
+            r#"{"SchemaVersion": 2}"#,
+            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 1", 1),
+            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 3", 1),
+            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": \"2\"", 1),
+            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 2, \"SchemaVersion\": 2", 1),
+            &whole.replacen("\"VulnerabilityID\"", "\"VulnerabilityId\"", 1),
+            &whole.replacen("\"2.2.2\"", "222", 1),
+            &whole.replacen("\"Flask\"", "\"\\ud800\"", 1),
+            &format!("{whole}{whole}"),
+            &format!("{whole}x"),
+            &deep,
+        ] {
+            assert!(read(text).is_err(), "{} was accepted", &text[..text.len().min(60)]);
+        }
+        let mut bytes = whole.as_bytes().to_vec();
+        let name = whole.find("Flask").expect("a name");
+        bytes[name] = 0xFF;
+        assert!(TrivyReport::from_json(&bytes).is_err(), "invalid UTF-8 was accepted");
+    }
+
+    #[test]
+    fn what_a_later_version_may_write_does_no_harm() {
+        let text = REPORTS[0]
+            .replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 2, \"New\": {\"a\": [null]}", 1)
+            .replacen("\"lang-pkgs\"", "\"brand-new\"", 1)
+            .replace("\"HIGH\"", "\"CATASTROPHIC\"");
+        let report = read(&text).expect("a report");
+        assert_eq!(report.vulnerabilities().count(), 5);
+        assert!(report.vulnerabilities().all(|it| it.severity == Severity::Unknown));
+        for results in ["\"Results\": null", "\"Other\": []"] {
+            let start = REPORTS[0].find("\"Results\"").expect("results");
+            let report = read(&format!("{}{results}}}", &REPORTS[0][..start])).expect("a report");
+            assert!(report.results.is_empty());
+        }
+    }
+
+    #[test]
+    fn what_trivy_suppresses_by_itself_is_counted() {
+        let text = REPORTS[0].replacen(
+            "\"Class\": \"lang-pkgs\"",
+            "\"Class\": \"lang-pkgs\", \"ExperimentalModifiedFindings\": [{\"Status\": \"ignored\"}]",
+            1,
+        );
+        assert_eq!(read(&text).expect("a report").results.iter().map(|it| it.suppressed).sum::<usize>(), 1);
+    }
+}

@@ -1,0 +1,17 @@
+use crate::model::finding_codes;
+
+finding_codes! {
+    /// What a scan can find beside flaws, which are named by their CVE, and secrets, which are named by Trivy's rule.
+    pub enum ScanCode {
+        NotJudged = "TRV-001" {
+            summary: "the vulnerability database knows nothing about some of the image's packages",
+            help: "run where Trivy's own database can be downloaded",
+            example: "an offline database of PyPI's advisories and an image with Debian packages",
+        },
+        StrayConfiguration = "TRV-002" {
+            summary: "a configuration file of Trivy lies in the workspace",
+            help: "delete it: this scan ignores it, but `trivy` called by hand obeys it and may show less",
+            example: "trivy.yaml with `severity: CRITICAL` in the workspace's root",
+        },
+    }
+}

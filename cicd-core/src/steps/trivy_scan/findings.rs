@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+
+use super::ScanCode;
+use crate::formats::printable::printable;
+use crate::formats::requirements::{LockedRequirements, normalized_name};
+use crate::formats::trivy_report::{FoundSecret, ScanResult, TrivyReport, Vulnerability};
+use crate::model::{Code, Finding, Level, Location, Severity};
+use crate::trivy::VulnerabilityDatabase;
+
+/// How a report is turned into findings.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Judgement<'a> {
+    pub(super) threshold: Severity,
+    pub(super) locked: Option<(&'a Utf8Path, &'a LockedRequirements)>,
+}
+
+impl Judgement<'_> {
+    /// Every flaw and every secret of a report. What does not reach the threshold is a warning, not left out.
+    pub(super) fn findings(&self, report: &TrivyReport) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        for result in &report.results {
+            findings.extend(result.vulnerabilities.iter().map(|flaw| self.flaw(result, flaw)));
+            findings.extend(result.secrets.iter().map(|secret| self.secret(result, secret)));
+        }
+        findings
+    }
+
+    fn flaw(&self, result: &ScanResult, flaw: &Vulnerability) -> Finding {
+        let package = printable(&flaw.pkg_name);
+        let installed = printable(&flaw.installed_version);
+        let what = match (flaw.title.trim(), flaw.other_ids.first()) {
+            ("", Some(other)) => format!("known flaw {}", printable(other)),
+            ("", None) => "known flaw".to_owned(),
+            (title, _) => printable(title),
+        };
+        let help = match flaw.fixed_version.trim() {
+            "" => format!("no version of {package} without this flaw is known: replace it, or write down an exception"),
+            fixed => format!("upgrade {package} to {}", printable(&fixed.replace(", ", " or "))),
+        };
+        let purl = flaw.identifier.purl.clone().unwrap_or_else(|| format!("{package}@{installed}"));
+        let mut finding = Finding::with_code(Code::new(printable(&flaw.id)), format!("{package} {installed}: {what}"))
+            .severity(flaw.severity)
+            .level(self.level(flaw.severity))
+            .target(printable(&purl))
+            .help(help);
+        finding.aliases = flaw.other_ids.iter().map(|id| printable(id)).collect();
+        finding.location = self.pinned_at(result, &flaw.pkg_name);
+        finding
+    }
+
+    fn secret(&self, result: &ScanResult, secret: &FoundSecret) -> Finding {
+        let (path, title) = (printable(&result.target), printable(&secret.title));
+        let message = format!("{title} in the image's {path}, line {}", secret.start_line);
+        Finding::with_code(Code::new(printable(&secret.rule)), message)
+            .severity(secret.severity)
+            .level(self.level(secret.severity))
+            .target(path)
+            .help("keep it out of the image, and revoke it: every copy of the image has it")
+    }
+
+    fn level(&self, severity: Severity) -> Level {
+        if severity.reaches(self.threshold) { Level::Deny } else { Level::Warn }
+    }
+
+    /// The line that somebody has to change.
+    fn pinned_at(&self, result: &ScanResult, package: &str) -> Option<Location> {
+        let (path, locked) = self.locked.filter(|_| result.kind == "python-pkg")?;
+        locked.line_of(&normalized_name(package)).map(|line| Location::line(path, line))
+    }
+}
+
+/// How many packages there are of which kind, and whether the database can judge them.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct PackageCounts {
+    pub(super) os: usize,
+    pub(super) python: usize,
+    pub(super) other: usize,
+    pub(super) judged: usize,
+}
+
+impl PackageCounts {
+    pub(super) fn of(report: &TrivyReport, database: &VulnerabilityDatabase) -> Self {
+        let mut counts = Self::default();
+        for result in &report.results {
+            let packages = result.packages.len();
+            match (result.class.as_str(), result.kind.as_str()) {
+                ("os-pkgs", _) => counts.os += packages,
+                (_, "python-pkg") => counts.python += packages,
+                _ => counts.other += packages,
+            }
+            if database.covers(&result.kind) {
+                counts.judged += packages;
+            }
+        }
+        counts
+    }
+
+    pub(super) fn all(&self) -> usize {
+        self.os + self.python + self.other
+    }
+}
+
+/// The packages that the database knows nothing about, as one warning.
+pub(super) fn not_judged(report: &TrivyReport, database: &VulnerabilityDatabase) -> Option<Finding> {
+    let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
+    for result in report.results.iter().filter(|result| !database.covers(&result.kind) && !result.packages.is_empty()) {
+        *kinds.entry(&result.kind).or_default() += result.packages.len();
+    }
+    let kinds: Vec<_> =
+        kinds.into_iter().map(|(kind, count)| format!("{count} {} packages", printable(kind))).collect();
+    (!kinds.is_empty()).then(|| {
+        Finding::new(ScanCode::NotJudged, format!("not judged by the {database}: {}", kinds.join(", ")))
+            .level(Level::Warn)
+            .severity(Severity::Medium)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REPORT: &str = include_str!("../../../tests/data/trivy/debian-python-0.70.0.json");
+    const LOCKED: &str = "click==8.1.7\nflask==2.2.2\nrequests==2.30.0\nwerkzeug==2.2.2\n";
+
+    fn findings(text: &str, threshold: Severity) -> Vec<Finding> {
+        let report = TrivyReport::from_json(text.as_bytes()).expect("a report");
+        let locked = LockedRequirements::parse(LOCKED).expect("a locked file");
+        Judgement { threshold, locked: Some((Utf8Path::new("app/requirements.txt"), &locked)) }.findings(&report)
+    }
+
+    #[test]
+    fn a_flaw_says_what_where_and_what_to_do() {
+        let findings = findings(REPORT, Severity::Low);
+        assert_eq!(findings.len(), 5);
+        let Finding { code, message, target, aliases, location, help, level, .. } = &findings[4];
+        assert_eq!(code.as_str(), "CVE-2023-32681");
+        assert_eq!(message, "requests 2.30.0: known flaw PYSEC-2023-74");
+        assert_eq!(target.as_deref(), Some("pkg:pypi/requests@2.30.0"));
+        assert_eq!(aliases, &["PYSEC-2023-74", "GHSA-j8r2-6x86-q33q"]);
+        assert_eq!(location.as_ref().expect("a place").to_string(), "app/requirements.txt:3");
+        assert_eq!((help.as_deref(), *level), (Some("upgrade requests to 2.31.0"), Level::Deny));
+        assert_eq!(findings[0].help.as_deref(), Some("upgrade Flask to 2.2.5 or 2.3.2"));
+    }
+
+    #[test]
+    fn below_the_threshold_is_a_warning_and_unrated_is_never_below() {
+        let medium = REPORT.replace("\"HIGH\"", "\"MEDIUM\"");
+        let levels: Vec<_> = findings(&medium, Severity::High).iter().map(|it| (it.severity, it.level)).collect();
+        assert_eq!(levels[1], (Severity::Medium, Level::Warn));
+        assert_eq!(levels.iter().filter(|(severity, _)| *severity == Severity::Unknown).count(), 4);
+        assert!(levels.iter().all(|(severity, level)| (*level == Level::Deny) == (*severity == Severity::Unknown)));
+        assert_eq!(findings(REPORT, Severity::High)[1].level, Level::Deny);
+    }
+
+    #[test]
+    fn a_hostile_title_does_no_harm() {
+        let hostile = "\"Title\": \"a\\n::error::x\\u001b[2J\\u202e\", \"VulnerabilityID\": \"CVE-2023-32681\"";
+        let text = REPORT.replace("\"VulnerabilityID\": \"CVE-2023-32681\"", hostile);
+        let findings = findings(&text, Severity::Low);
+        assert_eq!(findings[4].message, "requests 2.30.0: a ::error::x\u{FFFD}[2J\u{FFFD}");
+    }
+
+    #[test]
+    fn a_secret_is_told_without_showing_it() {
+        let findings = findings(include_str!("../../../tests/data/trivy/secret-0.70.0.json"), Severity::Low);
+        let secret = findings.last().expect("a secret");
+        assert_eq!(secret.code.as_str(), "aws-access-key-id");
+        assert_eq!(secret.message, "AWS Access Key ID in the image's /app/settings.env, line 1");
+        assert_eq!((secret.severity, secret.level), (Severity::Critical, Level::Deny));
+        assert_eq!(secret.target.as_deref(), Some("/app/settings.env"));
+    }
+}

@@ -1,0 +1,12 @@
+//! The scan of an image: what may be configured, the proof that Trivy looked, what it found, the step itself.
+
+mod code;
+mod findings;
+mod outcome;
+mod proof;
+mod report;
+mod step;
+
+pub use code::ScanCode;
+pub use report::ScanReport;
+pub use step::TrivyScan;

@@ -1,0 +1,185 @@
+use std::collections::BTreeSet;
+
+use jiff::civil::Date;
+
+use super::ScanReport;
+use super::findings::{Judgement, PackageCounts, not_judged};
+use crate::docker::{Fresh, Image};
+use crate::formats::ignore_file::{IgnoreFile, review};
+use crate::formats::printable::printable;
+use crate::formats::trivy_report::TrivyReport;
+use crate::model::{Finding, Severity};
+use crate::step::Outcome;
+use crate::trivy::VulnerabilityDatabase;
+
+/// A scan that is proven to have looked.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Scanned<'a> {
+    pub(super) image: &'a Image<Fresh>,
+    pub(super) trivy: &'a semver::Version,
+    pub(super) database: &'a VulnerabilityDatabase,
+    pub(super) report: &'a TrivyReport,
+}
+
+impl Scanned<'_> {
+    /// What it means: findings, the exceptions of the ignore file and what is wrong with them, and the facts.
+    pub(super) fn outcome(self, judgement: &Judgement<'_>, ignored: IgnoreFile, today: Date) -> Outcome<ScanReport> {
+        let Self { image, trivy, database, report } = self;
+        let counts = PackageCounts::of(report, database);
+        let mut findings = judgement.findings(report);
+        let is_ignored = |finding: &&Finding| {
+            let mut covering = ignored.exceptions.iter().filter(|exception| exception.covers(finding));
+            covering.any(|exception| !exception.justification.is_expired(today))
+        };
+        let ignored_count = findings.iter().filter(is_ignored).count();
+        let review = review(&ignored.exceptions, &findings, today);
+        findings.extend(not_judged(report, database));
+        findings.extend(ignored.findings);
+        findings.extend(review);
+        let os = report.os.as_ref().map_or_else(String::new, |os| printable(&format!("{} {}", os.family, os.name)));
+        let value = ScanReport {
+            image: image.id.clone(),
+            trivy: trivy.to_string(),
+            database: database.to_string(),
+            database_updated_at: database.updated_at,
+            os: os.clone(),
+            packages: counts.all(),
+            packages_judged: counts.judged,
+            vulnerabilities: report.vulnerabilities().count(),
+        };
+        let vulnerable = vulnerable_packages(report);
+        let of_all = if counts.judged == counts.all() { String::new() } else { format!(" of {}", counts.all()) };
+        let ignored_too = if ignored_count == 0 { String::new() } else { format!(", {ignored_count} ignored") };
+        let mut outcome = Outcome::of(value)
+            .headline(format!("{}{of_all} packages, {vulnerable} vulnerable{ignored_too}", counts.judged))
+            .fact("os", os)
+            .fact("os_packages", counts.os)
+            .fact("python_packages", counts.python)
+            .fact("other_packages", counts.other)
+            .fact("judged_packages", counts.judged)
+            .fact("vulnerable_packages", vulnerable)
+            .fact("vulnerabilities", report.vulnerabilities().count());
+        for severity in [Severity::Critical, Severity::High, Severity::Medium, Severity::Low, Severity::Unknown] {
+            let count = report.vulnerabilities().filter(|flaw| flaw.severity == severity).count();
+            outcome = outcome.fact(&format!("vulnerabilities_{severity}"), count);
+        }
+        outcome
+            .fact("secrets", report.results.iter().map(|result| result.secrets.len()).sum::<usize>())
+            .fact("ignored", ignored_count)
+            .fact("database", database.to_string())
+            .fact("database_updated_at", database.updated_at.to_string())
+            .fact("trivy_version", trivy.to_string())
+            .findings(findings)
+            .exceptions(ignored.exceptions)
+    }
+}
+
+/// How many packages have at least one flaw, by name and version.
+fn vulnerable_packages(report: &TrivyReport) -> usize {
+    let packages: BTreeSet<_> =
+        report.vulnerabilities().map(|flaw| (&flaw.pkg_name, &flaw.installed_version)).collect();
+    packages.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::ignore_file::read_plain;
+    use crate::formats::trivy_db::Ecosystem;
+    use crate::model::{Judged as _, Status, Subject};
+    use crate::policy::evaluate;
+    use crate::trivy::DatabaseOrigin;
+
+    const REPORT: &str = include_str!("../../../tests/data/trivy/debian-python-0.70.0.json");
+    const IMAGE: &str = "sha256:dcf6c8e3cee370de832f7cf66708007c59d5e780bdef7a539ad4b91f9cf9dcfd";
+    const FLAWS: [&str; 5] = ["CVE-2023-30861", "CVE-2023-46136", "CVE-2023-23934", "CVE-2023-25577", "CVE-2023-32681"];
+
+    fn database(origin: DatabaseOrigin) -> VulnerabilityDatabase {
+        VulnerabilityDatabase {
+            cache_dir: "cache".into(),
+            origin,
+            updated_at: "2024-10-10T00:00:00Z".parse().expect("a time"),
+            sha256: String::new(),
+            age_hours_max: 48,
+        }
+    }
+
+    fn official() -> VulnerabilityDatabase {
+        database(DatabaseOrigin::Official { repository: "example.org/trivy-db:2".to_owned() })
+    }
+
+    fn outcome(database: &VulnerabilityDatabase, threshold: Severity, ignore: &str) -> Outcome<ScanReport> {
+        let report = TrivyReport::from_json(REPORT.as_bytes()).expect("a report");
+        let image = Image::built(IMAGE, "app:1", "c0ffee").expect("an image");
+        let trivy = semver::Version::new(0, 70, 0);
+        let ignored = read_plain("ci/.trivyignore".into(), ignore.as_bytes());
+        Scanned { image: &image, trivy: &trivy, database, report: &report }.outcome(
+            &Judgement { threshold, locked: None },
+            ignored,
+            today(),
+        )
+    }
+
+    fn today() -> Date {
+        "2026-11-21".parse().expect("a date")
+    }
+
+    fn entry(id: &str, expires: &str) -> String {
+        format!("# reason: only reached by requests that we never make\n# owner: @org/security\n{id} exp:{expires}\n\n")
+    }
+
+    /// The verdict, and the findings that no exception allows.
+    fn verdict(ignore: &str) -> (Status, Vec<String>) {
+        let outcome = outcome(&official(), Severity::Low, ignore);
+        let verdict = evaluate(outcome.findings, &outcome.exceptions, today());
+        let denied =
+            verdict.findings.iter().filter(|it| it.exception.is_none()).map(|it| it.code.to_string()).collect();
+        (verdict.status, denied)
+    }
+
+    #[test]
+    fn flaws_fail_the_step() {
+        assert_eq!(verdict(""), (Status::Failed, FLAWS.map(str::to_owned).to_vec()));
+        let outcome = outcome(&official(), Severity::Low, "");
+        assert_eq!(outcome.facts.headline(), Some("5 packages, 3 vulnerable"));
+        assert_eq!(outcome.value.subject(), Subject::Image(IMAGE.to_owned()));
+    }
+
+    #[test]
+    fn complete_entries_exempt_what_they_name() {
+        let all: String = FLAWS.iter().map(|id| entry(id, "2027-01-15")).collect();
+        assert_eq!(verdict(&all), (Status::Exempted, Vec::new()));
+        let outcome = outcome(&official(), Severity::Low, &all);
+        assert_eq!(outcome.facts.headline(), Some("5 packages, 3 vulnerable, 5 ignored"));
+        let (status, denied) = verdict(&FLAWS[..4].iter().map(|id| entry(id, "2027-01-15")).collect::<String>());
+        assert_eq!((status, denied), (Status::Failed, vec!["CVE-2023-32681".to_owned()]));
+    }
+
+    #[test]
+    fn entries_that_lack_something_leave_the_flaw_denied() {
+        let others: String = FLAWS[..4].iter().map(|id| entry(id, "2027-01-15")).collect();
+        for (last, codes) in [
+            ("CVE-2023-32681\n".to_owned(), vec!["CVE-2023-32681", "IGN-001", "IGN-002", "IGN-003"]),
+            ("# owner: @org/security\nCVE-2023-32681 exp:2027-01-15\n".to_owned(), vec!["CVE-2023-32681", "IGN-001"]),
+            (entry("CVE-2023-32681", "2020-01-01"), vec!["CVE-2023-32681", "IGN-004"]),
+            (entry("CVE-2023-32681", "2026-11-21"), vec!["CVE-2023-32681", "IGN-004"]),
+            (entry("CVE-2099-12345", "2027-01-15"), vec!["CVE-2023-32681", "IGN-006"]),
+            (entry("CVE-2023-32681", "2028-01-01"), vec!["IGN-005"]),
+            (entry("PYSEC-2023-74", "2027-01-15") + &entry("CVE-2023-32681", "2027-01-15"), vec!["IGN-013"]),
+        ] {
+            let (status, denied) = verdict(&(others.clone() + &last));
+            assert_eq!((status, denied), (Status::Failed, codes.into_iter().map(str::to_owned).collect()), "{last}");
+        }
+    }
+
+    #[test]
+    fn what_an_offline_database_cannot_judge_is_said() {
+        let as_of = "2024-10-10".parse().expect("a date");
+        let offline = database(DatabaseOrigin::Offline { as_of, ecosystems: vec![Ecosystem::PyPi], advisories: 2650 });
+        let outcome = outcome(&offline, Severity::Low, "");
+        assert_eq!(outcome.facts.headline(), Some("4 of 5 packages, 3 vulnerable"));
+        let warning = outcome.findings.last().expect("a warning");
+        assert_eq!(warning.code.as_str(), "TRV-001");
+        assert_eq!(warning.message, "not judged by the offline database of 2024-10-10, PyPI only: 1 debian packages");
+    }
+}

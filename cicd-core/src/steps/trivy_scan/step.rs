@@ -1,0 +1,165 @@
+use std::fs;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::findings::Judgement;
+use super::outcome::Scanned;
+use super::proof::{Expected, prove};
+use super::{ScanCode, ScanReport};
+use crate::docker::{Fresh, Image};
+use crate::formats::ignore_file::{self, IgnoreFile};
+use crate::formats::requirements::LockedRequirements;
+use crate::formats::trivy_report::TrivyReport;
+use crate::model::{Finding, Level, Location, Severity};
+use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::trivy::{CANARY, Neutral, VulnerabilityDatabase, trivy_tool};
+
+/// Large images take minutes; one that takes longer has something in it that should not be scanned, or be there.
+const SCAN_DEADLINE: Duration = Duration::from_secs(900);
+/// Trivy's own limit is shorter than ours, so that it says itself what took so long.
+const TRIVY_TIMEOUT: &str = "14m";
+
+/// Scans an image for known flaws and for secrets, and judges what Trivy reports.
+///
+/// ```
+/// use cicd_core::model::Severity;
+/// use cicd_core::steps::TrivyScan;
+///
+/// let scan = TrivyScan::new()
+///     .ignore_file("ci/.trivyignore")
+///     .locked_requirements("flask-app/requirements.txt")
+///     .severity(Severity::Medium);
+/// ```
+///
+/// Trivy is run once, unfiltered and out of reach of any configuration; severities and ignore files are applied here. The step
+/// passes only on proof that Trivy looked: the report is complete and from this Trivy about this image, the operating system is
+/// known and supported, its packages and all locked Python packages were seen, and the database knows a flaw that every
+/// database must know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrivyScan {
+    ignore_file: Option<Utf8PathBuf>,
+    locked_requirements: Option<Utf8PathBuf>,
+    threshold: Severity,
+}
+
+impl Default for TrivyScan {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl TrivyScan {
+    /// A scan in which every flaw of any severity fails the step.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { ignore_file: None, locked_requirements: None, threshold: Severity::Low }
+    }
+
+    /// The file with the exceptions, `.trivyignore` or `.trivyignore.yaml`; see [`ignore_file`](crate::formats::ignore_file).
+    #[must_use]
+    pub fn ignore_file(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.ignore_file = Some(path.into());
+        self
+    }
+
+    /// The file with the pinned Python packages that the image is made from. Trivy has to see each of them in the image, and
+    /// findings point at its lines.
+    #[must_use]
+    pub fn locked_requirements(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.locked_requirements = Some(path.into());
+        self
+    }
+
+    /// The lowest severity that fails the step; what is below it is a warning. What nobody has rated always fails it.
+    #[must_use]
+    pub fn severity(mut self, threshold: Severity) -> Self {
+        self.threshold = threshold;
+        self
+    }
+
+    /// The entries of the ignore file and what is wrong with them, without a scan.
+    ///
+    /// # Errors
+    /// When the file is not there or cannot be read.
+    pub fn read_ignore_file(&self, cx: &Context) -> Result<IgnoreFile, StepError> {
+        let Some(path) = &self.ignore_file else { return Ok(IgnoreFile::default()) };
+        let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+        Ok(ignore_file::read(&cx.relative(path), &bytes).map_err(|error| {
+            ReadError::new("the ignore file", &error.problem)
+                .at(error.location)
+                .help("correct it; Trivy could not read it either")
+        })?)
+    }
+
+    fn read_locked(&self, cx: &Context) -> Result<Option<(Utf8PathBuf, LockedRequirements)>, StepError> {
+        let Some(path) = &self.locked_requirements else { return Ok(None) };
+        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let path = cx.relative(path);
+        let locked = LockedRequirements::parse(&text).map_err(|error| {
+            ReadError::new("the locked requirements", &error)
+                .at(Location::line(&path, error.line))
+                .help("write the file with `uv pip compile --generate-hashes`")
+        })?;
+        Ok(Some((path, locked)))
+    }
+}
+
+impl Step for TrivyScan {
+    type Input = (Image<Fresh>, VulnerabilityDatabase);
+    type Output = ScanReport;
+
+    fn run(&self, cx: &Context, (image, database): Self::Input) -> Result<Outcome<ScanReport>, StepError> {
+        let trivy = cx.require(&trivy_tool())?;
+        let ignored = self.read_ignore_file(cx)?;
+        let locked = self.read_locked(cx)?;
+        let locked = locked.as_ref().map(|(path, locked)| (path.as_path(), locked));
+        database.check(cx.now())?;
+        let neutral = Neutral::prepare(cx)?;
+        CANARY.sing(cx, &neutral, &database)?;
+        cx.progress(format!("scanning image {}", image.short_id()));
+        let path = cx.path(cx.dir()).join("report.json");
+        let captured = cx.run_ok(&scan(&neutral, &database.cache_dir, &path, &image.id))?;
+        let report = TrivyReport::from_json(captured.report_bytes()?).map_err(|error| {
+            ReadError::new("Trivy's report", error)
+                .at(Location::file(&path))
+                .help("run the step again; look into its log")
+        })?;
+        prove(&report, &Expected { image_id: &image.id, trivy: &trivy.version, locked })?;
+        let scanned = Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report };
+        let mut outcome = scanned.outcome(&Judgement { threshold: self.threshold, locked }, ignored, cx.today());
+        outcome.findings.extend(stray_configuration(cx));
+        outcome.attachments.push(path);
+        Ok(outcome)
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        vec![trivy_tool()]
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        let neutral = Neutral::placeholder();
+        let (cache_dir, step) = (Utf8Path::new("<database>"), Utf8Path::new("<step>"));
+        vec![
+            CANARY.invocation(&neutral, cache_dir, "<step>/canary", step),
+            scan(&neutral, cache_dir, &step.join("report.json"), "<image id>"),
+        ]
+    }
+}
+
+fn scan(neutral: &Neutral, cache_dir: &Utf8Path, report: &Utf8Path, image: &str) -> Invocation {
+    neutral
+        .scan(cache_dir, "image", "vuln,secret", report)
+        .args(["--image-src", "docker", "--timeout", TRIVY_TIMEOUT, image])
+        .deadline(SCAN_DEADLINE)
+}
+
+fn stray_configuration(cx: &Context) -> impl Iterator<Item = Finding> {
+    ["trivy.yaml", "trivy-secret.yaml"].into_iter().filter(|name| cx.path(name).exists()).map(|name| {
+        Finding::new(ScanCode::StrayConfiguration, format!("{name} has no effect on this scan"))
+            .level(Level::Warn)
+            .severity(Severity::Low)
+            .at(Location::file(name))
+    })
+}
