@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Justification;
-use crate::model::{ExceptionRef, Finding, Location};
+use crate::model::{Code, ExceptionRef, Finding, Location};
 
 /// Where exceptions of one kind are written down; it decides which codes their own defects get.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -59,6 +59,21 @@ pub struct Exception {
 }
 
 impl Exception {
+    /// An exception written down in the source of a pipeline: its place is where the caller of the relaxing method stands,
+    /// provided that method is `#[track_caller]` too.
+    #[must_use]
+    #[track_caller]
+    pub fn in_pipeline(id: impl Into<Code>, scope: Scope, justification: Justification) -> Self {
+        let caller = std::panic::Location::caller();
+        Self {
+            id: id.into().to_string(),
+            scope,
+            justification,
+            origin: Origin::Pipeline,
+            location: Location::column(caller.file(), caller.line(), caller.column()),
+        }
+    }
+
     /// Whether it names `finding` and reaches its target. Its expiry is not looked at.
     #[must_use]
     pub fn covers(&self, finding: &Finding) -> bool {
