@@ -7,6 +7,7 @@ pub mod model;
 pub mod pipeline;
 pub mod policy;
 pub mod process;
+pub mod python;
 pub mod reporters;
 pub mod step;
 pub mod steps;

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("step", 3),
     ("docker", 3),
     ("trivy", 3),
+    ("python", 3),
     ("steps", 4),
     ("pipeline", 5),
     ("reporters", 6),
@@ -25,11 +26,13 @@ const FLOORS: &[(&str, u8)] = &[
     ("cli", 7),
 ];
 
-/// Modules on one floor do not know each other, but for these: `formats` reads exceptions, `docker` and `trivy` help steps.
+/// Modules on one floor do not know each other, but for these: `formats` reads exceptions, `docker`, `trivy` and `python` help
+/// steps.
 const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
     ("formats", "policy"),
     ("docker", "step"),
     ("trivy", "step"),
+    ("python", "step"),
     ("cli", "setup"),
     ("cli", "doctor"),
     ("setup", "doctor"),

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use super::LicenseTriple;
 use super::python_metadata::{is_package_name, normalized_name};
 use crate::model::Location;
-use crate::policy::{check_owner, check_reason};
 
 /// The columns of the list of approved dependencies, in this order.
 ///
@@ -84,7 +83,13 @@ pub struct ApprovedError {
 /// # Errors
 /// When a column is missing, unknown or in another place, a row has another number of cells, or a cell cannot be what its
 /// column is for. The error names line and column.
-pub fn read_approved(path: &Utf8Path, bytes: &[u8]) -> Result<Vec<ApprovedPackage>, ApprovedError> {
+///
+/// `rule` is asked about the cells `approved_by` and `reason` of every approved row: what an owner and a reason are is policy.
+pub fn read_approved(
+    path: &Utf8Path,
+    bytes: &[u8],
+    rule: impl Fn(&str, &str) -> Result<(), String>,
+) -> Result<Vec<ApprovedPackage>, ApprovedError> {
     let whole = |problem: String| ApprovedError { location: Location::file(path), problem };
     if bytes.len() > LIST_BYTES_MAX {
         return Err(whole(format!("it has {} bytes, more than the {LIST_BYTES_MAX} that are read", bytes.len())));
@@ -103,7 +108,7 @@ pub fn read_approved(path: &Utf8Path, bytes: &[u8]) -> Result<Vec<ApprovedPackag
     };
     let header = rows.next().ok_or_else(|| whole("it is empty".to_owned()))?.map_err(malformed)?;
     place.check_header(&header)?;
-    rows.map(|row| place.read_row(&row.map_err(malformed)?)).collect()
+    rows.map(|row| place.read_row(&row.map_err(malformed)?, &rule)).collect()
 }
 
 /// The text of a list: the header and one row for each package, as [`read_approved`] reads it.
@@ -162,7 +167,11 @@ impl Place<'_> {
         }
     }
 
-    fn read_row(&self, row: &StringRecord) -> Result<ApprovedPackage, ApprovedError> {
+    fn read_row(
+        &self,
+        row: &StringRecord,
+        rule: &dyn Fn(&str, &str) -> Result<(), String>,
+    ) -> Result<ApprovedPackage, ApprovedError> {
         if row.len() != COLUMNS.len() {
             let problem = format!("{} cells instead of {}", row.len(), COLUMNS.len());
             return Err(self.fail(row, row.len().min(COLUMNS.len()), problem));
@@ -191,9 +200,9 @@ impl Place<'_> {
             ("", _) => return Err(self.fail(row, 7, "approved on a day, but by nobody".to_owned())),
             (_, "") => return Err(self.fail(row, 8, "approved by somebody, but on no day".to_owned())),
             (by, on) => {
-                check_owner(by).map_err(|error| self.fail(row, 7, error.to_string()))?;
+                rule(COLUMNS[7], by).map_err(|problem| self.fail(row, 7, problem))?;
                 let on = on.parse().map_err(|_| self.fail(row, 8, format!("{on:?} is not a date: use YYYY-MM-DD")))?;
-                check_reason(cell(9)).map_err(|error| self.fail(row, 9, error.to_string()))?;
+                rule(COLUMNS[9], cell(9)).map_err(|problem| self.fail(row, 9, problem))?;
                 Some((by.to_owned(), on))
             }
         };
@@ -264,8 +273,16 @@ mod tests {
     const HEADER: &str = "name,version,license_metadata,license_classifiers,license_expression,spdx,license_sha256,approved_by,approved_on,reason\n";
     const ROW: &str = "filelock,3.8.1,Unlicense,License :: Public Domain,,Unlicense,,@example/legal,2026-11-01,\"a lock, without any conditions of use\"\n";
 
+    fn rule(column: &str, cell: &str) -> Result<(), String> {
+        match column {
+            "approved_by" if !cell.contains('@') => Err(format!("{cell:?} is not an owner")),
+            "reason" if cell.len() < 20 => Err("says too little".to_owned()),
+            _ => Ok(()),
+        }
+    }
+
     fn read(text: &str) -> Result<Vec<ApprovedPackage>, String> {
-        read_approved("ci/approved.csv".into(), text.as_bytes()).map_err(|error| error.to_string())
+        read_approved("ci/approved.csv".into(), text.as_bytes(), rule).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -320,7 +337,7 @@ mod tests {
         }
         let third = read(&format!("{HEADER}{ROW}\r\n\n{}", ROW.replace("filelock", "-"))).expect_err("bad name");
         assert!(third.starts_with("ci/approved.csv:5:1:"), "{third}");
-        assert!(read_approved("x".into(), b"\xff").is_err());
+        assert!(read_approved("x".into(), b"\xff", rule).is_err());
     }
 
     #[test]

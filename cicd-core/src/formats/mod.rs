@@ -9,7 +9,6 @@ pub mod printable;
 mod python_metadata;
 pub mod requirements;
 mod spdx_names;
-mod suppression;
 pub mod trivy_db;
 pub mod trivy_report;
 mod xml;
@@ -22,4 +21,3 @@ pub use python_metadata::{
     LicenseTriple, MetadataError, PythonMetadata, is_package_name, normalized_name, read_python_metadata, same_version,
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
-pub use suppression::{MissingKeys, SuppressionCode, Unjustified, justification_above};

@@ -2,8 +2,10 @@
 
 mod evaluate;
 mod exception;
+mod inline;
 mod justification;
 
 pub use evaluate::{ExceptionCode, Verdict, evaluate};
 pub use exception::{Exception, Origin, Scope};
+pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
 pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};

@@ -12,6 +12,7 @@ mod log;
 mod outcome;
 mod plain;
 mod tool_step;
+mod tracked;
 mod workspace;
 
 pub use artifact::Artifact;
@@ -26,6 +27,7 @@ pub use log::StepLog;
 pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
 pub use tool_step::ToolStep;
+pub use tracked::git_tool;
 pub use workspace::{Workspace, WorkspaceError};
 
 use crate::process::{Invocation, ToolRequirement};

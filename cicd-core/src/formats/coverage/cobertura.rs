@@ -14,9 +14,12 @@ use crate::formats::xml::{Element, XmlError, XmlEvent, read_xml};
 /// When it is broken, contradicts itself or holds no statement.
 pub fn read_cobertura(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     let mut reader = CoberturaReader::default();
-    read_xml(bytes, |event| reader.see(event))
-        .map_err(|error| CoverageError::Malformed { format: "Cobertura XML", problem: error.to_string() })?;
+    read_xml(bytes, |event| reader.see(event)).map_err(|error| malformed(error.to_string()))?;
     reader.finish()
+}
+
+fn malformed(problem: String) -> CoverageError {
+    CoverageError::Malformed { format: "Cobertura XML", problem }
 }
 
 #[derive(Default)]
@@ -99,7 +102,7 @@ impl CoberturaReader {
     }
 
     fn finish(self) -> Result<CoverageReport, CoverageError> {
-        let root = self.root.unwrap_or_default();
+        let root = self.root.ok_or_else(|| malformed("it has no <coverage>".to_owned()))?;
         let files = self.files.into_iter().map(|(path, lines)| file(path, lines).checked());
         let files = files.collect::<Result<Vec<_>, _>>()?;
         let some_branches = files.iter().any(|file| file.branches.total > 0);
@@ -167,7 +170,7 @@ fn file(path: String, lines: BTreeMap<u32, Line>) -> FileCoverage {
         } else {
             file.missing_lines.insert(number);
         }
-        let branches = line.branches.unwrap_or_default();
+        let Some(branches) = line.branches else { continue };
         file.branches = file.branches + branches;
         if branches.covered < branches.total {
             match line.missing.is_empty() {

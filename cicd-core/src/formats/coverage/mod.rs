@@ -5,12 +5,14 @@
 mod cobertura;
 mod coveragepy;
 mod lcov;
+mod measured;
 mod percent;
 mod report;
 
 pub use cobertura::read_cobertura;
 pub use coveragepy::read_coveragepy;
 pub use lcov::read_lcov;
+pub use measured::{MeasuredCoverage, candidate_paths};
 pub use percent::{InvalidPercent, Percent, Ratio};
 pub use report::{CoverageError, CoverageReport, FileCoverage, LineRanges, MissingBranch, read_coverage};
 

@@ -1,7 +1,7 @@
 use std::fmt;
 
+use super::{InvalidJustification, Justification};
 use crate::model::finding_codes;
-use crate::policy::{InvalidJustification, Justification};
 
 finding_codes! {
     /// What can be wrong with a suppression that stands in a source file.

@@ -1,0 +1,320 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use regex::Regex;
+
+use super::CoverageGate;
+use crate::formats::coverage::{CoverageReport, FileCoverage, LineRanges, Percent, Ratio, candidate_paths};
+use crate::model::{Code, Finding, Level, Location, Severity, finding_codes};
+use crate::policy::{Exception, Origin, Scope, SuppressionCode, justification_above};
+use crate::step::{ReadError, StepError};
+
+finding_codes! {
+    /// What a coverage gate can find.
+    pub enum CoverageCode {
+        LinesBelow = "COV-001" {
+            summary: "line coverage is below its threshold",
+            help: "test the lines that are named, or delete them",
+            example: "CoverageGate::lines(100.0) on a report with 9 of 10 lines",
+        },
+        BranchesBelow = "COV-002" {
+            summary: "branch coverage is below its threshold",
+            help: "test the ways that are named, or delete them",
+            example: "an `if` whose condition is never false in any test",
+        },
+        SourceMissing = "COV-003" {
+            summary: "a source file is not in the coverage report",
+            help: "measure the whole package (`--cov=<package>`), and do not omit files in the configuration",
+            example: "a module that no test imports, measured without `source`",
+        },
+        LinesLowered = "COV-004" {
+            summary: "line coverage is below 100 %, which its lowered threshold allows",
+            help: "test the missing lines, then remove the lowered threshold",
+            example: "lines_lowered(95.0, …) on 97 % of the lines",
+        },
+        BranchesLowered = "COV-005" {
+            summary: "branch coverage is below 100 %, which its lowered threshold allows",
+            help: "test the missing branches, then remove the lowered threshold",
+            example: "branches_lowered(90.0, …) on 93 % of the branches",
+        },
+        Excluded = "COV-006" {
+            summary: "code is left out of the measurement by a pragma",
+            help: "test it, or justify the pragma with reason, owner and expiry on the lines above it",
+            example: "def debug():  # pragma: no cover",
+        },
+        ExcludedByConfiguration = "COV-007" {
+            summary: "code is left out of the measurement by the configuration",
+            help: "check `exclude_also` and `exclude_lines` of coverage.py",
+            example: "exclude_also = [\"def main\"]",
+        },
+    }
+}
+
+/// Of more files than this the worst are shown; the rest is counted.
+const FILES_SHOWN_MAX: usize = 10;
+
+/// What coverage.py leaves out by a comment, and its sibling for branches.
+const PRAGMA: &str = r"(?i)#\s*pragma[:\s]?\s*no\s*(cover|branch)";
+
+/// A threshold, and whether it is a lowered one.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Threshold {
+    percent: Percent,
+}
+
+impl Threshold {
+    pub(super) const FULL: Self = Self { percent: Percent::FULL };
+
+    pub(super) fn lowered(percent: Percent) -> Self {
+        Self { percent }
+    }
+}
+
+/// A report, and the sources it has to cover.
+pub(super) struct Measurement<'a> {
+    pub(super) report: &'a CoverageReport,
+    pub(super) dir: &'a Utf8Path,
+    pub(super) root: &'a Utf8Path,
+    pub(super) sources: &'a BTreeMap<Utf8PathBuf, Vec<u8>>,
+}
+
+/// What there is to say of a measurement.
+#[derive(Debug, PartialEq)]
+pub(super) struct Judgement {
+    pub(super) lines: Ratio,
+    pub(super) branches: Option<Ratio>,
+    pub(super) files: usize,
+    pub(super) files_outside: usize,
+    pub(super) excluded_lines: usize,
+    pub(super) findings: Vec<Finding>,
+    pub(super) exceptions: Vec<Exception>,
+}
+
+pub(super) fn judge(
+    gate: &CoverageGate,
+    measurement: &Measurement<'_>,
+    exists: impl Fn(&Utf8Path) -> bool,
+) -> Result<Judgement, StepError> {
+    let (files, files_outside) = measurement.match_files(exists)?;
+    let lines = files.values().map(|file| file.lines()).fold(Ratio::default(), std::ops::Add::add);
+    if lines.total == 0 {
+        return Err(StepError::not_looked(
+            "the coverage report holds no statement of the sources",
+            "check what the tests measure and the gate's `.sources(folder)`",
+        ));
+    }
+    let branches = measurement
+        .report
+        .branches_measured
+        .then(|| files.values().map(|file| file.branches).fold(Ratio::default(), std::ops::Add::add));
+    let mut findings = measurement.absent(&files);
+    findings.extend(below(lines, gate.lines, CoverageCode::LinesBelow, CoverageCode::LinesLowered, "line"));
+    if !lines.reaches(gate.lines.percent) {
+        findings.extend(uncovered_lines(&files));
+    }
+    match (gate.branches, branches) {
+        (Some(threshold), Some(ratio)) => {
+            findings.extend(below(
+                ratio,
+                threshold,
+                CoverageCode::BranchesBelow,
+                CoverageCode::BranchesLowered,
+                "branch",
+            ));
+            if !ratio.reaches(threshold.percent) {
+                findings.extend(untaken_branches(&files));
+            }
+        }
+        (Some(_), None) => {
+            return Err(StepError::not_looked("the coverage report has no branches", "measure with `--cov-branch`"));
+        }
+        (None, _) => {}
+    }
+    let mut exceptions = Vec::new();
+    let mut excluded_lines = 0;
+    for (path, bytes) in measurement.sources {
+        let file = files.get(path.as_path()).copied();
+        excluded_lines += file.map_or(0, |file| file.excluded_lines.len());
+        exclusions(path, &String::from_utf8_lossy(bytes), file, &mut findings, &mut exceptions)?;
+    }
+    Ok(Judgement { lines, branches, files: files.len(), files_outside, excluded_lines, findings, exceptions })
+}
+
+type Files<'a> = BTreeMap<&'a Utf8Path, &'a FileCoverage>;
+
+impl Measurement<'_> {
+    /// The report's files by their path in the workspace, as far as they are sources; and how many are not.
+    fn match_files(&self, exists: impl Fn(&Utf8Path) -> bool) -> Result<(Files<'_>, usize), StepError> {
+        let mut files = Files::new();
+        let mut outside = 0;
+        for file in &self.report.files {
+            let candidates = candidate_paths(&file.path, &self.report.roots, self.dir, self.root);
+            let known = candidates.iter().find_map(|path| self.sources.get_key_value(path.as_path()));
+            let Some((path, bytes)) = known else {
+                if !candidates.iter().any(|path| exists(path)) {
+                    return Err(stale(format!("the coverage report covers {}, which does not exist", file.path)));
+                }
+                outside += 1;
+                continue;
+            };
+            let lines_total = String::from_utf8_lossy(bytes).lines().count();
+            let last = file.covered_lines.iter().chain(&file.missing_lines).max().copied().unwrap_or(0);
+            if last as usize > lines_total {
+                return Err(stale(format!("the coverage report knows line {last} of {path}, which has {lines_total}")));
+            }
+            if files.insert(path, file).is_some() {
+                return Err(stale(format!("the coverage report lists {path} twice")));
+            }
+        }
+        Ok((files, outside))
+    }
+
+    fn absent(&self, files: &Files<'_>) -> Vec<Finding> {
+        let absent = self.sources.iter().filter(|(path, bytes)| !files.contains_key(path.as_path()) && has_code(bytes));
+        absent
+            .map(|(path, _)| {
+                Finding::new(CoverageCode::SourceMissing, format!("{path} is not in the coverage report"))
+                    .at(Location::file(path))
+            })
+            .collect()
+    }
+}
+
+fn stale(what: String) -> StepError {
+    StepError::not_looked(what, "it was not measured on these sources; run the tests again")
+}
+
+fn has_code(bytes: &[u8]) -> bool {
+    bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).any(|line| !line.is_empty() && line[0] != b'#')
+}
+
+/// The finding of a share below the norm, and the one of a share below its own threshold.
+fn below(ratio: Ratio, threshold: Threshold, code: CoverageCode, tolerated: CoverageCode, what: &str) -> Vec<Finding> {
+    let Threshold { percent } = threshold;
+    let message =
+        |limit: Percent| format!("{what} coverage is {ratio} ({} of {}), below {limit}", ratio.covered, ratio.total);
+    let mut findings = Vec::new();
+    if percent != Percent::FULL && !ratio.reaches(Percent::FULL) {
+        findings.push(Finding::new(tolerated, message(Percent::FULL)).severity(Severity::Low));
+    }
+    if !ratio.reaches(percent) {
+        findings.push(Finding::new(code, message(percent)));
+    }
+    findings
+}
+
+fn uncovered_lines(files: &Files<'_>) -> Vec<Finding> {
+    let missing = |file: &FileCoverage| file.missing_lines.len();
+    worst(files, missing)
+        .map(|(path, file)| {
+            let message = format!("{path}: {}", plural("line", &file.missing_lines, "not covered"));
+            let first = file.missing_lines.first().copied().unwrap_or(1);
+            Finding::new(CoverageCode::LinesBelow, message).at(Location::line(path, first))
+        })
+        .collect()
+}
+
+fn plural(noun: &str, lines: &BTreeSet<u32>, what: &str) -> String {
+    let ranges = LineRanges(lines);
+    if lines.len() == 1 { format!("{noun} {ranges} is {what}") } else { format!("{noun}s {ranges} are {what}") }
+}
+
+fn untaken_branches(files: &Files<'_>) -> Vec<Finding> {
+    let missing = |file: &FileCoverage| file.missing_branches.len();
+    worst(files, missing)
+        .map(|(path, file)| {
+            let ways: Vec<_> = file
+                .missing_branches
+                .iter()
+                .map(|branch| match branch.to.as_slice() {
+                    [] => format!("from line {}", branch.line),
+                    to => format!("from line {} to {}", branch.line, to.join(" and ")),
+                })
+                .collect();
+            let first = file.missing_branches.first().map_or(1, |branch| branch.line);
+            Finding::new(CoverageCode::BranchesBelow, format!("{path}: never taken: {}", ways.join("; ")))
+                .at(Location::line(path, first))
+        })
+        .collect()
+}
+
+fn worst<'a>(
+    files: &'a Files<'_>,
+    missing: impl Fn(&FileCoverage) -> usize,
+) -> impl Iterator<Item = (&'a Utf8Path, &'a FileCoverage)> {
+    let mut bad: Vec<_> =
+        files.iter().map(|(path, file)| (*path, *file)).filter(|(_, file)| missing(file) > 0).collect();
+    bad.sort_by_key(|(_, file)| std::cmp::Reverse(missing(file)));
+    bad.into_iter().take(FILES_SHOWN_MAX)
+}
+
+/// What is left out of the measurement, and whether somebody answers for it.
+fn exclusions(
+    path: &Utf8Path,
+    text: &str,
+    file: Option<&FileCoverage>,
+    findings: &mut Vec<Finding>,
+    exceptions: &mut Vec<Exception>,
+) -> Result<(), StepError> {
+    let pragma = Regex::new(PRAGMA).map_err(|error| ReadError::new("the pattern of pragmas", error))?;
+    let lines: Vec<&str> = text.lines().collect();
+    for (index, number) in (0..lines.len()).zip(1u32..) {
+        if !pragma.is_match(lines[index]) {
+            continue;
+        }
+        let location = Location::line(path, number);
+        match justification_above(&lines, index) {
+            Err(problem) => findings.push(
+                Finding::new(SuppressionCode::Unjustified, format!("`{}`: {problem}", lines[index].trim()))
+                    .at(location),
+            ),
+            Ok(justification) => {
+                let target = location.to_string();
+                findings.push(
+                    Finding::new(CoverageCode::Excluded, "this code is left out of the measurement")
+                        .severity(Severity::Low)
+                        .target(target.clone())
+                        .at(location.clone()),
+                );
+                exceptions.push(Exception {
+                    id: Code::from(CoverageCode::Excluded).to_string(),
+                    scope: Scope::Targets(vec![target]),
+                    justification,
+                    origin: Origin::IgnoreFile,
+                    location,
+                });
+            }
+        }
+    }
+    let Some(file) = file else { return Ok(()) };
+    for range in runs(&file.excluded_lines) {
+        let of_range = || range.iter().filter_map(|&line| lines.get(line as usize - 1));
+        // What coverage.py leaves out by itself: imports for type checkers, and bodies that are only `...`.
+        let expected = |line: &&str| pragma.is_match(line) || line.contains("TYPE_CHECKING") || line.contains("...");
+        if !of_range().any(expected) {
+            let first = range.first().copied().unwrap_or(1);
+            let message = format!("{path}: {}", plural("line", &range, "left out"));
+            findings.push(
+                Finding::new(CoverageCode::ExcludedByConfiguration, message)
+                    .severity(Severity::Low)
+                    .level(Level::Warn)
+                    .at(Location::line(path, first)),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// Lines that follow each other, together.
+fn runs(lines: &BTreeSet<u32>) -> Vec<BTreeSet<u32>> {
+    let mut runs: Vec<BTreeSet<u32>> = Vec::new();
+    for &line in lines.iter().filter(|&&line| line > 0) {
+        match runs.last_mut() {
+            Some(run) if run.last().is_some_and(|&last| last + 1 == line) => {
+                run.insert(line);
+            }
+            _ => runs.push(BTreeSet::from([line])),
+        }
+    }
+    runs
+}
