@@ -2,10 +2,23 @@
 
 mod cargo_test;
 mod coverage_gate;
+mod hadolint;
+mod license_check;
+mod pytest;
+mod python_env;
+mod ruff;
 mod trivy_database;
 mod trivy_scan;
 
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
+pub use hadolint::{DockerfilesChecked, Hadolint};
+pub use license_check::{
+    Distribution, JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
+    propose as propose_licenses,
+};
+pub use pytest::{Pytest, PytestCode};
+pub use python_env::PythonEnv;
+pub use ruff::{PythonChecked, RuffFormat, RuffLint};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};

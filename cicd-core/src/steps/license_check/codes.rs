@@ -1,0 +1,57 @@
+use crate::model::finding_codes;
+
+finding_codes! {
+    /// What a licence check can find.
+    pub enum LicenseCode {
+        NotApproved = "LIC-001" {
+            summary: "a package in the image is not approved",
+            help: "review `cargo xtask licenses propose`, then add the row with approved_by, approved_on and reason",
+            example: "flask in the image, no row for flask",
+        },
+        VersionNotApproved = "LIC-002" {
+            summary: "a package in the image is approved, but not in this version",
+            help: "review the difference, then replace the row; `cargo xtask licenses propose` prints it",
+            example: "filelock 3.8.2 in the image, filelock 3.8.1 approved",
+        },
+        Unknown = "LIC-003" {
+            summary: "a package says nothing of its licence",
+            help: "find the licence in its sources, and approve it with what was found in `spdx`, or replace the package",
+            example: "License: UNKNOWN, no classifier, no expression",
+        },
+        Changed = "LIC-004" {
+            summary: "a package's licence is not what it was when this very version was approved",
+            help: "the same version must not change: compare the files with those of the package index before approving again",
+            example: "another SHA-256 of LICENSE under the same version",
+        },
+        Stale = "LIC-005" {
+            summary: "an approved package is not in the image",
+            help: "delete the row",
+            example: "a row for a package that was removed from the lock file",
+        },
+        Duplicate = "LIC-006" {
+            summary: "a package is approved twice in the same version",
+            help: "delete one of the rows",
+            example: "Flask_Login,0.6.3 and flask-login,0.6.3",
+        },
+        Spdx = "LIC-007" {
+            summary: "an SPDX expression is invalid or deprecated",
+            help: "use identifiers of spdx.org/licenses, such as GPL-3.0-only instead of GPL-3.0",
+            example: "spdx = \"BSD\"",
+        },
+        Contradiction = "LIC-008" {
+            summary: "two statements about a package's licence contradict each other",
+            help: "find out which one is true, and correct the row or replace the package",
+            example: "License-Expression: GPL-3.0-only with the classifier MIT License",
+        },
+        NotAsLocked = "LIC-009" {
+            summary: "the image's packages are not those of the lock file",
+            help: "build the image from the lock file and nothing else",
+            example: "a package that a build script installed by itself",
+        },
+        Unreadable = "LIC-010" {
+            summary: "a package in the image cannot be judged",
+            help: "install a proper wheel of one version of it",
+            example: "two dist-infos of one name in one folder, or METADATA that is not UTF-8",
+        },
+    }
+}

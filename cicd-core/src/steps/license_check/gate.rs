@@ -1,0 +1,137 @@
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::distribution::Distribution;
+use super::export::{create, export, packages_of};
+use super::judge::{Approved, judge};
+use crate::docker::{Fresh, Image, docker_tool};
+use crate::formats::{ApprovedPackage, LockedRequirement, read_approved, read_locked_requirements};
+use crate::model::{Judged, Level, Location, Subject};
+use crate::policy::{check_owner, check_reason};
+use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Context, Outcome, ReadError, Step, StepError};
+
+/// Compares every Python package in an image with the list of approved packages: exact version, what it says of its licence
+/// word for word, and the text of its licence files.
+#[derive(Debug, Clone)]
+pub struct LicenseCheck {
+    approved: Utf8PathBuf,
+    locked: Option<Utf8PathBuf>,
+}
+
+impl LicenseCheck {
+    /// With this list, relative to the workspace; [`APPROVED_COLUMNS`](crate::formats::APPROVED_COLUMNS) are its columns.
+    #[must_use]
+    pub fn approved(list: impl Into<Utf8PathBuf>) -> Self {
+        Self { approved: list.into(), locked: None }
+    }
+
+    /// Requires that the image holds the packages of this lock file and no others.
+    #[must_use]
+    pub fn locked_requirements(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.locked = Some(path.into());
+        self
+    }
+}
+
+/// What a licence check saw.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LicenseReport {
+    /// The image's id.
+    pub image: String,
+    /// Its packages.
+    pub packages: Vec<JudgedPackage>,
+}
+
+/// A package of an image, and what it was approved as.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JudgedPackage {
+    /// The normalised name.
+    pub name: String,
+    /// The version.
+    pub version: String,
+    /// What its metadata says of its licence, as `classifier (metadata)`.
+    pub license: String,
+    /// The SPDX expression that it is approved as; nothing if it is not approved.
+    pub spdx: Option<String>,
+}
+
+impl Judged for LicenseReport {
+    fn subject(&self) -> Subject {
+        Subject::Image(self.image.clone())
+    }
+}
+
+impl Step for LicenseCheck {
+    type Input = Image<Fresh>;
+    type Output = LicenseReport;
+
+    fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<LicenseReport>, StepError> {
+        let rows = load_approved(cx, &self.approved)?;
+        let locked = self.locked.as_ref().map(|path| Ok((path.as_path(), load_locked(cx, path)?)));
+        let locked: Option<(&Utf8Path, Vec<LockedRequirement>)> =
+            locked.transpose().map_err(|error: StepError| error)?;
+        let found = packages_of(cx, &image.id)?;
+        let approved = Approved { path: &self.approved, rows: &rows, today: cx.today() };
+        Ok(report(&image.id, &found, approved, locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()))))
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        vec![docker_tool()]
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        let file = Utf8Path::new("<step folder>/rootfs.tar");
+        vec![create("<image id>", "<run id>"), export("<container id>", file)]
+    }
+}
+
+pub(super) fn report(
+    image: &str,
+    found: &[Distribution],
+    approved: Approved<'_>,
+    locked: Option<(&Utf8Path, &[LockedRequirement])>,
+) -> Outcome<LicenseReport> {
+    let findings = judge(found, approved, locked);
+    let judged = |one: &Distribution| {
+        let content = one.content.as_ref().ok()?;
+        Some(JudgedPackage {
+            name: content.normalized_name(),
+            version: content.version.clone(),
+            license: content.license.to_string(),
+            spdx: approved.exact(content).map(|row| row.spdx.clone()),
+        })
+    };
+    let packages: Vec<_> = found.iter().filter_map(judged).collect();
+    let open = found.len() - packages.iter().filter(|package| package.spdx.is_some()).count();
+    let denied = findings.iter().filter(|finding| finding.level == Level::Deny).count();
+    let headline = match (open, denied) {
+        (0, 0) => format!("{} packages, all approved", found.len()),
+        (0, denied) => format!("{} packages, {denied} findings", found.len()),
+        (open, _) => format!("{} packages, {open} not approved", found.len()),
+    };
+    Outcome::of(LicenseReport { image: image.to_owned(), packages })
+        .findings(findings)
+        .fact("packages", found.len())
+        .fact("packages_not_approved", open)
+        .fact("rows", approved.rows.len())
+        .headline(headline)
+}
+
+pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {
+    let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+    let rule = |column: &str, cell: &str| match column {
+        "approved_by" => check_owner(cell).map_err(|error| error.to_string()),
+        _ => check_reason(cell).map_err(|error| error.to_string()),
+    };
+    Ok(read_approved(path, &bytes, rule)
+        .map_err(|error| ReadError::new("the list of approved packages", error.problem).at(error.location))?)
+}
+
+fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedRequirement>, StepError> {
+    let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+    Ok(read_locked_requirements(&text)
+        .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line.max(1))))?)
+}

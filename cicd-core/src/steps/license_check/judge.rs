@@ -1,0 +1,212 @@
+use std::collections::BTreeMap;
+
+use camino::Utf8Path;
+use jiff::civil::Date;
+use pep440_rs::Version;
+
+use super::LicenseCode;
+use super::diff::diff;
+use super::distribution::{Content, Distribution};
+use crate::formats::{
+    ApprovedPackage, LockedRequirement, check_spdx, contradicting_classifier, same_spdx, same_version,
+};
+use crate::model::{Finding, Location, Severity};
+
+/// The list of approved packages and where it is.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Approved<'a> {
+    pub(super) path: &'a Utf8Path,
+    pub(super) rows: &'a [ApprovedPackage],
+    pub(super) today: Date,
+}
+
+impl Approved<'_> {
+    fn at(&self, row: &ApprovedPackage) -> Location {
+        Location::line(self.path, row.line)
+    }
+
+    /// The approved rows for a package, whatever their version. A proposal is none.
+    fn of_name(&self, name: &str) -> impl Iterator<Item = &ApprovedPackage> {
+        self.rows.iter().filter(move |row| row.normalized_name() == name && self.is_approved(row))
+    }
+
+    pub(super) fn is_approved(&self, row: &ApprovedPackage) -> bool {
+        row.approval.as_ref().is_some_and(|(_, on)| *on <= self.today)
+    }
+
+    pub(super) fn exact(&self, content: &Content) -> Option<&ApprovedPackage> {
+        self.of_name(&content.normalized_name()).find(|row| same_version(&row.version, &content.version))
+    }
+
+    /// The approved version that is closest: the newest one before it, else the oldest one after it.
+    fn nearest(&self, content: &Content) -> Option<&ApprovedPackage> {
+        let wanted: Version = content.version.parse().ok()?;
+        let parsed = |row: &ApprovedPackage| row.version.parse::<Version>().ok();
+        let name = content.normalized_name();
+        let earlier = self.of_name(&name).filter(|row| parsed(row).is_some_and(|version| version <= wanted));
+        earlier.max_by_key(|row| parsed(row)).or_else(|| self.of_name(&name).min_by_key(|row| parsed(row)))
+    }
+}
+
+/// Everything there is to say about the packages of an image.
+pub(super) fn judge(
+    found: &[Distribution],
+    approved: Approved<'_>,
+    locked: Option<(&Utf8Path, &[LockedRequirement])>,
+) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for one in found {
+        match &one.content {
+            Ok(content) => findings
+                .extend(judge_package(content, approved).into_iter().map(|finding| finding.target(purl(content)))),
+            Err(problem) => {
+                let message = format!("{}: {problem}", one.folder);
+                findings.push(Finding::new(LicenseCode::Unreadable, message).target(one.folder.as_str()));
+            }
+        }
+    }
+    let contents: Vec<_> = found.iter().filter_map(|one| one.content.as_ref().ok()).collect();
+    findings.extend(judge_list(&contents, approved));
+    if let Some((path, locked)) = locked {
+        findings.extend(judge_lock(&contents, path, locked));
+    }
+    findings
+}
+
+fn purl(content: &Content) -> String {
+    format!("pkg:pypi/{}@{}", content.normalized_name(), content.version)
+}
+
+fn judge_package(content: &Content, approved: Approved<'_>) -> Vec<Finding> {
+    let Content { name, version, license, missing_files, .. } = content;
+    let mut findings = Vec::new();
+    let list = Location::file(approved.path);
+    if license.is_unknown() {
+        findings.push(
+            Finding::new(LicenseCode::Unknown, format!("{name} {version} says nothing of its licence"))
+                .at(list.clone()),
+        );
+    }
+    if !license.expression.is_empty() {
+        if let Err(problem) = check_spdx(&license.expression) {
+            findings.push(
+                Finding::new(LicenseCode::Spdx, format!("{name} {version}: {problem}")).severity(Severity::Medium),
+            );
+        } else if let Some(classifier) = contradicting_classifier(license, &license.expression) {
+            let message = format!(
+                "{name} {version}: License-Expression {} against the classifier {classifier}",
+                license.expression
+            );
+            findings.push(Finding::new(LicenseCode::Contradiction, message));
+        }
+    }
+    if !missing_files.is_empty() {
+        let message =
+            format!("{name} {version} names licence files that it does not ship: {}", missing_files.join(", "));
+        findings.push(Finding::new(LicenseCode::Contradiction, message).severity(Severity::Medium));
+    }
+    match (approved.exact(content), approved.nearest(content)) {
+        (Some(row), _) => findings.extend(judge_row(content, row, approved)),
+        (None, Some(nearest)) => {
+            let difference = diff(&nearest.license, license);
+            let text = match nearest.license_sha256 == content.license_sha256 {
+                true => "licence files unchanged",
+                false => "licence files changed",
+            };
+            let message = format!("{name} {version} is not approved, {} is: {difference}; {text}", nearest.version);
+            findings.push(Finding::new(LicenseCode::VersionNotApproved, message).at(approved.at(nearest)));
+        }
+        (None, None) => {
+            let proposal = approved.rows.iter().find(|row| row.normalized_name() == content.normalized_name());
+            let (place, why) = match proposal {
+                Some(row) => (approved.at(row), "its row has not been approved"),
+                None => (list, "it has no row"),
+            };
+            let message = format!("{name} {version} ({license}) is not approved: {why}");
+            findings.push(Finding::new(LicenseCode::NotApproved, message).at(place));
+        }
+    }
+    findings
+}
+
+/// A package against the row that approves exactly this version of it.
+fn judge_row(content: &Content, row: &ApprovedPackage, approved: Approved<'_>) -> Vec<Finding> {
+    let Content { name, version, license, .. } = content;
+    let mut findings = Vec::new();
+    let at = approved.at(row);
+    let difference = diff(&row.license, license);
+    if !difference.is_empty() {
+        let message = format!("{name} {version} was approved with another licence: {difference}");
+        findings.push(Finding::new(LicenseCode::Changed, message).at(at.clone()));
+    }
+    if row.license_sha256 != content.license_sha256 {
+        let shown = |digest: &str| digest.get(..12).unwrap_or("none").to_owned();
+        let (old, new) = (shown(&row.license_sha256), shown(&content.license_sha256));
+        let message = format!("{name} {version}: the licence files have the SHA-256 {new}…, approved was {old}…");
+        findings.push(Finding::new(LicenseCode::Changed, message).at(at.clone()));
+    }
+    let expression = &license.expression;
+    if !expression.is_empty() && check_spdx(expression).is_ok() && !same_spdx(expression, &row.spdx) {
+        let message = format!("{name} {version}: License-Expression {expression}, approved as {}", row.spdx);
+        findings.push(Finding::new(LicenseCode::Contradiction, message).at(at.clone()));
+    } else if let Some(classifier) = contradicting_classifier(license, &row.spdx) {
+        let message = format!("{name} {version}: approved as {} against the classifier {classifier}", row.spdx);
+        findings.push(Finding::new(LicenseCode::Contradiction, message).at(at));
+    }
+    findings
+}
+
+/// The list itself: every row has to be good, unique and needed.
+fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
+    for row in approved.rows {
+        let at = approved.at(row);
+        let name = row.normalized_name();
+        let version =
+            row.version.parse::<Version>().map_or_else(|_| row.version.clone(), |version| version.to_string());
+        if let Some(first) = seen.insert((name.clone(), version), row.line) {
+            let message = format!("{} {} is on line {first} already", row.name, row.version);
+            findings.push(Finding::new(LicenseCode::Duplicate, message).severity(Severity::Medium).at(at.clone()));
+        }
+        if approved.is_approved(row)
+            && let Err(problem) = check_spdx(&row.spdx)
+        {
+            let message = format!("{} {}: {problem}", row.name, row.version);
+            findings.push(Finding::new(LicenseCode::Spdx, message).severity(Severity::Medium).at(at.clone()));
+        }
+        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name).peekable();
+        let needed = same_name.clone().any(|content| same_version(&content.version, &row.version));
+        // Where another version is in the image, that finding already says what to do with this row.
+        if !needed && same_name.peek().is_none() {
+            let message = format!("{} {} is approved, but not in the image", row.name, row.version);
+            findings.push(Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(at));
+        }
+    }
+    findings
+}
+
+fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedRequirement]) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for content in contents {
+        let name = content.normalized_name();
+        let rows: Vec<_> = locked.iter().filter(|one| one.name == name).collect();
+        if rows.iter().any(|one| same_version(&one.version, &content.version)) {
+            continue;
+        }
+        let (message, place) = match rows.first() {
+            Some(row) => (format!("is locked as {}", row.version), Location::line(path, row.line)),
+            None => ("is not locked".to_owned(), Location::file(path)),
+        };
+        let message = format!("{} {} is in the image, but {message}", content.name, content.version);
+        findings.push(Finding::new(LicenseCode::NotAsLocked, message).target(purl(content)).at(place));
+    }
+    // A row with a marker may be for another platform or Python.
+    for one in locked.iter().filter(|one| one.marker.is_none()) {
+        if !contents.iter().any(|content| content.normalized_name() == one.name) {
+            let message = format!("{} {} is locked, but not in the image", one.name, one.version);
+            findings.push(Finding::new(LicenseCode::NotAsLocked, message).at(Location::line(path, one.line)));
+        }
+    }
+    findings
+}

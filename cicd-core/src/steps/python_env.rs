@@ -1,0 +1,175 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::formats::{LockedRequirement, normalized_name, read_locked_requirements, same_version};
+use crate::model::Location;
+use crate::process::{Invocation, ToolRequirement};
+use crate::python::Interpreter;
+use crate::step::{Context, Outcome, ReadError, Step, StepError};
+
+/// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
+/// hashes.
+///
+/// Whether it worked is not taken from uv's word: what is installed is listed and compared with the lock file, both ways.
+#[derive(Debug, Clone)]
+pub struct PythonEnv {
+    lock: Utf8PathBuf,
+    python: String,
+}
+
+impl PythonEnv {
+    /// An environment from this lock file, relative to the workspace, as `uv pip compile --generate-hashes` writes it.
+    #[must_use]
+    pub fn locked(lock: impl Into<Utf8PathBuf>) -> Self {
+        Self { lock: lock.into(), python: "3.11".to_owned() }
+    }
+
+    /// The Python that it is for, `3.11` unless told otherwise.
+    #[must_use]
+    pub fn python(mut self, version: impl Into<String>) -> Self {
+        self.python = version.into();
+        self
+    }
+
+    fn create(&self, venv: &Utf8Path) -> Invocation {
+        uv().args(["venv", "--clear", "--no-project", "--python", &self.python]).arg(venv)
+    }
+
+    fn sync(&self, python: &Utf8Path) -> Invocation {
+        uv().args(["pip", "sync", "--require-hashes", "--strict", "--python"]).arg(python).arg(&self.lock)
+    }
+}
+
+fn uv_tool() -> ToolRequirement {
+    ToolRequirement::new("uv", ">=0.11, <1")
+}
+
+/// Uv without the variables that could point it to another Python or switch its checks off; mirrors, proxies and certificates
+/// stay, as every file is checked against its hash.
+fn uv() -> Invocation {
+    [
+        "UV_NO_VERIFY_HASHES",
+        "UV_PYTHON",
+        "UV_SYSTEM_PYTHON",
+        "UV_OVERRIDE",
+        "UV_CONSTRAINT",
+        "UV_BUILD_CONSTRAINT",
+        "VIRTUAL_ENV",
+    ]
+    .into_iter()
+    .fold(Invocation::tool("uv"), Invocation::env_remove)
+    .args(["--no-progress", "--color", "never"])
+}
+
+impl Step for PythonEnv {
+    type Input = ();
+    type Output = Interpreter;
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<Interpreter>, StepError> {
+        cx.require(&uv_tool())?;
+        let text = fs::read_to_string(cx.path(&self.lock)).map_err(StepError::io("reading", &self.lock))?;
+        let locked = read_locked_requirements(&text).map_err(|error| {
+            ReadError::new("the lock file", error.problem).at(Location::line(&self.lock, error.line.max(1)))
+        })?;
+        if let Some(open) = locked.iter().find(|one| one.hashes == 0) {
+            let problem = format!("{} has no hash", open.name);
+            let error = ReadError::new("the lock file", problem).at(Location::line(&self.lock, open.line));
+            return Err(error.help("write it with `uv pip compile --generate-hashes`").into());
+        }
+        let venv = cx.dir().join("venv");
+        let python = venv.join("bin/python");
+        cx.run_ok(&self.create(&venv))?;
+        cx.run_ok(&self.sync(&python))?;
+        let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
+        let packages = compare(&locked, list.stdout_text()?)?;
+        let value = Interpreter { path: python, lock: self.lock.clone(), packages };
+        Ok(Outcome::of(value).fact("packages", packages).headline(format!("{packages} packages, hashes checked")))
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        vec![uv_tool()]
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        let venv = Utf8Path::new("<step folder>/venv");
+        vec![self.create(venv), self.sync(&venv.join("bin/python"))]
+    }
+}
+
+#[derive(Deserialize)]
+struct Installed {
+    name: String,
+    version: String,
+}
+
+/// How many packages are installed, if they are those of the lock file. One with a marker may be left out.
+fn compare(locked: &[LockedRequirement], list: &str) -> Result<usize, StepError> {
+    let installed: Vec<Installed> =
+        serde_json::from_str(list).map_err(|error| ReadError::new("the list of installed packages", error))?;
+    let mut versions: BTreeMap<String, &str> = BTreeMap::new();
+    for one in &installed {
+        versions.insert(normalized_name(&one.name), &one.version);
+    }
+    let wrong =
+        |what: String| StepError::not_looked(what, "the environment is not the lock file's; see the step's log");
+    for one in locked {
+        match versions.remove(&one.name) {
+            Some(version) if same_version(version, &one.version) => {}
+            Some(version)
+                if locked.iter().any(|other| other.name == one.name && same_version(version, &other.version)) => {}
+            Some(version) => {
+                return Err(wrong(format!("{} {version} is installed, {} is locked", one.name, one.version)));
+            }
+            None if one.marker.is_some() => {}
+            None => return Err(wrong(format!("{} {} is locked, but not installed", one.name, one.version))),
+        }
+    }
+    match versions.first_key_value() {
+        Some((name, version)) => Err(wrong(format!("{name} {version} is installed, but not locked"))),
+        None if installed.is_empty() => Err(wrong("nothing is installed".to_owned())),
+        None => Ok(installed.len()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIST: &str = include_str!("../../tests/data/python/pip-list.json");
+
+    fn lock(change: impl Fn(&mut Vec<String>)) -> Vec<LockedRequirement> {
+        let installed: Vec<Installed> = serde_json::from_str(LIST).expect("recorded");
+        let mut lines: Vec<_> =
+            installed.iter().map(|one| format!("{}=={} --hash=sha256:00", one.name, one.version)).collect();
+        change(&mut lines);
+        read_locked_requirements(&lines.join("\n")).expect("a lock file")
+    }
+
+    #[test]
+    fn what_is_installed_has_to_be_what_is_locked() {
+        assert_eq!(compare(&lock(|_| ()), LIST).expect("equal"), 15);
+        assert_eq!(
+            compare(&lock(|all| all.push("tomli==2.0 ; python_version < '3.11'".to_owned())), LIST).expect("marked"),
+            15
+        );
+        type Change = fn(&mut Vec<String>);
+        let cases: [(Change, &str); 3] = [
+            (|all| all.push("left==1".to_owned()), "left 1 is locked, but not installed"),
+            (|all| all.retain(|line| !line.starts_with("flask")), "flask 3.1.3 is installed, but not locked"),
+            (
+                |all| all.iter_mut().for_each(|line| *line = line.replace("flask==3.1.3", "flask==3.1.2")),
+                "flask 3.1.3 is installed, 3.1.2 is locked",
+            ),
+        ];
+        for (change, problem) in cases {
+            let error = compare(&lock(change), LIST).expect_err(problem).to_string();
+            assert!(error.contains(problem), "{error}");
+        }
+        for bad in ["", "{}", "null", "[{\"name\":\"a\"}]", &LIST[..LIST.len() / 2]] {
+            assert!(compare(&lock(|_| ()), bad).is_err(), "{bad:?} was accepted");
+        }
+    }
+}
