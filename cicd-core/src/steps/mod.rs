@@ -14,7 +14,7 @@ pub use cargo_test::{CargoTest, CargoTestCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 pub use hadolint::{DockerfilesChecked, Hadolint};
 pub use license_check::{
-    Distribution, JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
+    JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
     propose as propose_licenses,
 };
 pub use pytest::{Pytest, PytestCode};

@@ -14,26 +14,26 @@ const FILES_MAX: usize = 100_000;
 
 /// A Python package found in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Distribution {
+pub(super) struct Distribution {
     /// Its `*.dist-info` folder (or `*.egg-info`), without a leading slash.
-    pub folder: Utf8PathBuf,
+    pub(super) folder: Utf8PathBuf,
     /// What it is, or why that cannot be told.
-    pub content: Result<Content, String>,
+    pub(super) content: Result<Content, String>,
 }
 
 /// What a package says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub(super) struct Content {
     /// Its name, as its author writes it.
-    pub name: String,
+    pub(super) name: String,
     /// Its version.
-    pub version: String,
+    pub(super) version: String,
     /// What it says of its licence.
-    pub license: LicenseTriple,
+    pub(super) license: LicenseTriple,
     /// The SHA-256 of its licence files' listing; empty if it ships none.
-    pub license_sha256: String,
+    pub(super) license_sha256: String,
     /// Licence files that it names but does not ship.
-    pub missing_files: Vec<String>,
+    pub(super) missing_files: Vec<String>,
 }
 
 impl Content {

@@ -107,10 +107,11 @@ pub(super) fn report(
     let packages: Vec<_> = found.iter().filter_map(judged).collect();
     let open = found.len() - packages.iter().filter(|package| package.spdx.is_some()).count();
     let denied = findings.iter().filter(|finding| finding.level == Level::Deny).count();
+    let packages_found = counted(found.len(), "package");
     let headline = match (open, denied) {
-        (0, 0) => format!("{} packages, all approved", found.len()),
-        (0, denied) => format!("{} packages, {denied} findings", found.len()),
-        (open, _) => format!("{} packages, {open} not approved", found.len()),
+        (0, 0) => format!("{packages_found}, all approved"),
+        (0, denied) => format!("{packages_found}, {}", counted(denied, "finding")),
+        (open, _) => format!("{packages_found}, {open} not approved"),
     };
     Outcome::of(LicenseReport { image: image.to_owned(), packages })
         .findings(findings)
@@ -118,6 +119,10 @@ pub(super) fn report(
         .fact("packages_not_approved", open)
         .fact("rows", approved.rows.len())
         .headline(headline)
+}
+
+fn counted(count: usize, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {

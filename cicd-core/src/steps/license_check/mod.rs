@@ -14,7 +14,6 @@ mod propose;
 
 pub use codes::LicenseCode;
 pub use diff::{LicenseDiff, diff};
-pub use distribution::Distribution;
 pub use gate::{JudgedPackage, LicenseCheck, LicenseReport};
 pub use propose::propose;
 

@@ -1,0 +1,180 @@
+//! The steps around Python and Dockerfiles with the real tools. A tool that is missing makes a test fail.
+#![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
+
+use std::fs;
+use std::process::Command;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cicd_core::model::Status;
+use cicd_core::pipeline::{Outside, alone};
+use cicd_core::policy::evaluate;
+use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
+use cicd_core::steps::{CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint};
+
+const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
+const CART: &str = "\"\"\"A cart.\"\"\"\n\n\ndef total(prices: list[int], discount: int = 0) -> int:\n    \"\"\"Add up.\"\"\"\n    if discount:\n        return sum(prices) - discount\n    return sum(prices)\n";
+const TESTS: &str = "\"\"\"Tests.\"\"\"\n\nfrom shop.cart import total\n\n\ndef test_total() -> None:\n    assert total([1, 2]) == 3\n\n\ndef test_discount() -> None:\n    assert total([1, 2], 1) == 2\n";
+
+struct Repository(tempfile::TempDir);
+
+impl Repository {
+    fn new() -> Self {
+        let repository = Self(tempfile::tempdir().expect("a temporary folder"));
+        repository.write("app/shop/__init__.py", "\"\"\"A shop.\"\"\"\n");
+        repository.write("app/shop/cart.py", CART);
+        repository.write("app/tests/test_cart.py", TESTS);
+        repository.write("app/pyproject.toml", "[tool.pytest.ini_options]\npythonpath = [\".\"]\ntestpaths = [\"tests\"]\n\n[tool.coverage.run]\nrelative_files = true\n");
+        fs::copy(LOCK, repository.path().join("requirements-dev.txt")).expect("the lock file");
+        repository.git(&["init", "--quiet"]);
+        repository.commit();
+        repository
+    }
+
+    fn path(&self) -> &Utf8Path {
+        Utf8Path::from_path(self.0.path()).expect("UTF-8")
+    }
+
+    fn write(&self, path: &str, text: &str) {
+        let path = self.path().join(path);
+        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
+        fs::write(path, text).expect("written");
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "a test prepares what the library will look at")]
+    fn git(&self, args: &[&str]) {
+        let output = Command::new("git").current_dir(self.path()).args(args).output().expect("git");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn commit(&self) {
+        self.git(&["add", "--all"]);
+        self.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "--message", "x"]);
+    }
+
+    fn context(&self, step: &str) -> Context {
+        let workspace = Workspace::at(self.path());
+        alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
+    }
+
+    /// The codes of what a step found, and its verdict.
+    fn look<S: Step>(&self, step: &S, input: S::Input) -> (Status, Vec<String>) {
+        let cx = self.context("step");
+        let Outcome { findings, exceptions, .. } = step.run(&cx, input).unwrap_or_else(|error| panic!("{error}"));
+        let verdict = evaluate(findings, &exceptions, cx.today());
+        (verdict.status, verdict.findings.iter().map(|finding| finding.code.to_string()).collect())
+    }
+
+    fn error<S: Step>(&self, step: &S, input: S::Input) -> String {
+        let result: Result<Outcome<S::Output>, StepError> = step.run(&self.context("step"), input);
+        match result {
+            Ok(_) => panic!("it looked"),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+#[test]
+fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
+    let repository = Repository::new();
+    let env = PythonEnv::locked("requirements-dev.txt");
+    let python = env.run(&repository.context("env"), ()).expect("an environment").value;
+    assert_eq!(python.packages, 15);
+
+    let tests = Pytest::in_dir("app").with_coverage("shop").at_least(2);
+    let run = || tests.run(&repository.context("tests"), python.clone()).expect("looked");
+    let report = run().value;
+    assert_eq!((report.tests, report.passed, report.failed), (2, 2, 0));
+    let gate = CoverageGate::lines(100.0).and_then(|gate| gate.branches(100.0)).expect("full").sources("app/shop");
+    assert_eq!(repository.look(&gate, report.clone().into()), (Status::Passed, Vec::new()));
+
+    // An edit after the tests ran: the report is of other sources.
+    repository.write("app/shop/cart.py", &CART.replace("- discount", "- discount - 0"));
+    assert!(repository.error(&gate, report.clone().into()).contains("app/shop/cart.py was changed after the tests ran"));
+    repository.write("app/shop/cart.py", CART);
+    repository.write("app/shop/new.py", "\"\"\"New.\"\"\"\n\nANSWER = 42\n");
+    assert!(repository.error(&gate, report.into()).contains("app/shop/new.py was not there when the tests ran"));
+
+    // A file that nothing imports counts as missing, not as nothing.
+    let (status, codes) = repository.look(&gate, run().value.into());
+    assert_eq!((status, codes), (Status::Failed, vec!["COV-001".to_owned(), "COV-001".to_owned()]));
+    fs::remove_file(repository.path().join("app/shop/new.py")).expect("removed");
+
+    // A deleted test is noticed twice.
+    let one = TESTS.split("\n\n\ndef test_discount").next().expect("the first test");
+    repository.write("app/tests/test_cart.py", &format!("{one}\n"));
+    let outcome = run();
+    assert_eq!(outcome.findings.iter().map(|one| one.code.to_string()).collect::<Vec<_>>(), ["PYT-003"]);
+    assert_eq!(repository.look(&gate, outcome.value.into()).1, ["COV-001", "COV-001", "COV-002", "COV-002"]);
+
+    repository.write("app/tests/test_cart.py", &TESTS.replace("== 3", "== 4"));
+    assert_eq!(repository.look(&tests, python.clone()), (Status::Failed, vec!["PYT-001".to_owned()]));
+    repository.write("app/tests/test_cart.py", "import nothing_there\n");
+    assert!(repository.error(&tests, python.clone()).contains("could not be collected"));
+    fs::remove_file(repository.path().join("app/tests/test_cart.py")).expect("removed");
+    assert!(repository.error(&tests, python).contains("collected no test"));
+}
+
+#[test]
+fn a_report_from_before_the_last_edit_is_an_error() {
+    let repository = Repository::new();
+    let report = "SF:shop/cart.py\nDA:4,1\nDA:6,1\nDA:7,1\nDA:8,1\nend_of_record\n";
+    repository.write("coverage.lcov", report);
+    let gate = CoverageGate::lines(100.0).expect("full").sources("app/shop").report("coverage.lcov");
+    assert_eq!(repository.look(&gate, ().into()), (Status::Passed, Vec::new()));
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(5);
+    let source = fs::File::options().append(true).open(repository.path().join("app/shop/cart.py")).expect("open");
+    source.set_modified(later).expect("dated");
+    assert!(repository.error(&gate, ().into()).contains("coverage.lcov is older than app/shop/cart.py"));
+    repository.write("coverage.lcov", "SF:shop/cart.py\n");
+    assert!(repository.error(&gate.report("none.lcov"), ().into()).contains("none.lcov"));
+}
+
+#[test]
+fn a_lock_file_without_hashes_or_with_a_wrong_one_is_an_error() {
+    let repository = Repository::new();
+    repository.write("open.txt", "iniconfig==2.3.1\n");
+    assert!(repository.error(&PythonEnv::locked("open.txt"), ()).contains("open.txt:1: the lock file cannot be read: iniconfig has no hash"));
+    repository.write("wrong.txt", &format!("iniconfig==2.3.1 --hash=sha256:{}\n", "0".repeat(64)));
+    assert!(repository.error(&PythonEnv::locked("wrong.txt"), ()).contains("uv"));
+}
+
+#[test]
+fn ruff_checks_every_file_or_fails() {
+    let repository = Repository::new();
+    let (lint, format) = (RuffLint::in_dir("app"), RuffFormat::check("app"));
+    assert_eq!(repository.look(&lint, ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&format, ()), (Status::Passed, Vec::new()));
+    repository.write("app/shop/bad.py", "import os\nx = [1,2 ]\n");
+    assert_eq!(repository.look(&lint, ()), (Status::Failed, vec!["F401".to_owned()]));
+    assert_eq!(repository.look(&format, ()), (Status::Failed, vec!["unformatted".to_owned()]));
+    repository.write("app/ruff.toml", "exclude = [\"bad.py\"]\n");
+    assert!(repository.error(&lint, ()).contains("ruff does not look at 1 of 4 Python files, among them app/shop/bad.py"));
+    assert!(repository.error(&format, ()).contains("ruff does not look at 1 of 4"));
+    assert!(repository.error(&RuffLint::in_dir("nowhere"), ()).contains("nowhere"));
+}
+
+#[test]
+fn hadolint_takes_no_configuration_that_it_was_not_given() {
+    let repository = Repository::new();
+    let step = Hadolint::files(["Dockerfile"]);
+    repository.write("Dockerfile", "FROM debian:12\nUSER 10001\n");
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    let bad = "FROM debian:latest\n# hadolint ignore=DL3003\nRUN cd /tmp\nUSER 10001\n";
+    repository.write("Dockerfile", bad);
+    repository.write(".hadolint.yaml", "ignored: [DL3003, DL3007]\n");
+    assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016"]);
+    let above = "# reason: the folder is only for this one line\n# owner: @example/platform\n# expires: 2999-01-01\n";
+    repository.write("Dockerfile", &bad.replace("latest", "12").replace("# hadolint", &format!("{above}# hadolint")));
+    assert_eq!(repository.look(&step, ()), (Status::Exempted, vec!["DL3003".to_owned()]));
+    assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["IGN-006"]);
+
+    repository.write("Dockerfile", "FRM debian\n");
+    assert!(repository.error(&step, ()).starts_with("Dockerfile:1:1: the Dockerfile cannot be read"));
+    repository.write("Dockerfile", "# nothing\n");
+    assert!(repository.error(&step, ()).contains("Dockerfile holds no instruction"));
+    repository.write("broken.yaml", "");
+    repository.write("Dockerfile", bad);
+    assert!(repository.error(&step.clone().config("broken.yaml"), ()).contains("Error parsing your config file"));
+    assert!(repository.error(&Hadolint::files(["none"]), ()).contains("none"));
+    assert!(repository.error(&Hadolint::files(Vec::<Utf8PathBuf>::new()), ()).contains("given no file"));
+}
