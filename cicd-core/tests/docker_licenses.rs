@@ -23,7 +23,7 @@ struct Bench {
 impl Bench {
     fn new(packages: &[&str]) -> Self {
         let root = tempfile::tempdir().expect("a temporary folder");
-        let bench = Self { image: String::new(), root };
+        let mut bench = Self { image: String::new(), root };
         run("git", &["init", "--quiet", bench.path().as_str()]);
         let git = ["-C", bench.path().as_str(), "-c", "user.name=t", "-c", "user.email=t@example.com"];
         run("git", &[&git[..], &["commit", "--quiet", "--allow-empty", "--message", "first"]].concat());
@@ -38,7 +38,8 @@ impl Bench {
         builder.append_path_with_name(data.join("README.md"), "README.md").expect("added");
         builder.finish().expect("finished");
         let imported = run("docker", &["import", archive.as_str()]);
-        Self { image: imported.trim().to_owned(), ..bench }
+        bench.image = imported.trim().to_owned();
+        bench
     }
 
     fn path(&self) -> &Utf8Path {
@@ -81,7 +82,7 @@ impl Drop for Bench {
 
 #[expect(clippy::disallowed_methods, reason = "a test prepares what the library will look at")]
 fn run(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output().unwrap_or_else(|error| panic!("{program}: {error}"));
+    let output = Command::new(program).args(args).output().expect(program);
     assert!(output.status.success(), "{program} {args:?}: {}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).expect("text")
 }

@@ -89,7 +89,9 @@ fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
 
     // An edit after the tests ran: the report is of other sources.
     repository.write("app/shop/cart.py", &CART.replace("- discount", "- discount - 0"));
-    assert!(repository.error(&gate, report.clone().into()).contains("app/shop/cart.py was changed after the tests ran"));
+    assert!(
+        repository.error(&gate, report.clone().into()).contains("app/shop/cart.py was changed after the tests ran")
+    );
     repository.write("app/shop/cart.py", CART);
     repository.write("app/shop/new.py", "\"\"\"New.\"\"\"\n\nANSWER = 42\n");
     assert!(repository.error(&gate, report.into()).contains("app/shop/new.py was not there when the tests ran"));
@@ -117,7 +119,7 @@ fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
 #[test]
 fn a_report_from_before_the_last_edit_is_an_error() {
     let repository = Repository::new();
-    let report = "SF:shop/cart.py\nDA:4,1\nDA:6,1\nDA:7,1\nDA:8,1\nend_of_record\n";
+    let report = "SF:shop/__init__.py\nend_of_record\nSF:shop/cart.py\nDA:4,1\nDA:6,1\nDA:7,1\nDA:8,1\nend_of_record\n";
     repository.write("coverage.lcov", report);
     let gate = CoverageGate::lines(100.0).expect("full").sources("app/shop").report("coverage.lcov");
     assert_eq!(repository.look(&gate, ().into()), (Status::Passed, Vec::new()));
@@ -133,7 +135,11 @@ fn a_report_from_before_the_last_edit_is_an_error() {
 fn a_lock_file_without_hashes_or_with_a_wrong_one_is_an_error() {
     let repository = Repository::new();
     repository.write("open.txt", "iniconfig==2.3.1\n");
-    assert!(repository.error(&PythonEnv::locked("open.txt"), ()).contains("open.txt:1: the lock file cannot be read: iniconfig has no hash"));
+    assert!(
+        repository
+            .error(&PythonEnv::locked("open.txt"), ())
+            .contains("open.txt:1: the lock file cannot be read: iniconfig has no hash")
+    );
     repository.write("wrong.txt", &format!("iniconfig==2.3.1 --hash=sha256:{}\n", "0".repeat(64)));
     assert!(repository.error(&PythonEnv::locked("wrong.txt"), ()).contains("uv"));
 }
@@ -144,11 +150,13 @@ fn ruff_checks_every_file_or_fails() {
     let (lint, format) = (RuffLint::in_dir("app"), RuffFormat::check("app"));
     assert_eq!(repository.look(&lint, ()), (Status::Passed, Vec::new()));
     assert_eq!(repository.look(&format, ()), (Status::Passed, Vec::new()));
-    repository.write("app/shop/bad.py", "import os\nx = [1,2 ]\n");
+    repository.write("app/shop/bad.py", "import os\n\nx = [1,2 ]\n");
     assert_eq!(repository.look(&lint, ()), (Status::Failed, vec!["F401".to_owned()]));
     assert_eq!(repository.look(&format, ()), (Status::Failed, vec!["unformatted".to_owned()]));
     repository.write("app/ruff.toml", "exclude = [\"bad.py\"]\n");
-    assert!(repository.error(&lint, ()).contains("ruff does not look at 1 of 4 Python files, among them app/shop/bad.py"));
+    assert!(
+        repository.error(&lint, ()).contains("ruff does not look at 1 of 4 Python files, among them app/shop/bad.py")
+    );
     assert!(repository.error(&format, ()).contains("ruff does not look at 1 of 4"));
     assert!(repository.error(&RuffLint::in_dir("nowhere"), ()).contains("nowhere"));
 }
@@ -159,7 +167,7 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     let step = Hadolint::files(["Dockerfile"]);
     repository.write("Dockerfile", "FROM debian:12\nUSER 10001\n");
     assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
-    let bad = "FROM debian:latest\n# hadolint ignore=DL3003\nRUN cd /tmp\nUSER 10001\n";
+    let bad = "FROM debian:latest\n# hadolint ignore=DL3003\nRUN cd /tmp \\\n    && true\nUSER 10001\n";
     repository.write("Dockerfile", bad);
     repository.write(".hadolint.yaml", "ignored: [DL3003, DL3007]\n");
     assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016"]);

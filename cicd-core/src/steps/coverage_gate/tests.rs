@@ -63,7 +63,7 @@ fn because() -> Justification {
 
 fn shown(judged: &Judgement) -> Vec<String> {
     let line = |finding: &crate::model::Finding| {
-        let place = finding.location.as_ref().map(|place| format!(" @ {place}")).unwrap_or_default();
+        let place = finding.location.as_ref().map_or_else(String::new, |place| format!(" @ {place}"));
         format!("{} {}{place}", finding.code, finding.message)
     };
     judged.findings.iter().map(line).collect()

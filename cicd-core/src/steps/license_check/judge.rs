@@ -159,13 +159,14 @@ fn judge_row(content: &Content, row: &ApprovedPackage, approved: Approved<'_>) -
 /// The list itself: every row has to be good, unique and needed.
 fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let mut seen: BTreeMap<(String, String), u32> = BTreeMap::new();
+    let mut seen: BTreeMap<(String, Version), u32> = BTreeMap::new();
     for row in approved.rows {
         let at = approved.at(row);
         let name = row.normalized_name();
-        let version =
-            row.version.parse::<Version>().map_or_else(|_| row.version.clone(), |version| version.to_string());
-        if let Some(first) = seen.insert((name.clone(), version), row.line) {
+        // As a version, not as text: 1.0 and 1.0.0 are the same.
+        if let Ok(version) = row.version.parse::<Version>()
+            && let Some(first) = seen.insert((name.clone(), version), row.line)
+        {
             let message = format!("{} {} is on line {first} already", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Duplicate, message).severity(Severity::Medium).at(at.clone()));
         }
@@ -175,10 +176,11 @@ fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
             let message = format!("{} {}: {problem}", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Spdx, message).severity(Severity::Medium).at(at.clone()));
         }
-        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name).peekable();
-        let needed = same_name.clone().any(|content| same_version(&content.version, &row.version));
-        // Where another version is in the image, that finding already says what to do with this row.
-        if !needed && same_name.peek().is_none() {
+        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name);
+        // Where the image has a version that is not approved, that finding already says what to do with this row.
+        let explained =
+            same_name.any(|content| same_version(&content.version, &row.version) || approved.exact(content).is_none());
+        if !explained {
             let message = format!("{} {} is approved, but not in the image", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(at));
         }

@@ -190,18 +190,20 @@ fn the_list_itself_is_judged() {
     (twice.name, twice.version, twice.line) = ("Filelock".to_owned(), "3.8.1.0".to_owned(), 3);
     let mut stale = rows[0].clone();
     (stale.name, stale.spdx, stale.line) = ("gone".to_owned(), "BSD".to_owned(), 4);
-    rows.extend([twice, stale]);
+    let mut older = rows[0].clone();
+    (older.version, older.line) = ("3.8.0".to_owned(), 5);
+    rows.extend([twice, stale, older]);
     check(
         &found,
         &rows,
         None,
         expect![[r#"
-            1 package, 2 findings
+            1 package, 4 findings
+            LIC-006 Filelock 3.8.1.0 is on line 2 already @ ci/approved.csv:3
             LIC-007 gone 3.8.1: "BSD" is not an SPDX licence expression: unknown term @ ci/approved.csv:4
-            LIC-005 gone 3.8.1 is approved, but not in the image @ ci/approved.csv:4"#]],
+            LIC-005 gone 3.8.1 is approved, but not in the image @ ci/approved.csv:4
+            LIC-005 filelock 3.8.0 is approved, but not in the image @ ci/approved.csv:5"#]],
     );
-    let mut rows = approving(&found);
-    rows[0].spdx = "MIT".to_owned();
     let new = ImageFiles::default().filelock("3.8.2").read();
     let mut other = approving(&new);
     other[0].spdx = "MIT".to_owned();
