@@ -5,7 +5,8 @@ use pep440_rs::Version;
 use serde::{Deserialize, Serialize};
 
 use super::LicenseTriple;
-use super::python_metadata::{is_package_name, normalized_name};
+use super::python_metadata::is_package_name;
+use super::requirements::normalized_name;
 use crate::model::Location;
 
 /// The columns of the list of approved dependencies, in this order.

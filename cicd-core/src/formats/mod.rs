@@ -4,7 +4,6 @@ mod approved;
 pub mod coverage;
 pub mod ignore_file;
 mod junit;
-mod locked_requirements;
 pub mod printable;
 mod python_metadata;
 pub mod requirements;
@@ -15,9 +14,8 @@ mod xml;
 
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
-pub use locked_requirements::{LockError, LockedRequirement, read_locked_requirements};
 pub(crate) use python_metadata::hex;
 pub use python_metadata::{
-    LicenseTriple, MetadataError, PythonMetadata, is_package_name, normalized_name, read_python_metadata, same_version,
+    LicenseTriple, MetadataError, PythonMetadata, is_package_name, read_python_metadata, same_version,
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};

@@ -4,7 +4,8 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
-use crate::formats::{LockedRequirement, normalized_name, read_locked_requirements, same_version};
+use crate::formats::requirements::{LockedPackage, LockedRequirements, normalized_name};
+use crate::formats::same_version;
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
 use crate::python::Interpreter;
@@ -71,9 +72,9 @@ impl Step for PythonEnv {
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<Interpreter>, StepError> {
         cx.require(&uv_tool())?;
         let text = fs::read_to_string(cx.path(&self.lock)).map_err(StepError::io("reading", &self.lock))?;
-        let locked = read_locked_requirements(&text).map_err(|error| {
-            ReadError::new("the lock file", error.problem).at(Location::line(&self.lock, error.line.max(1)))
-        })?;
+        let locked = LockedRequirements::parse(&text)
+            .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(&self.lock, error.line)))?
+            .packages;
         if let Some(open) = locked.iter().find(|one| one.hashes == 0) {
             let problem = format!("{} has no hash", open.name);
             let error = ReadError::new("the lock file", problem).at(Location::line(&self.lock, open.line));
@@ -106,7 +107,7 @@ struct Installed {
 }
 
 /// How many packages are installed, if they are those of the lock file. One with a marker may be left out.
-fn compare(locked: &[LockedRequirement], list: &str) -> Result<usize, StepError> {
+fn compare(locked: &[LockedPackage], list: &str) -> Result<usize, StepError> {
     let installed: Vec<Installed> =
         serde_json::from_str(list).map_err(|error| ReadError::new("the list of installed packages", error))?;
     let mut versions: BTreeMap<String, &str> = BTreeMap::new();
@@ -117,9 +118,11 @@ fn compare(locked: &[LockedRequirement], list: &str) -> Result<usize, StepError>
         |what: String| StepError::not_looked(what, "the environment is not the lock file's; see the step's log");
     for one in locked {
         match versions.remove(&one.name) {
-            Some(version) if same_version(version, &one.version) => {}
+            Some(version) if same_version(version, &one.version.to_string()) => {}
             Some(version)
-                if locked.iter().any(|other| other.name == one.name && same_version(version, &other.version)) => {}
+                if locked
+                    .iter()
+                    .any(|other| other.name == one.name && same_version(version, &other.version.to_string())) => {}
             Some(version) => {
                 return Err(wrong(format!("{} {version} is installed, {} is locked", one.name, one.version)));
             }
@@ -140,12 +143,12 @@ mod tests {
 
     const LIST: &str = include_str!("../../tests/data/python/pip-list.json");
 
-    fn lock(change: impl Fn(&mut Vec<String>)) -> Vec<LockedRequirement> {
+    fn lock(change: impl Fn(&mut Vec<String>)) -> Vec<LockedPackage> {
         let installed: Vec<Installed> = serde_json::from_str(LIST).expect("recorded");
         let mut lines: Vec<_> =
             installed.iter().map(|one| format!("{}=={} --hash=sha256:00", one.name, one.version)).collect();
         change(&mut lines);
-        read_locked_requirements(&lines.join("\n")).expect("a lock file")
+        LockedRequirements::parse(&lines.join("\n")).expect("a lock file").packages
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::io::Read;
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
-use crate::formats::{LicenseTriple, hex, normalized_name, read_python_metadata};
+use crate::formats::requirements::normalized_name;
+use crate::formats::{LicenseTriple, hex, read_python_metadata};
 use crate::step::ReadError;
 
 /// Metadata and licence files are text; what is larger is something else.

@@ -7,7 +7,8 @@ use super::distribution::Distribution;
 use super::export::{create, export, packages_of};
 use super::judge::{Approved, judge};
 use crate::docker::{Fresh, Image, docker_tool};
-use crate::formats::{ApprovedPackage, LockedRequirement, read_approved, read_locked_requirements};
+use crate::formats::requirements::{LockedPackage, LockedRequirements};
+use crate::formats::{ApprovedPackage, read_approved};
 use crate::model::{Judged, Level, Location, Subject};
 use crate::policy::{check_owner, check_reason};
 use crate::process::{Invocation, ToolRequirement};
@@ -71,8 +72,7 @@ impl Step for LicenseCheck {
     fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<LicenseReport>, StepError> {
         let rows = load_approved(cx, &self.approved)?;
         let locked = self.locked.as_ref().map(|path| Ok((path.as_path(), load_locked(cx, path)?)));
-        let locked: Option<(&Utf8Path, Vec<LockedRequirement>)> =
-            locked.transpose().map_err(|error: StepError| error)?;
+        let locked: Option<(&Utf8Path, Vec<LockedPackage>)> = locked.transpose().map_err(|error: StepError| error)?;
         let found = packages_of(cx, &image.id)?;
         let approved = Approved { path: &self.approved, rows: &rows, today: cx.today() };
         Ok(report(&image.id, &found, approved, locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()))))
@@ -92,7 +92,7 @@ pub(super) fn report(
     image: &str,
     found: &[Distribution],
     approved: Approved<'_>,
-    locked: Option<(&Utf8Path, &[LockedRequirement])>,
+    locked: Option<(&Utf8Path, &[LockedPackage])>,
 ) -> Outcome<LicenseReport> {
     let findings = judge(found, approved, locked);
     let judged = |one: &Distribution| {
@@ -135,8 +135,9 @@ pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<Approve
         .map_err(|error| ReadError::new("the list of approved packages", error.problem).at(error.location))?)
 }
 
-fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedRequirement>, StepError> {
+fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedPackage>, StepError> {
     let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
-    Ok(read_locked_requirements(&text)
-        .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line.max(1))))?)
+    let locked = LockedRequirements::parse(&text)
+        .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line)))?;
+    Ok(locked.packages)
 }

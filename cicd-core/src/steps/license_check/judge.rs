@@ -7,9 +7,8 @@ use pep440_rs::Version;
 use super::LicenseCode;
 use super::diff::diff;
 use super::distribution::{Content, Distribution};
-use crate::formats::{
-    ApprovedPackage, LockedRequirement, check_spdx, contradicting_classifier, same_spdx, same_version,
-};
+use crate::formats::requirements::LockedPackage;
+use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
 use crate::model::{Finding, Location, Severity};
 
 /// The list of approved packages and where it is.
@@ -52,7 +51,7 @@ impl Approved<'_> {
 pub(super) fn judge(
     found: &[Distribution],
     approved: Approved<'_>,
-    locked: Option<(&Utf8Path, &[LockedRequirement])>,
+    locked: Option<(&Utf8Path, &[LockedPackage])>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
     for one in found {
@@ -188,12 +187,12 @@ fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
     findings
 }
 
-fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedRequirement]) -> Vec<Finding> {
+fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) -> Vec<Finding> {
     let mut findings = Vec::new();
     for content in contents {
         let name = content.normalized_name();
         let rows: Vec<_> = locked.iter().filter(|one| one.name == name).collect();
-        if rows.iter().any(|one| same_version(&one.version, &content.version)) {
+        if rows.iter().any(|one| same_version(&one.version.to_string(), &content.version)) {
             continue;
         }
         let (message, place) = match rows.first() {

@@ -9,7 +9,8 @@ use super::gate::report;
 use super::judge::Approved;
 use super::propose::rows_for;
 use super::*;
-use crate::formats::{ApprovedPackage, read_approved, read_locked_requirements, read_python_metadata, write_approved};
+use crate::formats::requirements::LockedRequirements;
+use crate::formats::{ApprovedPackage, read_approved, read_python_metadata, write_approved};
 use crate::model::Status;
 use crate::policy::evaluate;
 
@@ -87,7 +88,7 @@ fn approving(found: &[Distribution]) -> Vec<ApprovedPackage> {
 }
 
 fn check(found: &[Distribution], rows: &[ApprovedPackage], lock: Option<&str>, expected: Expect) -> Status {
-    let locked = lock.map(|text| read_locked_requirements(text).expect("a lock file"));
+    let locked = lock.map(|text| LockedRequirements::parse(text).expect("a lock file").packages);
     let approved = Approved { path: LIST.into(), rows, today: TODAY };
     let outcome =
         report("sha256:00", found, approved, locked.as_deref().map(|locked| (Utf8Path::new("req.txt"), locked)));
