@@ -60,7 +60,7 @@ impl Bench {
             cancel: Cancel::new().expect("descriptors"),
             events: EventSender::nowhere(),
         };
-        let cx = Context::for_step(Arc::new(run), StepName::new(name).expect("a name")).expect("a context");
+        let cx = Context::for_step(Arc::new(run), StepName::new(name).expect("a name"));
         Self { root, cx, images: Vec::new(), _folder: folder }
     }
 
