@@ -8,6 +8,7 @@ pub mod pipeline;
 pub mod policy;
 pub mod process;
 pub mod reporters;
+pub mod setup;
 pub mod step;
 pub mod steps;
 pub mod trivy;
