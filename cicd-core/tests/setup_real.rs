@@ -1,5 +1,7 @@
 //! Installs this repository's tools for real, with the real package client, into a temporary folder.
 
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;

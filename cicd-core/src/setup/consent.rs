@@ -8,7 +8,7 @@ pub enum Consent<'a> {
     /// It was given beforehand: `--yes`, or `CI` is set.
     Given,
     /// A person at a terminal is asked; the answer is read from here.
-    Ask(&'a mut dyn BufRead),
+    Ask(Box<dyn BufRead + 'a>),
     /// Nobody can be asked.
     Impossible,
 }
@@ -40,7 +40,7 @@ impl Consent<'_> {
         write!(out, "do this? [y/N] ")?;
         out.flush()?;
         let mut line = String::new();
-        (&mut **input).take(ANSWER_BYTES_MAX).read_line(&mut line)?;
+        input.by_ref().take(ANSWER_BYTES_MAX).read_line(&mut line)?;
         Ok(if matches!(line.trim().to_ascii_lowercase().as_str(), "y" | "yes") { Answer::Yes } else { Answer::No })
     }
 }
@@ -59,8 +59,8 @@ mod tests {
             ("n\n", Answer::No),
             ("yeah no\n", Answer::No),
         ] {
-            let mut input = typed.as_bytes();
-            assert_eq!(Consent::Ask(&mut input).obtain(&mut Vec::new()).expect("asked"), answer, "{typed:?}");
+            let input = Box::new(typed.as_bytes());
+            assert_eq!(Consent::Ask(input).obtain(&mut Vec::new()).expect("asked"), answer, "{typed:?}");
         }
         assert_eq!(Consent::Given.obtain(&mut Vec::new()).expect("asked"), Answer::Yes);
         assert_eq!(Consent::Impossible.obtain(&mut Vec::new()).expect("asked"), Answer::NobodyThere);

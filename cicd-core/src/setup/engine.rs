@@ -9,7 +9,7 @@ use camino::Utf8Path;
 use super::shell::Shell;
 use super::{Engine, Init, SetupError, plan};
 use crate::docker::docker_tool;
-use crate::process::{Invocation, Program};
+use crate::process::{Cancel, Discard, Invocation, ProcessError, Tool, Toolbox, execute};
 
 /// Where the id of an engine that setup started is kept.
 pub(super) const PID_FILE: &str = "/run/cicd-core-dockerd.pid";
@@ -26,18 +26,18 @@ const START_POLL: Duration = Duration::from_millis(300);
 const LOG_TAIL_BYTES: u64 = 2000;
 
 /// Asks the engine through the first client that can build.
-pub(super) fn look(program: &str, host: Option<&OsString>, shell: &Shell<'_>) -> Result<Engine, SetupError> {
-    let why = match answer(shell)? {
-        Answer::Version(version) => return Ok(Engine::Ready { version }),
+pub(super) fn look(program: &str, host: Option<&OsString>, shell: &Shell<'_>) -> Engine {
+    let why = match answer(shell) {
+        Answer::Version(version) => return Engine::Ready { version },
         Answer::Silence(why) => why,
-        Answer::NoClient => return Ok(Engine::Missing),
+        Answer::NoClient => return Engine::Missing,
     };
     let host = host.filter(|host| !host.is_empty());
-    Ok(match (host, shell.toolbox().locate(program)) {
+    match (host, shell.toolbox().locate(program)) {
         (Some(host), _) => Engine::Remote { host: host.to_string_lossy().into_owned(), why },
         (None, Some(_)) => Engine::Stopped { why },
         (None, None) => Engine::Missing,
-    })
+    }
 }
 
 /// What became of the question for the engine's version.
@@ -47,47 +47,46 @@ enum Answer {
     NoClient,
 }
 
-fn answer(shell: &Shell<'_>) -> Result<Answer, SetupError> {
-    let Ok(docker) = shell.find(&docker_tool()) else {
-        return Ok(Answer::NoClient);
-    };
-    let question = version_question(Program::Path(docker.path));
-    let captured = match shell.ask(&question) {
-        Ok(captured) => captured,
-        Err(SetupError::Process(crate::process::ProcessError::TimedOut { .. })) => {
-            return Ok(Answer::Silence(format!("no answer after {} s", ANSWER_DEADLINE.as_secs())));
-        }
-        Err(error) => return Err(error),
-    };
-    let version = captured.stdout_text()?.trim().to_owned();
-    Ok(if captured.success() && !version.is_empty() {
-        Answer::Version(version)
-    } else {
-        let said = captured.stderr_text();
-        Answer::Silence(said.lines().last().unwrap_or("it tells no version").to_owned())
-    })
+fn answer(shell: &Shell<'_>) -> Answer {
+    let toolbox = shell.toolbox();
+    match toolbox.find(&docker_tool(), shell.cancel) {
+        Ok(client) => match version(&client, &toolbox, shell.cancel) {
+            Ok(version) => Answer::Version(version),
+            Err(why) => Answer::Silence(why),
+        },
+        Err(_) => Answer::NoClient,
+    }
 }
 
-/// The question for the engine's version.
-pub(crate) fn version_question(client: Program) -> Invocation {
-    match client {
-        Program::Path(path) => Invocation::program(path),
-        Program::Tool(name) => Invocation::tool(name),
+/// The version of the engine that a client reaches, or why it reaches none.
+pub(crate) fn version(client: &Tool, toolbox: &Toolbox, cancel: &Cancel) -> Result<String, String> {
+    let mut question = Invocation::program(&client.path)
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .deadline(ANSWER_DEADLINE);
+    question.search_path = Some(toolbox.search_path().to_owned());
+    let captured = match execute(&question, &client.path, &mut Discard, cancel) {
+        Ok(captured) => captured,
+        Err(ProcessError::TimedOut { .. }) => return Err(format!("no answer after {} s", ANSWER_DEADLINE.as_secs())),
+        Err(error) => return Err(error.to_string()),
+    };
+    let version = captured.stdout_text().map_err(|error| error.to_string())?.trim();
+    if captured.success() && !version.is_empty() {
+        return Ok(version.to_owned());
     }
-    .args(["version", "--format", "{{.Server.Version}}"])
-    .deadline(ANSWER_DEADLINE)
+    let said = captured.stderr_text();
+    Err(said.lines().last().unwrap_or("it tells no version").to_owned())
 }
 
 /// Starts the engine, unless it answers already, and waits until it answers.
 pub(super) fn start(init: Init, program: &Utf8Path, shell: &mut Shell<'_>) -> Result<(), SetupError> {
     // Where services are started on installation, the engine is up by now.
-    if let Answer::Version(version) = answer(shell)? {
+    if let Answer::Version(version) = answer(shell) {
         return shell.say(&format!("the Docker engine {version} answers already"));
     }
     shell.run_ok(&plan::start(init, program))?;
     let started = Instant::now();
     loop {
-        let why = match answer(shell)? {
+        let why = match answer(shell) {
             Answer::Version(version) => return shell.say(&format!("the Docker engine {version} answers")),
             Answer::Silence(why) => why,
             Answer::NoClient => "no `docker` client that can build was found".to_owned(),

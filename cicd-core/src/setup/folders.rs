@@ -128,6 +128,19 @@ impl ToolSet {
         self.folder.join("bin")
     }
 
+    /// Whether the manifest pins files of all its programs for a platform.
+    #[must_use]
+    pub fn is_pinned_for(&self, platform: Option<Platform>) -> bool {
+        let Some(platform) = platform else { return false };
+        let has_wheel = |package: &PythonPackage| package.sha256.get(&platform).is_some_and(|sums| !sums.is_empty());
+        match &self.content {
+            Content::Python { packages, .. } => packages.iter().all(has_wheel),
+            Content::Release { release, .. } => {
+                release.archives.contains_key(&platform) || release.fallback.as_ref().is_some_and(has_wheel)
+            }
+        }
+    }
+
     /// Its programs and the versions they tell.
     #[must_use]
     pub fn programs(&self) -> Vec<(&str, &Version)> {
@@ -241,6 +254,13 @@ mod tests {
     #[test]
     fn requirements_name_every_hash() {
         let manifest = ToolsManifest::parse(MANIFEST_PATH.into(), MANIFEST).expect("valid");
-        expect![[""]].assert_eq(&requirements(&manifest.packages[..1]));
+        expect![[r#"
+            uv==0.13.8 \
+                --hash=sha256:e18a57b8b352eb7c8feb317b9f6f533c8f0ad9673fd6cf34bbe3cf1a9f6a8984 \
+                --hash=sha256:29451c60f5e8b07403e0a175d5229efc36b0289b34143ff4aaa499a5dd52553a \
+                --hash=sha256:0b3e8b1a4f5e405e31e2ff33de8af4744831e9f7338539671efbd8c3c94e791d \
+                --hash=sha256:5337c30bb893b4f9ce0ceb921ba2da0d13f649da644f40ad3bef84083bef0203
+        "#]]
+        .assert_eq(&requirements(&manifest.packages[..1]));
     }
 }

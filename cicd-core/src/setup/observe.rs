@@ -3,11 +3,12 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 
 use camino::Utf8Path;
+use semver::Version;
 
 use super::provenance::Provenance;
 use super::shell::Shell;
-use super::{Engine, Init, Machine, Platform, SetupError, System, ToolSet, ToolsManifest, User, engine};
-use crate::process::{Tool, ToolError, ToolRequirement};
+use super::{Engine, Init, Machine, Platform, System, ToolSet, ToolsManifest, User, engine};
+use crate::process::{Cancel, Tool, ToolError, ToolRequirement, Toolbox};
 
 /// Looks at this machine.
 pub(super) fn observe(
@@ -15,32 +16,29 @@ pub(super) fn observe(
     sets: Vec<ToolSet>,
     variables: &BTreeMap<OsString, OsString>,
     shell: &Shell<'_>,
-) -> Result<Machine, SetupError> {
+) -> Machine {
     let os_release = fs::read_to_string("/etc/os-release");
     let engine = match &manifest.engine {
-        Some(package) => engine::look(&package.program, variables.get(OsStr::new("DOCKER_HOST")), shell)?,
+        Some(package) => engine::look(&package.program, variables.get(OsStr::new("DOCKER_HOST")), shell),
         None => Engine::NotNeeded,
     };
-    let mut sets_missing = Vec::new();
-    for set in sets {
-        if !works(&set, shell) {
-            sets_missing.push(set);
-        }
-    }
-    let toolbox = shell.toolbox();
+    let (platform, toolbox) = (Platform::current(), shell.toolbox());
+    // Where nothing is pinned, a person may have put the right version on PATH.
+    let there = |set: &ToolSet| works(set, shell) || (!set.is_pinned_for(platform) && told_by(set, &toolbox, shell));
+    let sets_missing = sets.into_iter().filter(|set| !there(set)).collect();
     let packages_missing = manifest.debian.iter().filter(|package| toolbox.locate(&package.program).is_none());
-    Ok(Machine {
+    Machine {
         system: os_release
             .map_or_else(|_| System::Other(std::env::consts::OS.to_owned()), |text| System::from_os_release(&text)),
         user: if rustix::process::geteuid().is_root() { User::Root } else { User::Ordinary },
         init: if Utf8Path::new("/run/systemd/system").exists() { Init::Systemd } else { Init::Other },
-        platform: Platform::current(),
+        platform,
         python: python(manifest.python, shell).ok().map(|tool| tool.path),
         engine,
         engine_program: manifest.engine.as_ref().and_then(|package| toolbox.locate(&package.program)),
         packages_missing: packages_missing.map(|package| package.name.clone()).collect(),
         sets_missing,
-    })
+    }
 }
 
 /// Whether a set is installed and each of its programs tells the version that is pinned.
@@ -49,21 +47,36 @@ pub(super) fn works(set: &ToolSet, shell: &Shell<'_>) -> bool {
     matches!(Provenance::read(&set.folder), Ok(Some(_))) && check_programs(set, shell).is_ok()
 }
 
-/// Runs each program of a set for its version.
+/// Runs each program of a set, in the set's own folder, for its version.
 pub(super) fn check_programs(set: &ToolSet, shell: &Shell<'_>) -> Result<(), ToolError> {
-    let bin = set.bin();
-    for (program, version) in set.programs() {
-        shell.find_in(&bin, &ToolRequirement::new(program, &format!("={version}")))?;
-    }
-    Ok(())
+    let toolbox = shell.toolbox_of(&set.bin());
+    set.programs()
+        .into_iter()
+        .try_for_each(|(program, version)| toolbox.find(&exactly(program, version), shell.cancel).map(|_| ()))
+}
+
+/// Whether every program of a set is found elsewhere, in the version that is wanted.
+fn told_by(set: &ToolSet, toolbox: &Toolbox, shell: &Shell<'_>) -> bool {
+    set.programs().into_iter().all(|(program, version)| toolbox.find(&exactly(program, version), shell.cancel).is_ok())
+}
+
+fn exactly(program: &str, version: &Version) -> ToolRequirement {
+    ToolRequirement::new(program, &format!("={version}"))
 }
 
 /// An interpreter of this version that can make virtual environments; distributions ship some that cannot.
-pub(super) fn python((major, minor): (u32, u32), shell: &Shell<'_>) -> Result<Tool, ToolError> {
+pub(super) fn python(version: (u32, u32), shell: &Shell<'_>) -> Result<Tool, ToolError> {
+    find_python(version, &shell.toolbox(), shell.cancel)
+}
+
+/// Looks for `python3.11` and then for a `python3` of the same version.
+pub(crate) fn find_python((major, minor): (u32, u32), toolbox: &Toolbox, cancel: &Cancel) -> Result<Tool, ToolError> {
     let requirement = |name: String| {
-        ToolRequirement::new(name, &format!("~{major}.{minor}")).probe(["-I", "-c", "import venv, ensurepip"], [])
+        ToolRequirement::new(name, &format!("~{major}.{minor}"))
+            .probe(["-I", "-c", "import venv, ensurepip"], [])
+            .fix(format!("install python{major}.{minor} and python{major}.{minor}-venv, or run `cargo xtask setup` as root on Debian"))
     };
-    shell
-        .find(&requirement(format!("python{major}.{minor}")))
-        .or_else(|_| shell.find(&requirement(format!("python{major}"))))
+    toolbox
+        .find(&requirement(format!("python{major}.{minor}")), cancel)
+        .or_else(|first| toolbox.find(&requirement(format!("python{major}")), cancel).map_err(|_| first))
 }

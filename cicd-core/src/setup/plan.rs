@@ -45,7 +45,7 @@ pub enum Action {
         program: Utf8PathBuf,
     },
     /// Installs a set of tools into its folder.
-    Tools(ToolSet),
+    Tools(Box<ToolSet>),
 }
 
 /// One thing that only a person can do.
@@ -97,7 +97,7 @@ pub fn plan(machine: &Machine, manifest: &ToolsManifest) -> Plan {
     }
     for set in &machine.sets_missing {
         match obstacle(set, machine, python_comes) {
-            None => plan.actions.push(Action::Tools(set.clone())),
+            None => plan.actions.push(Action::Tools(Box::new(set.clone()))),
             Some(by_hand) => plan.by_hand.push(by_hand),
         }
     }
@@ -155,27 +155,18 @@ fn obstacle(set: &ToolSet, machine: &Machine, python_comes: bool) -> Option<ByHa
         let programs = set.programs();
         programs.iter().map(|(program, version)| format!("{program} {version}")).collect::<Vec<_>>().join(", ")
     };
-    let unpinned = |platform: String| ByHand {
-        missing: programs(),
-        how: format!("ci/tools.toml pins no file for {platform}: add its sha256 there, or install it yourself"),
-    };
-    let Some(platform) = machine.platform else {
-        return Some(unpinned("this platform".to_owned()));
+    let Some(platform) = machine.platform.filter(|_| set.is_pinned_for(machine.platform)) else {
+        let platform = machine.platform.map_or_else(|| "this platform".to_owned(), |platform| platform.to_string());
+        return Some(ByHand {
+            missing: programs(),
+            how: format!(
+                "ci/tools.toml pins no file for {platform}: add its sha256 there, or put exactly that version on PATH"
+            ),
+        });
     };
     let needs_python = match &set.content {
-        Content::Python { packages, .. } => {
-            if packages.iter().any(|package| package.sha256.get(&platform).is_none_or(Vec::is_empty)) {
-                return Some(unpinned(platform.to_string()));
-            }
-            true
-        }
-        Content::Release { release, .. } => {
-            let fallback = release.fallback.as_ref().and_then(|package| package.sha256.get(&platform));
-            if !release.archives.contains_key(&platform) && fallback.is_none_or(Vec::is_empty) {
-                return Some(unpinned(platform.to_string()));
-            }
-            !release.archives.contains_key(&platform)
-        }
+        Content::Python { .. } => true,
+        Content::Release { release, .. } => !release.archives.contains_key(&platform),
     };
     // The packages are told about already; this says what waits for them.
     (needs_python && !python_comes).then(|| ByHand {
@@ -282,4 +273,224 @@ pub(super) fn download(url: &str, set: &ToolSet) -> Invocation {
         .args(["--max-filesize", &ARCHIVE_BYTES_MAX.to_string()])
         .args(["--output", set.folder.join(ARCHIVE_FILE).as_str(), url])
         .deadline(DOWNLOAD_DEADLINE)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::setup::{MANIFEST_PATH, Platform, tool_sets};
+
+    fn manifest() -> ToolsManifest {
+        ToolsManifest::parse(MANIFEST_PATH.into(), include_str!("../../../ci/tools.toml")).expect("valid")
+    }
+
+    /// A fresh Debian container: root, Python, and nothing else.
+    fn fresh() -> Machine {
+        let platform = Some(Platform::LinuxX86_64);
+        Machine {
+            system: System::Debian,
+            user: User::Root,
+            init: Init::Other,
+            platform,
+            python: Some("/usr/bin/python3.11".into()),
+            engine: Engine::Missing,
+            engine_program: None,
+            packages_missing: vec!["debootstrap".to_owned(), "docker-registry".to_owned()],
+            sets_missing: tool_sets(&manifest(), platform, &"/tools".into()),
+        }
+    }
+
+    fn check(machine: &Machine, expected: Expect) {
+        let plan = plan(machine, &manifest());
+        let mut shown = String::new();
+        for action in &plan.actions {
+            shown.push_str(&format!("{}\n", action.title()));
+            for command in action.commands(machine) {
+                shown.push_str(&format!("  $ {command}\n"));
+            }
+            shown.push_str(&format!("  undo: {}\n", action.undo()));
+        }
+        for by_hand in &plan.by_hand {
+            shown.push_str(&format!("by hand: {}\n  {}\n", by_hand.missing, by_hand.how));
+        }
+        expected.assert_eq(&shown);
+    }
+
+    /// The same without the tools, whose commands other tests show.
+    fn without_tools(machine: Machine) -> Machine {
+        Machine { sets_missing: Vec::new(), ..machine }
+    }
+
+    #[test]
+    fn a_fresh_debian_gets_everything() {
+        check(
+            &fresh(),
+            expect![[r#"
+            install debootstrap, docker-registry, docker.io from this system's packages
+              $ DEBIAN_FRONTEND=noninteractive apt-get update
+              $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
+              undo: apt-get purge --autoremove debootstrap docker-registry docker.io
+            install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0 into /tools/python-347aceee36c23d0a
+              $ /usr/bin/python3.11 -I -m venv --clear /tools/python-347aceee36c23d0a
+              $ /tools/python-347aceee36c23d0a/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-347aceee36c23d0a/requirements.txt
+              undo: rm --recursive /tools/python-347aceee36c23d0a
+            install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
+              $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
+              undo: rm --recursive /tools/trivy-ab687f7927ac9c22
+            start the Docker engine
+              $ start-stop-daemon --start --background --make-pidfile --pidfile /run/cicd-core-dockerd.pid --output /var/log/cicd-core-dockerd.log --exec /usr/sbin/dockerd -- --host unix:///var/run/docker.sock
+              undo: start-stop-daemon --stop --pidfile /run/cicd-core-dockerd.pid
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_machine_with_everything_gets_nothing() {
+        let machine = Machine {
+            engine: Engine::Ready { version: "20.10.24".to_owned() },
+            packages_missing: Vec::new(),
+            ..without_tools(fresh())
+        };
+        assert!(plan(&machine, &manifest()).is_empty());
+        // Without any Python, too: nothing needs it.
+        assert!(plan(&Machine { python: None, ..machine }, &manifest()).is_empty());
+    }
+
+    #[test]
+    fn another_engine_is_left_alone() {
+        let machine = Machine { engine: Engine::Ready { version: "28.0.0".to_owned() }, ..without_tools(fresh()) };
+        check(
+            &machine,
+            expect![[r#"
+            install debootstrap, docker-registry from this system's packages
+              $ DEBIAN_FRONTEND=noninteractive apt-get update
+              $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry
+              undo: apt-get purge --autoremove debootstrap docker-registry
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_stopped_engine_is_started_by_what_starts_services() {
+        let stopped = Machine {
+            engine: Engine::Stopped { why: "cannot connect".to_owned() },
+            engine_program: Some("/usr/bin/dockerd".into()),
+            packages_missing: Vec::new(),
+            ..without_tools(fresh())
+        };
+        check(
+            &stopped,
+            expect![[r#"
+            start the Docker engine
+              $ start-stop-daemon --start --background --make-pidfile --pidfile /run/cicd-core-dockerd.pid --output /var/log/cicd-core-dockerd.log --exec /usr/bin/dockerd -- --host unix:///var/run/docker.sock
+              undo: start-stop-daemon --stop --pidfile /run/cicd-core-dockerd.pid
+        "#]],
+        );
+        check(
+            &Machine { init: Init::Systemd, ..stopped.clone() },
+            expect![[r#"
+            start the Docker engine
+              $ systemctl start docker.service
+              undo: systemctl stop docker.service docker.socket
+        "#]],
+        );
+        check(
+            &Machine { user: User::Ordinary, ..stopped.clone() },
+            expect![[r#"
+            by hand: the Docker engine does not answer: cannot connect
+              have it started with `sudo systemctl start docker`; where it runs but refuses you, `sudo usermod --append --groups docker $USER` and log in again
+        "#]],
+        );
+        check(
+            &Machine { system: System::Other("Alpine".to_owned()), ..stopped },
+            expect![[r#"
+            by hand: the Docker engine does not answer: cannot connect
+              start `dockerd`
+        "#]],
+        );
+    }
+
+    #[test]
+    fn an_engine_elsewhere_is_not_touched() {
+        let engine = Engine::Remote { host: "tcp://build:2376".to_owned(), why: "connection refused".to_owned() };
+        check(
+            &Machine { engine, packages_missing: Vec::new(), ..without_tools(fresh()) },
+            expect![[r#"
+            by hand: the Docker engine at DOCKER_HOST=tcp://build:2376 does not answer: connection refused
+              start that engine, or unset DOCKER_HOST
+        "#]],
+        );
+    }
+
+    #[test]
+    fn without_root_or_debian_a_person_is_told_what_to_do() {
+        check(
+            &Machine { user: User::Ordinary, ..without_tools(fresh()) },
+            expect![[r#"
+            by hand: debootstrap docker-registry docker.io
+              run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io`, or setup as root
+        "#]],
+        );
+        check(
+            &Machine { system: System::Other("Fedora 43".to_owned()), ..without_tools(fresh()) },
+            expect![[r#"
+            by hand: debootstrap docker-registry docker.io
+              install what Fedora 43 has in the place of these Debian packages; for Docker see https://docs.docker.com/engine/install/
+        "#]],
+        );
+    }
+
+    #[test]
+    fn python_is_installed_where_it_can_be_and_asked_for_where_not() {
+        let none = Machine { python: None, ..fresh() };
+        let actions = plan(&none, &manifest()).actions;
+        let Some(Action::Packages(names)) = actions.first() else { panic!("packages first: {actions:?}") };
+        assert!(names.contains(&"python3.11-venv".to_owned()), "{names:?}");
+        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 2);
+        check(
+            &Machine { user: User::Ordinary, ..none },
+            expect![[r#"
+            install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
+              $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
+              undo: rm --recursive /tools/trivy-ab687f7927ac9c22
+            by hand: debootstrap docker-registry python3.11 python3.11-venv docker.io
+              run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry python3.11 python3.11-venv docker.io`, or setup as root
+            by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0
+              install Python first, then run `cargo xtask setup` again
+        "#]],
+        );
+    }
+
+    #[test]
+    fn a_platform_without_pins_is_told_about() {
+        let sets = |platform| tool_sets(&manifest(), platform, &"/tools".into());
+        let arm = Some(Platform::LinuxAarch64);
+        let quiet = Machine {
+            engine: Engine::Ready { version: "28".to_owned() },
+            packages_missing: Vec::new(),
+            ..without_tools(fresh())
+        };
+        check(
+            &Machine { platform: arm, sets_missing: sets(arm), ..quiet.clone() },
+            expect![[r#"
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0 into /tools/python-0f671631dd580473
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-0f671631dd580473
+                  $ /tools/python-0f671631dd580473/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-0f671631dd580473/requirements.txt
+                  undo: rm --recursive /tools/python-0f671631dd580473
+                by hand: trivy 0.70.0
+                  ci/tools.toml pins no file for linux-aarch64: add its sha256 there, or put exactly that version on PATH
+            "#]],
+        );
+        check(
+            &Machine { platform: None, sets_missing: sets(None), ..quiet },
+            expect![[r#"
+                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0
+                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
+                by hand: trivy 0.70.0
+                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
+            "#]],
+        );
+    }
 }

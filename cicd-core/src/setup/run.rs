@@ -36,7 +36,7 @@ pub fn run(mut options: Options<'_>, out: &mut dyn Write) -> Result<ExitStatus, 
     let root = tools_root(options.variables, options.workspace)?;
     let sets = tool_sets(&manifest, Platform::current(), &root);
     let mut shell = Shell::new(options.variables, options.workspace.root(), options.cancel, out);
-    let machine = observe(&manifest, sets, options.variables, &shell)?;
+    let machine = observe(&manifest, sets, options.variables, &shell);
     let plan = plan::plan(&machine, &manifest);
     if plan.is_empty() {
         shell

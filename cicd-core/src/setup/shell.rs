@@ -5,10 +5,7 @@ use std::io::{self, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::SetupError;
-use crate::process::{
-    Cancel, Captured, Discard, Invocation, OutputSink, Stream, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
-    execute,
-};
+use crate::process::{Cancel, Captured, Invocation, OutputSink, Stream, ToolError, ToolProblem, Toolbox, execute};
 
 /// Where system programs are that an ordinary user's `PATH` may lack.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
@@ -36,14 +33,9 @@ impl<'a> Shell<'a> {
         Toolbox::new(&[], &self.search_path, &self.dir)
     }
 
-    /// Finds a tool.
-    pub(super) fn find(&self, requirement: &ToolRequirement) -> Result<Tool, ToolError> {
-        self.toolbox().find(requirement, self.cancel)
-    }
-
-    /// Finds a tool in one folder and nowhere else.
-    pub(super) fn find_in(&self, folder: &Utf8Path, requirement: &ToolRequirement) -> Result<Tool, ToolError> {
-        Toolbox::new(&[folder.to_owned()], OsStr::new(""), &self.dir).find(requirement, self.cancel)
+    /// A toolbox that looks in one folder and nowhere else.
+    pub(super) fn toolbox_of(&self, folder: &Utf8Path) -> Toolbox {
+        Toolbox::new(&[folder.to_owned()], OsStr::new(""), &self.dir)
     }
 
     /// Writes a line for the reader.
@@ -62,13 +54,6 @@ impl<'a> Shell<'a> {
     /// Shows and runs a process that must end with code 0.
     pub(super) fn run_ok(&mut self, invocation: &Invocation) -> Result<Captured, SetupError> {
         Ok(self.run(invocation)?.require_success()?)
-    }
-
-    /// Runs a process without a word; any exit code is `Ok`.
-    pub(super) fn ask(&self, invocation: &Invocation) -> Result<Captured, SetupError> {
-        let program = self.resolve(invocation)?;
-        let invocation = self.prepared(invocation);
-        Ok(execute(&invocation, &program, &mut Discard, self.cancel)?)
     }
 
     fn prepared(&self, invocation: &Invocation) -> Invocation {
