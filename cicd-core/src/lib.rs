@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod docker;
+pub mod doctor;
 pub mod formats;
 pub mod model;
 pub mod pipeline;
