@@ -39,6 +39,8 @@ pub enum System {
 pub enum User {
     /// May install packages.
     Root,
+    /// May do so through `sudo`, which asks for no password; the runners of hosted CI are such.
+    Sudo,
     /// May not.
     Ordinary,
 }

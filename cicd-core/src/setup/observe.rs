@@ -30,7 +30,7 @@ pub(super) fn observe(
     Machine {
         system: os_release
             .map_or_else(|_| System::Other(std::env::consts::OS.to_owned()), |text| System::from_os_release(&text)),
-        user: if rustix::process::geteuid().is_root() { User::Root } else { User::Ordinary },
+        user: user(shell),
         init: if Utf8Path::new("/run/systemd/system").exists() { Init::Systemd } else { Init::Other },
         platform,
         python: python(manifest.python, shell).ok().map(|tool| tool.path),
@@ -45,6 +45,15 @@ pub(super) fn observe(
 pub(super) fn works(set: &ToolSet, shell: &Shell<'_>) -> bool {
     // A record that cannot be read is as good as none: the set is installed again.
     matches!(Provenance::read(&set.folder), Ok(Some(_))) && check_programs(set, shell).is_ok()
+}
+
+fn user(shell: &Shell<'_>) -> User {
+    if rustix::process::geteuid().is_root() {
+        return User::Root;
+    }
+    // Ends with an error where a password would be asked for.
+    let sudo = ToolRequirement::new("sudo", "*").probe(["--non-interactive", "true"], []);
+    if shell.toolbox().find(&sudo, shell.cancel).is_ok() { User::Sudo } else { User::Ordinary }
 }
 
 /// Runs each program of a set, in the set's own folder, for its version.

@@ -36,7 +36,12 @@ pub struct Plan {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Installs packages of Debian or Ubuntu.
-    Packages(Vec<String>),
+    Packages {
+        /// Their names.
+        names: Vec<String>,
+        /// As whom: root, or through `sudo`.
+        user: User,
+    },
     /// Starts the Docker engine and waits until it answers.
     StartEngine {
         /// What starts it.
@@ -80,7 +85,7 @@ pub fn plan(machine: &Machine, manifest: &ToolsManifest) -> Plan {
         Engine::Ready { .. } | Engine::NotNeeded => None,
         Engine::Missing => {
             packages.extend(manifest.engine.iter().map(|package| package.name.clone()));
-            machine.can_install_packages().then(|| Ok(machine.start_engine()))
+            machine.can_install_packages().then(|| start_engine(machine, "its package is installed first"))
         }
         Engine::Stopped { why } => Some(start_engine(machine, why)),
         Engine::Remote { host, why } => Some(Err(ByHand {
@@ -90,7 +95,7 @@ pub fn plan(machine: &Machine, manifest: &ToolsManifest) -> Plan {
     };
     if !packages.is_empty() {
         if machine.can_install_packages() {
-            plan.actions.push(Action::Packages(packages));
+            plan.actions.push(Action::Packages { names: packages, user: machine.user });
         } else {
             plan.by_hand.push(packages_by_hand(machine, &packages));
         }
@@ -111,7 +116,7 @@ pub fn plan(machine: &Machine, manifest: &ToolsManifest) -> Plan {
 
 impl Machine {
     fn can_install_packages(&self) -> bool {
-        self.system == System::Debian && self.user == User::Root
+        self.system == System::Debian && matches!(self.user, User::Root | User::Sudo)
     }
 
     fn start_engine(&self) -> Action {
@@ -129,7 +134,7 @@ fn start_engine(machine: &Machine, why: &str) -> Result<Action, ByHand> {
             missing: format!("the Docker engine does not answer: {why}"),
             how: "start `dockerd`".to_owned(),
         }),
-        (User::Ordinary, _, _) => Err(ByHand {
+        (User::Sudo | User::Ordinary, _, _) => Err(ByHand {
             missing: format!("the Docker engine does not answer: {why}"),
             how: "have it started with `sudo systemctl start docker`; where it runs but refuses you, `sudo usermod --append --groups docker $USER` and log in again".to_owned(),
         }),
@@ -180,7 +185,7 @@ impl Action {
     #[must_use]
     pub fn title(&self) -> String {
         match self {
-            Self::Packages(names) => format!("install {} from this system's packages", names.join(", ")),
+            Self::Packages { names, .. } => format!("install {} from this system's packages", names.join(", ")),
             Self::StartEngine { .. } => "start the Docker engine".to_owned(),
             Self::Tools(set) => {
                 let programs = set.programs();
@@ -194,7 +199,7 @@ impl Action {
     #[must_use]
     pub fn commands(&self, machine: &Machine) -> Vec<Invocation> {
         match self {
-            Self::Packages(names) => apt(names).into(),
+            Self::Packages { names, user } => apt(names, *user).into(),
             Self::StartEngine { init, program } => vec![start(*init, program)],
             Self::Tools(set) => match (&set.content, machine.platform) {
                 (Content::Python { python, .. }, _) => pip(set, &interpreter(machine, *python)).into(),
@@ -212,7 +217,10 @@ impl Action {
     #[must_use]
     pub fn undo(&self) -> String {
         match self {
-            Self::Packages(names) => format!("apt-get purge --autoremove {}", names.join(" ")),
+            Self::Packages { names, user } => {
+                let sudo = if *user == User::Root { "" } else { "sudo " };
+                format!("{sudo}apt-get purge --autoremove {}", names.join(" "))
+            }
             Self::StartEngine { init: Init::Systemd, .. } => "systemctl stop docker.service docker.socket".to_owned(),
             Self::StartEngine { init: Init::Other, .. } => format!("start-stop-daemon --stop --pidfile {PID_FILE}"),
             Self::Tools(set) => {
@@ -227,8 +235,14 @@ fn interpreter(machine: &Machine, (major, minor): (u32, u32)) -> String {
     machine.python.as_ref().map_or_else(|| format!("python{major}.{minor}"), ToString::to_string)
 }
 
-pub(super) fn apt(names: &[String]) -> [Invocation; 2] {
-    let apt = || Invocation::tool("apt-get").env("DEBIAN_FRONTEND", "noninteractive");
+pub(super) fn apt(names: &[String], user: User) -> [Invocation; 2] {
+    let apt = || match user {
+        User::Root => Invocation::tool("apt-get").env("DEBIAN_FRONTEND", "noninteractive"),
+        // `sudo` keeps no variables.
+        User::Sudo | User::Ordinary => {
+            Invocation::tool("sudo").args(["--non-interactive", "env", "DEBIAN_FRONTEND=noninteractive", "apt-get"])
+        }
+    };
     [
         apt().arg("update").deadline(APT_UPDATE_DEADLINE),
         apt().args(["install", "--yes", "--no-install-recommends"]).args(names).deadline(APT_INSTALL_DEADLINE),
@@ -328,21 +342,21 @@ mod tests {
         check(
             &fresh(),
             expect![[r#"
-            install debootstrap, docker-registry, docker.io from this system's packages
-              $ DEBIAN_FRONTEND=noninteractive apt-get update
-              $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
-              undo: apt-get purge --autoremove debootstrap docker-registry docker.io
-            install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0 into /tools/python-347aceee36c23d0a
-              $ /usr/bin/python3.11 -I -m venv --clear /tools/python-347aceee36c23d0a
-              $ /tools/python-347aceee36c23d0a/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-347aceee36c23d0a/requirements.txt
-              undo: rm --recursive /tools/python-347aceee36c23d0a
-            install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
-              $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
-              undo: rm --recursive /tools/trivy-ab687f7927ac9c22
-            start the Docker engine
-              $ start-stop-daemon --start --background --make-pidfile --pidfile /run/cicd-core-dockerd.pid --output /var/log/cicd-core-dockerd.log --exec /usr/sbin/dockerd -- --host unix:///var/run/docker.sock
-              undo: start-stop-daemon --stop --pidfile /run/cicd-core-dockerd.pid
-        "#]],
+                install debootstrap, docker-registry, docker.io from this system's packages
+                  $ DEBIAN_FRONTEND=noninteractive apt-get update
+                  $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
+                  undo: apt-get purge --autoremove debootstrap docker-registry docker.io
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0 into /tools/python-347aceee36c23d0a
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-347aceee36c23d0a
+                  $ /tools/python-347aceee36c23d0a/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-347aceee36c23d0a/requirements.txt
+                  undo: rm --recursive /tools/python-347aceee36c23d0a
+                install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
+                  $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
+                  undo: rm --recursive /tools/trivy-ab687f7927ac9c22
+                start the Docker engine
+                  $ start-stop-daemon --start --background --make-pidfile --pidfile /run/cicd-core-dockerd.pid --output /var/log/cicd-core-dockerd.log --exec /usr/sbin/dockerd -- --host unix:///var/run/docker.sock
+                  undo: start-stop-daemon --stop --pidfile /run/cicd-core-dockerd.pid
+            "#]],
         );
     }
 
@@ -364,11 +378,11 @@ mod tests {
         check(
             &machine,
             expect![[r#"
-            install debootstrap, docker-registry from this system's packages
-              $ DEBIAN_FRONTEND=noninteractive apt-get update
-              $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry
-              undo: apt-get purge --autoremove debootstrap docker-registry
-        "#]],
+                install debootstrap, docker-registry from this system's packages
+                  $ DEBIAN_FRONTEND=noninteractive apt-get update
+                  $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry
+                  undo: apt-get purge --autoremove debootstrap docker-registry
+            "#]],
         );
     }
 
@@ -434,6 +448,17 @@ mod tests {
         "#]],
         );
         check(
+            &Machine { user: User::Sudo, ..without_tools(fresh()) },
+            expect![[r#"
+                install debootstrap, docker-registry, docker.io from this system's packages
+                  $ sudo --non-interactive env 'DEBIAN_FRONTEND=noninteractive' apt-get update
+                  $ sudo --non-interactive env 'DEBIAN_FRONTEND=noninteractive' apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
+                  undo: sudo apt-get purge --autoremove debootstrap docker-registry docker.io
+                by hand: the Docker engine does not answer: its package is installed first
+                  have it started with `sudo systemctl start docker`; where it runs but refuses you, `sudo usermod --append --groups docker $USER` and log in again
+            "#]],
+        );
+        check(
             &Machine { system: System::Other("Fedora 43".to_owned()), ..without_tools(fresh()) },
             expect![[r#"
             by hand: debootstrap docker-registry docker.io
@@ -446,7 +471,7 @@ mod tests {
     fn python_is_installed_where_it_can_be_and_asked_for_where_not() {
         let none = Machine { python: None, ..fresh() };
         let actions = plan(&none, &manifest()).actions;
-        let Some(Action::Packages(names)) = actions.first() else { panic!("packages first: {actions:?}") };
+        let Some(Action::Packages { names, .. }) = actions.first() else { panic!("packages first: {actions:?}") };
         assert!(names.contains(&"python3.11-venv".to_owned()), "{names:?}");
         assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 2);
         check(

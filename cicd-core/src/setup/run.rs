@@ -101,8 +101,8 @@ fn show_by_hand(plan: &Plan, shell: &mut Shell<'_>) -> Result<(), SetupError> {
 fn execute(action: &Action, machine: &Machine, shell: &mut Shell<'_>) -> Result<(), SetupError> {
     shell.say("")?;
     match action {
-        Action::Packages(names) => {
-            for command in plan::apt(names) {
+        Action::Packages { names, user } => {
+            for command in plan::apt(names, *user) {
                 shell.run_ok(&command)?;
             }
             Ok(())
