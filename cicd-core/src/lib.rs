@@ -2,6 +2,7 @@
 
 pub mod cli;
 pub mod docker;
+pub mod doctor;
 pub mod formats;
 pub mod model;
 pub mod pipeline;
@@ -9,6 +10,7 @@ pub mod policy;
 pub mod process;
 pub mod python;
 pub mod reporters;
+pub mod setup;
 pub mod step;
 pub mod steps;
 pub mod trivy;

@@ -137,3 +137,22 @@ fn a_report_of_an_earlier_run_is_never_taken_for_this_one() {
     let captured = run(&invocation(&["exit", "0"]).report(&report)).expect("ran");
     assert!(matches!(captured.report_bytes(), Err(ProcessError::NoReport { .. })));
 }
+
+#[test]
+fn a_program_that_is_still_open_for_writing_is_waited_for() {
+    use std::io::Write as _;
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = Utf8PathBuf::from_path_buf(folder.path().join("program")).expect("UTF-8");
+    let mut file = fs::File::create(&path).expect("created");
+    file.write_all(b"#!/bin/sh\necho written\n").expect("written");
+    file.set_permissions(fs::Permissions::from_mode(0o755)).expect("changed");
+    let writer = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        drop(file);
+    });
+    let captured = run(&Invocation::program(&path)).expect("started once it was closed");
+    assert_eq!(captured.stdout_text().expect("text"), "written\n");
+    writer.join().expect("ended");
+}

@@ -1,9 +1,13 @@
 //! Floor 1: bytes to typed values, and back. Pure: no file is opened here.
 
 mod approved;
+pub mod config;
 pub mod coverage;
+mod diagnostic;
+pub mod ignore_file;
 pub mod ignore_file;
 mod junit;
+mod limits;
 pub mod printable;
 mod python_metadata;
 pub mod requirements;
@@ -19,3 +23,11 @@ pub use python_metadata::{
     LicenseTriple, MetadataError, PythonMetadata, is_package_name, read_python_metadata, same_version,
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
+mod suggest;
+pub mod trivy_db;
+pub mod trivy_report;
+
+pub use config::{ConfigError, Problems, RawConfig};
+pub use diagnostic::{Diagnostic, Paint};
+pub use limits::{ExpiryLimits, Limits};
+pub use suggest::closest;

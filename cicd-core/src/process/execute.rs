@@ -18,6 +18,10 @@ const GRACE: Duration = Duration::from_secs(2);
 const DRAIN: Duration = Duration::from_millis(500);
 /// How often a child is asked whether it has ended where the system has no descriptor to wait on.
 const CHILD_POLL: Duration = Duration::from_millis(10);
+/// How long a program may stay open for writing: a copy of its descriptor lives from one fork to the next exec.
+const BUSY_PATIENCE: Duration = Duration::from_secs(1);
+/// How often a program that is open for writing is tried.
+const BUSY_POLL: Duration = Duration::from_millis(5);
 /// How often a process that was told to stop is looked at for an order to kill it now.
 const URGENCY_POLL: Duration = Duration::from_millis(50);
 /// A pipe holds 64 KiB; reading less at a time only costs calls.
@@ -172,8 +176,22 @@ fn start(
             EnvChange::Remove => expression.env_remove(name),
         };
     }
-    let handle = expression.start().map_err(failed)?;
+    let handle = start_when_written(&expression).map_err(failed)?;
     Ok((Child::new(handle), stdout, stderr))
+}
+
+/// Starts a process. A program that is open for writing cannot be started, and one that was just written still is while a
+/// process that another thread was starting at that moment holds a copy of the descriptor: that passes.
+fn start_when_written(expression: &duct::Expression) -> io::Result<duct::Handle> {
+    let started = Instant::now();
+    loop {
+        match expression.start() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && started.elapsed() < BUSY_PATIENCE => {
+                std::thread::sleep(BUSY_POLL);
+            }
+            result => return result,
+        }
+    }
 }
 
 fn has_prefix(name: &OsString, prefixes: &[String]) -> bool {

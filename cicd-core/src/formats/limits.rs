@@ -1,0 +1,209 @@
+use camino::Utf8Path;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ConfigError, Problems, RawConfig, config};
+use crate::model::Severity;
+
+/// An exception is looked at again at least once a year.
+const EXPIRY_DAYS_MAX: u32 = 366;
+/// More application containers than this are a mistake on any machine that also measures latency.
+const CONTAINERS_MAX: u32 = 100;
+
+/// The numbers of `ci/policy.toml`: what a repository allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// How many application containers may run before the readiness check fails.
+    pub containers_max: u32,
+    /// How far ahead an exception may expire.
+    pub expiry: ExpiryLimits,
+}
+
+/// How many days ahead an exception may expire, by the severity of what it allows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExpiryLimits {
+    /// For critical findings, and for those that nobody has rated.
+    pub critical_days: u32,
+    /// For high findings.
+    pub high_days: u32,
+    /// For all others.
+    pub other_days: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { containers_max: 3, expiry: ExpiryLimits { critical_days: 30, high_days: 90, other_days: 180 } }
+    }
+}
+
+impl Limits {
+    /// Reads the text of `ci/policy.toml`; a key that is left out has its default.
+    ///
+    /// # Errors
+    /// Unknown keys, and numbers that are 0, too large or in the wrong order.
+    pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, ConfigError> {
+        config::parse::<Raw>(path, text)
+    }
+}
+
+impl ExpiryLimits {
+    /// How many days ahead an exception for a finding of this severity may expire.
+    #[must_use]
+    pub fn days_max(self, severity: Severity) -> u32 {
+        match severity {
+            Severity::Unknown | Severity::Critical => self.critical_days,
+            Severity::High => self.high_days,
+            Severity::Medium | Severity::Low => self.other_days,
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    readiness: Option<RawReadiness>,
+    expiry_days_max: Option<RawExpiry>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawReadiness {
+    containers_max: Option<Spanned<u32>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawExpiry {
+    critical: Option<Spanned<u32>>,
+    high: Option<Spanned<u32>>,
+    other: Option<Spanned<u32>>,
+}
+
+impl RawConfig for Raw {
+    type Valid = Limits;
+
+    fn validate(self, mut problems: Problems<'_>) -> Result<Limits, ConfigError> {
+        let mut limits = Limits::default();
+        if let Some(containers_max) = self.readiness.and_then(|readiness| readiness.containers_max) {
+            limits.containers_max = within(&containers_max, CONTAINERS_MAX, &mut problems);
+        }
+        if let Some(RawExpiry { critical, high, other }) = self.expiry_days_max {
+            // Each may be at most as long as the next: what is worse is looked at sooner.
+            let mut longest = EXPIRY_DAYS_MAX;
+            let targets = [
+                (other, &mut limits.expiry.other_days),
+                (high, &mut limits.expiry.high_days),
+                (critical, &mut limits.expiry.critical_days),
+            ];
+            for (written, days) in targets {
+                *days = match written {
+                    Some(written) => within(&written, longest, &mut problems),
+                    None => (*days).min(longest),
+                };
+                longest = (*days).clamp(1, EXPIRY_DAYS_MAX);
+            }
+        }
+        problems.finish(limits)
+    }
+}
+
+fn within(number: &Spanned<u32>, max: u32, problems: &mut Problems<'_>) -> u32 {
+    let value = *number.get_ref();
+    if !(1..=max).contains(&value) {
+        problems.add(number.span(), format!("{value} is not allowed here")).help(format!("use 1 to {max}"));
+    }
+    value
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::formats::Paint;
+
+    fn check(text: &str, expected: Expect) {
+        let shown = match Limits::parse("ci/policy.toml".into(), text) {
+            Ok(limits) => format!("{limits:?}"),
+            Err(error) => error.render(Paint::Plain),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn this_repositorys_file_states_the_defaults() {
+        let text = include_str!("../../../ci/policy.toml");
+        assert_eq!(Limits::parse("ci/policy.toml".into(), text), Ok(Limits::default()));
+        assert_eq!(Limits::parse("ci/policy.toml".into(), ""), Ok(Limits::default()));
+    }
+
+    #[test]
+    fn numbers_without_sense_are_refused() {
+        check(
+            "[readiness]\ncontainers_max = 0\n[expiry_days_max]\nother = 9999\n",
+            expect![[r#"
+            error: 0 is not allowed here
+             --> ci/policy.toml:2:18
+              |
+            2 | containers_max = 0
+              |                  ^
+              |
+              = help: use 1 to 100
+
+            error: 9999 is not allowed here
+             --> ci/policy.toml:4:9
+              |
+            4 | other = 9999
+              |         ^^^^
+              |
+              = help: use 1 to 366"#]],
+        );
+        check(
+            "[expiry_days_max]\ncritical = 90\nhigh = 30\n",
+            expect![[r#"
+            error: 90 is not allowed here
+             --> ci/policy.toml:2:12
+              |
+            2 | critical = 90
+              |            ^^
+              |
+              = help: use 1 to 30"#]],
+        );
+        check(
+            "[readiness]\ncontainers_max = -1\n",
+            expect![[r#"
+            error: invalid value: integer `-1`, expected u32
+             --> ci/policy.toml:2:18
+              |
+            2 | containers_max = -1
+              |                  ^^"#]],
+        );
+        check(
+            "[readines]\n",
+            expect![[r#"
+            error: unknown key `readines`
+             --> ci/policy.toml:1:2
+              |
+            1 | [readines]
+              |  ^^^^^^^^
+              |
+              = help: did you mean `readiness`?"#]],
+        );
+    }
+
+    #[test]
+    fn a_shorter_limit_holds_for_what_is_worse_too() {
+        check(
+            "[expiry_days_max]\nother = 14\n",
+            expect![
+                "Limits { containers_max: 3, expiry: ExpiryLimits { critical_days: 14, high_days: 14, other_days: 14 } }"
+            ],
+        );
+    }
+
+    #[test]
+    fn what_nobody_rated_has_the_shortest_limit() {
+        assert_eq!(Limits::default().expiry.days_max(Severity::Unknown), 30);
+        assert_eq!(Limits::default().expiry.days_max(Severity::Low), 180);
+    }
+}

@@ -1,0 +1,404 @@
+//! The manifest as text, and the checks that make it a [`ToolsManifest`].
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::str::FromStr as _;
+
+use semver::Version;
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{Archive, DebianPackage, Platform, PythonPackage, Release, Sha256, ToolsManifest};
+use crate::formats::{ConfigError, Problems, RawConfig};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RawManifest {
+    python: RawPython,
+    #[serde(default)]
+    release: Vec<RawRelease>,
+    debian: Option<RawDebian>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPython {
+    version: Spanned<String>,
+    #[serde(default)]
+    package: Vec<RawPackage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawPackage {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    program: Spanned<String>,
+    sha256: BTreeMap<Platform, Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRelease {
+    program: Spanned<String>,
+    version: Spanned<String>,
+    archive: BTreeMap<Platform, RawArchive>,
+    fallback: Option<RawFallback>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawArchive {
+    url: Spanned<String>,
+    sha256: Spanned<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFallback {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    sha256: BTreeMap<Platform, Vec<Spanned<String>>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDebian {
+    engine: Option<RawDebianPackage>,
+    #[serde(default)]
+    packages: Vec<RawDebianPackage>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDebianPackage {
+    name: Spanned<String>,
+    program: Spanned<String>,
+}
+
+impl RawConfig for RawManifest {
+    type Valid = ToolsManifest;
+
+    fn validate(self, problems: Problems<'_>) -> Result<ToolsManifest, ConfigError> {
+        let mut check = Check { problems, programs: BTreeSet::new() };
+        let python = check.python(&self.python.version);
+        let packages = self.python.package.iter().map(|raw| check.package(raw)).collect();
+        let releases = self.release.iter().map(|raw| check.release(raw)).collect();
+        let (engine, debian) = match &self.debian {
+            Some(raw) => (
+                raw.engine.as_ref().map(|raw| check.debian(raw)),
+                raw.packages.iter().map(|raw| check.debian(raw)).collect(),
+            ),
+            None => (None, Vec::new()),
+        };
+        check.problems.finish(ToolsManifest { python, packages, releases, engine, debian })
+    }
+}
+
+/// Checks values one by one. A value that is refused is replaced by an empty one: the problem that was added keeps the
+/// manifest from being used.
+struct Check<'a> {
+    problems: Problems<'a>,
+    programs: BTreeSet<String>,
+}
+
+impl Check<'_> {
+    fn python(&mut self, raw: &Spanned<String>) -> (u32, u32) {
+        let version = raw.get_ref().split_once('.').and_then(|(major, minor)| {
+            let (major, minor) = (major.parse().ok()?, minor.parse().ok()?);
+            (major == 3).then_some((major, minor))
+        });
+        version.unwrap_or_else(|| {
+            self.problems
+                .add(raw.span(), format!("{:?} is not a version of Python", raw.get_ref()))
+                .help("write the major and minor version, such as \"3.11\"");
+            (0, 0)
+        })
+    }
+
+    fn package(&mut self, raw: &RawPackage) -> PythonPackage {
+        PythonPackage {
+            name: self.package_name(&raw.name),
+            version: raw.version.get_ref().clone(),
+            program: self.program(&raw.program),
+            program_version: self.version(&raw.version),
+            sha256: self.sums(&raw.name, &raw.sha256),
+        }
+    }
+
+    fn release(&mut self, raw: &RawRelease) -> Release {
+        let (program, version) = (self.program(&raw.program), self.version(&raw.version));
+        let archives = raw.archive.iter().map(|(&platform, raw)| (platform, self.archive(raw))).collect();
+        let fallback = raw.fallback.as_ref().map(|raw| {
+            if pep440_rs::Version::from_str(raw.version.get_ref()).is_err() {
+                self.problems
+                    .add(
+                        raw.version.span(),
+                        format!("{:?} is not a version of a Python package", raw.version.get_ref()),
+                    )
+                    .help("write the exact version, such as \"0.70.0.1\"");
+            }
+            PythonPackage {
+                name: self.package_name(&raw.name),
+                version: raw.version.get_ref().clone(),
+                program: program.clone(),
+                program_version: version.clone(),
+                sha256: self.sums(&raw.name, &raw.sha256),
+            }
+        });
+        Release { program, version, archives, fallback }
+    }
+
+    fn archive(&mut self, raw: &RawArchive) -> Archive {
+        let url = raw.url.get_ref();
+        let plain = url.bytes().all(|byte| byte.is_ascii_graphic());
+        if !url.starts_with("https://") || !url.ends_with(".tar.gz") || !plain {
+            self.problems
+                .add(raw.url.span(), format!("{url:?} is not the address of an archive"))
+                .help("write an https:// address that ends in .tar.gz");
+        }
+        Archive { url: url.clone(), sha256: self.sum(&raw.sha256) }
+    }
+
+    fn debian(&mut self, raw: &RawDebianPackage) -> DebianPackage {
+        DebianPackage { name: self.package_name(&raw.name), program: self.program(&raw.program) }
+    }
+
+    /// Names go onto command lines and into a requirements file: letters, digits and the marks that registries allow.
+    fn package_name(&mut self, raw: &Spanned<String>) -> String {
+        let name = raw.get_ref();
+        let plain = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte));
+        if !plain || !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            self.problems
+                .add(raw.span(), format!("{name:?} is not the name of a package"))
+                .help("use letters, digits, dots, dashes and underscores, beginning with a letter or digit");
+        }
+        name.clone()
+    }
+
+    fn program(&mut self, raw: &Spanned<String>) -> String {
+        let program = raw.get_ref();
+        let plain = program.bytes().all(|byte| byte.is_ascii_alphanumeric() || b".-_+".contains(&byte));
+        if !plain || !program.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            self.problems
+                .add(raw.span(), format!("{program:?} is not the name of a program"))
+                .help("write the file's name, without a folder");
+        } else if !self.programs.insert(program.clone()) {
+            self.problems
+                .add(raw.span(), format!("the program {program} is named twice"))
+                .help("keep one of the two: which of them would run is chance");
+        }
+        program.clone()
+    }
+
+    fn version(&mut self, raw: &Spanned<String>) -> Version {
+        Version::parse(raw.get_ref()).unwrap_or_else(|_| {
+            self.problems
+                .add(raw.span(), format!("{:?} is not an exact version", raw.get_ref()))
+                .help("write three numbers, such as \"1.2.3\"");
+            Version::new(0, 0, 0)
+        })
+    }
+
+    fn sums(
+        &mut self,
+        package: &Spanned<String>,
+        raw: &BTreeMap<Platform, Vec<Spanned<String>>>,
+    ) -> BTreeMap<Platform, Vec<Sha256>> {
+        if raw.values().all(Vec::is_empty) {
+            self.problems
+                .add(package.span(), format!("{} has no sha256", package.get_ref()))
+                .help("list the sha256 of its wheels; a package without one is never installed");
+        }
+        raw.iter().map(|(&platform, sums)| (platform, sums.iter().map(|sum| self.sum(sum)).collect())).collect()
+    }
+
+    fn sum(&mut self, raw: &Spanned<String>) -> Sha256 {
+        let digits = raw.get_ref();
+        let hexadecimal = digits.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
+        if digits.len() != 64 || !hexadecimal {
+            self.problems
+                .add(raw.span(), "this is not a sha256")
+                .help("write 64 lower-case hexadecimal digits, as sha256sum prints them");
+        }
+        Sha256::from_digits(digits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::formats::Paint;
+    use crate::setup::MANIFEST_PATH;
+
+    fn check(text: &str, expected: Expect) {
+        let shown = match ToolsManifest::parse(MANIFEST_PATH.into(), text) {
+            Ok(manifest) => format!("{manifest:#?}"),
+            Err(error) => error.render(Paint::Plain),
+        };
+        expected.assert_eq(&shown);
+    }
+
+    #[test]
+    fn this_repositorys_manifest_pins_every_tool_for_both_platforms() {
+        let text = include_str!("../../../ci/tools.toml");
+        let manifest = ToolsManifest::parse(MANIFEST_PATH.into(), text).expect("valid");
+        assert_eq!(manifest.python, (3, 11));
+        for package in &manifest.packages {
+            for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
+                assert!(!package.sha256[&platform].is_empty(), "{} for {platform}", package.name);
+            }
+        }
+        let trivy = manifest.releases.iter().find(|release| release.program == "trivy").expect("trivy");
+        assert!(trivy.archives.contains_key(&Platform::LinuxX86_64) && trivy.fallback.is_some());
+        assert_eq!(manifest.engine.expect("an engine").name, "docker.io");
+    }
+
+    #[test]
+    fn slips_are_refused_with_what_to_write() {
+        check(
+            "[python]\nversoin = '3.11'\n",
+            expect![[r#"
+            error: unknown key `versoin`
+             --> ci/tools.toml:2:1
+              |
+            2 | versoin = '3.11'
+              | ^^^^^^^
+              |
+              = help: did you mean `version`?"#]],
+        );
+        check(
+            "[python]\nversion = '3.11'\n[[python.package]]\nname = 'x'\n",
+            expect![[r#"
+            error: the key `version` is missing
+             --> ci/tools.toml:3:1
+              |
+            3 | [[python.package]]
+              | ^^^^^^^^^^^^^^^^^^
+              |
+              = help: add a line `version = …`"#]],
+        );
+        check(
+            "[python]\nversion = '3.11'\n[[python.package]]\nname = 'x'\nversion = '1.0.0'\nprogram = 'x'\nsha256.linux-x86-64 = []\n",
+            expect![[r#"
+                error: unknown value `linux-x86-64`
+                 --> ci/tools.toml:7:8
+                  |
+                7 | sha256.linux-x86-64 = []
+                  |        ^^^^^^^^^^^^
+                  |
+                  = help: did you mean `linux-x86_64`?"#]],
+        );
+    }
+
+    #[test]
+    fn every_wrong_value_is_told() {
+        check(
+            r#"
+                [python]
+                version = "2"
+                [[python.package]]
+                name = "x --index-url=evil"
+                version = "1"
+                program = "../x"
+                sha256.linux-x86_64 = ["ABC"]
+                [[release]]
+                program = "y"
+                version = "1.0.0"
+                archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                fallback = { name = "y", version = "one", sha256 = {} }
+                [debian]
+                packages = [{ name = "-y", program = "y" }]
+            "#,
+            expect![[r#"
+                error: "2" is not a version of Python
+                 --> ci/tools.toml:3:27
+                  |
+                3 |                 version = "2"
+                  |                           ^^^
+                  |
+                  = help: write the major and minor version, such as "3.11"
+
+                error: "x --index-url=evil" is not the name of a package
+                 --> ci/tools.toml:5:24
+                  |
+                5 |                 name = "x --index-url=evil"
+                  |                        ^^^^^^^^^^^^^^^^^^^^
+                  |
+                  = help: use letters, digits, dots, dashes and underscores, beginning with a letter or digit
+
+                error: "../x" is not the name of a program
+                 --> ci/tools.toml:7:27
+                  |
+                7 |                 program = "../x"
+                  |                           ^^^^^^
+                  |
+                  = help: write the file's name, without a folder
+
+                error: "1" is not an exact version
+                 --> ci/tools.toml:6:27
+                  |
+                6 |                 version = "1"
+                  |                           ^^^
+                  |
+                  = help: write three numbers, such as "1.2.3"
+
+                error: this is not a sha256
+                 --> ci/tools.toml:8:40
+                  |
+                8 |                 sha256.linux-x86_64 = ["ABC"]
+                  |                                        ^^^^^
+                  |
+                  = help: write 64 lower-case hexadecimal digits, as sha256sum prints them
+
+                error: "http://example.org/y.zip" is not the address of an archive
+                  --> ci/tools.toml:12:48
+                   |
+                12 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                   |                                                ^^^^^^^^^^^^^^^^^^^^^^^^^^
+                   |
+                   = help: write an https:// address that ends in .tar.gz
+
+                error: this is not a sha256
+                  --> ci/tools.toml:12:85
+                   |
+                12 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                   |                                                                                     ^^
+                   |
+                   = help: write 64 lower-case hexadecimal digits, as sha256sum prints them
+
+                error: "one" is not a version of a Python package
+                  --> ci/tools.toml:13:52
+                   |
+                13 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                   |                                                    ^^^^^
+                   |
+                   = help: write the exact version, such as "0.70.0.1"
+
+                error: y has no sha256
+                  --> ci/tools.toml:13:37
+                   |
+                13 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                   |                                     ^^^
+                   |
+                   = help: list the sha256 of its wheels; a package without one is never installed
+
+                error: "-y" is not the name of a package
+                  --> ci/tools.toml:15:38
+                   |
+                15 |                 packages = [{ name = "-y", program = "y" }]
+                   |                                      ^^^^
+                   |
+                   = help: use letters, digits, dots, dashes and underscores, beginning with a letter or digit
+
+                error: the program y is named twice
+                  --> ci/tools.toml:15:54
+                   |
+                15 |                 packages = [{ name = "-y", program = "y" }]
+                   |                                                      ^^^
+                   |
+                   = help: keep one of the two: which of them would run is chance"#]],
+        );
+    }
+}
