@@ -5,29 +5,25 @@ pub mod config;
 pub mod coverage;
 mod diagnostic;
 pub mod ignore_file;
-pub mod ignore_file;
 mod junit;
 mod limits;
 pub mod printable;
 mod python_metadata;
 pub mod requirements;
 mod spdx_names;
+mod suggest;
 pub mod trivy_db;
 pub mod trivy_report;
 mod xml;
 
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
+pub use config::{ConfigError, Problems, RawConfig};
+pub use diagnostic::{Diagnostic, Paint};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
+pub use limits::{ExpiryLimits, Limits};
 pub(crate) use python_metadata::hex;
 pub use python_metadata::{
     LicenseTriple, MetadataError, PythonMetadata, is_package_name, read_python_metadata, same_version,
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
-mod suggest;
-pub mod trivy_db;
-pub mod trivy_report;
-
-pub use config::{ConfigError, Problems, RawConfig};
-pub use diagnostic::{Diagnostic, Paint};
-pub use limits::{ExpiryLimits, Limits};
 pub use suggest::closest;
