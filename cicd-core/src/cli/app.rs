@@ -6,10 +6,11 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use super::args::{Colour, CompletionArgs, PlanArgs, RunArgs};
-use super::{Output, ci, show};
+use super::args::{CodesArgs, Colour, CompletionArgs, ExceptionsArgs, LicensesArgs, PlanArgs, RunArgs, SetupArgs};
+use super::{Output, ci, exceptions, licenses, machine, show};
 use crate::model::ExitStatus;
-use crate::pipeline::{Outside, Pipeline};
+use crate::pipeline::Pipeline;
+use crate::reporters::{codes_markdown, codes_text};
 use crate::step::Workspace;
 
 type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
@@ -116,25 +117,41 @@ impl Cli {
             clap_complete::generate(args.shell, &mut self.clap(), "xtask", &mut std::io::stdout());
             return Ok(ExitStatus::Green);
         }
+        if name == "codes" {
+            let args = CodesArgs::from_arg_matches(matches)?;
+            Output.say(&if args.markdown { codes_markdown() } else { codes_text() });
+            return Ok(ExitStatus::Green);
+        }
         let workspace = workspace()?;
         if let Some(extra) = self.commands.iter().find(|extra| extra.name == name) {
             let args: Vec<OsString> = matches.get_many::<OsString>("args").unwrap_or_default().cloned().collect();
             return Ok((extra.run)(&workspace, &args));
         }
-        if name == "plan" {
-            let args = PlanArgs::from_arg_matches(matches)?;
-            let pipeline = (self.pipelines[0].build)(&workspace)?;
-            pipeline.check()?;
-            Output.say(&show::plan(&pipeline, args.format)?);
-            return Ok(ExitStatus::Green);
+        match name {
+            "setup" => return machine::setup(&workspace, &SetupArgs::from_arg_matches(matches)?),
+            "doctor" => return machine::doctor(&self.main_pipeline(&workspace)?, &workspace),
+            "plan" => {
+                let args = PlanArgs::from_arg_matches(matches)?;
+                Output.say(&show::plan(&self.main_pipeline(&workspace)?, args.format)?);
+                return Ok(ExitStatus::Green);
+            }
+            "exceptions" => return exceptions::list(&workspace, &ExceptionsArgs::from_arg_matches(matches)?),
+            "licenses" => return licenses::run(&workspace, &LicensesArgs::from_arg_matches(matches)?.command),
+            _ => {}
         }
         let Some(named) = self.pipelines.iter().find(|named| named.name == name) else {
             return Err(format!("there is no command {name:?}").into());
         };
         let args = RunArgs::from_arg_matches(matches)?;
         let pipeline = (named.build)(&workspace)?;
-        let outside = Outside::gather(&workspace, Vec::new())?;
+        let outside = machine::outside(&workspace)?;
         Ok(ci::execute(&pipeline, &workspace, outside, &args, named.name))
+    }
+
+    fn main_pipeline(&self, workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
+        let pipeline = (self.pipelines[0].build)(workspace)?;
+        pipeline.check()?;
+        Ok(pipeline)
     }
 
     fn clap(&self) -> Command {
@@ -156,8 +173,17 @@ impl Cli {
         for named in &self.pipelines {
             command = command.subcommand(RunArgs::augment_args(Command::new(named.name)).about(named.about));
         }
-        command =
-            command.subcommand(PlanArgs::augment_args(Command::new("plan")).about("Show the graph of the pipeline"));
+        let built_in = [
+            PlanArgs::augment_args(Command::new("plan")).about("Show the graph of the pipeline"),
+            Command::new("doctor")
+                .about("Look for every tool that the pipeline needs, and say what to do about the missing ones"),
+            SetupArgs::augment_args(Command::new("setup")).about("Install what doctor misses, by version and checksum"),
+            ExceptionsArgs::augment_args(Command::new("exceptions"))
+                .about("List every exception of the last run: what it covers, who answers for it, until when"),
+            LicensesArgs::augment_args(Command::new("licenses")).about("Help with reviewing the licences of packages"),
+            CodesArgs::augment_args(Command::new("codes")).about("Print the table of finding codes"),
+        ];
+        command = command.subcommands(built_in);
         for extra in &self.commands {
             let args = Arg::new("args")
                 .num_args(0..)

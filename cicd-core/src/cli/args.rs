@@ -1,6 +1,8 @@
 use std::num::NonZeroUsize;
 
-use clap::{Args, ValueEnum};
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::civil::Date;
 
 use crate::pipeline::{KeepGoing, RunOptions, Selection, Start, WhenBusy};
 
@@ -79,6 +81,70 @@ pub(super) enum PlanFormat {
     Mermaid,
     /// For scripts.
     Json,
+}
+
+/// The options of `setup`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct SetupArgs {
+    /// Do not ask before changing the machine.
+    #[arg(long, short)]
+    pub(super) yes: bool,
+}
+
+/// The options of `exceptions`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct ExceptionsArgs {
+    /// The day to look from, in UTC; today without it.
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub(super) as_of: Option<Date>,
+    /// How to show the list.
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(super) format: ListFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ListFormat {
+    /// For people.
+    Text,
+    /// For scripts.
+    Json,
+    /// For spreadsheets.
+    Csv,
+}
+
+/// The options of `licenses`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct LicensesArgs {
+    #[command(subcommand)]
+    pub(super) command: LicensesCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum LicensesCommand {
+    /// Print the rows to review for the packages of an image that are not approved; approves nothing.
+    Propose {
+        /// The image, by id or name; the last one that `ci` built without it.
+        #[arg(long)]
+        image: Option<String>,
+        /// The list of approved packages.
+        #[arg(long, default_value = "ci/approved_dependencies.csv")]
+        list: Utf8PathBuf,
+    },
+    /// Show what changed between the licences in two METADATA files.
+    Diff {
+        /// The earlier file.
+        old: Utf8PathBuf,
+        /// The later file.
+        new: Utf8PathBuf,
+    },
+}
+
+/// The options of `codes`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct CodesArgs {
+    /// Print a Markdown table.
+    #[arg(long)]
+    pub(super) markdown: bool,
 }
 
 /// The options of `completions`.

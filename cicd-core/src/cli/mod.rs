@@ -21,6 +21,9 @@
 mod app;
 mod args;
 mod ci;
+mod exceptions;
+mod licenses;
+mod machine;
 mod output;
 mod show;
 mod signals;

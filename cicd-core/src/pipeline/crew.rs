@@ -9,7 +9,7 @@ use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
 use super::resume::Earlier;
 use super::schedule::Schedule;
-use super::{KeepGoing, Pipeline, StepReport};
+use super::{ExceptionReport, KeepGoing, Pipeline, StepReport};
 use crate::model::{EventKind, Facts, Status, StepName};
 use crate::policy::evaluate;
 use crate::process::{CancelReason, ProcessError};
@@ -193,15 +193,23 @@ impl Crew<'_> {
             findings: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            exceptions: Vec::new(),
             loaded_from: None,
         };
         let mut output = None;
         match result {
             Ok(JobEnd::Looked(outcome)) => {
                 let verdict = evaluate(outcome.findings, &outcome.exceptions, self.context.environment.clock.today());
+                let covered = verdict.covered.iter();
+                let exceptions = outcome
+                    .exceptions
+                    .into_iter()
+                    .zip(covered)
+                    .map(|(exception, &covers)| ExceptionReport { exception, covers });
                 output = verdict.status.is_green().then_some(outcome.output);
                 report.status = verdict.status;
                 report.findings = verdict.findings;
+                report.exceptions = exceptions.collect();
                 report.facts = outcome.facts;
                 report.attachments = outcome.attachments;
             }

@@ -60,6 +60,7 @@ fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
         findings: findings.clone(),
         facts: facts.clone(),
         attachments: Vec::new(),
+        exceptions: Vec::new(),
         loaded_from: None,
     };
     Some((step, report))

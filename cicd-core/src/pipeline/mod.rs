@@ -28,4 +28,4 @@ pub use resume::ResumeError;
 pub use run::{Observer, RunError, RunOptions, Start, alone, run};
 pub use schedule::KeepGoing;
 pub use selection::{Selection, SelectionError};
-pub use summary::{SCHEMA_VERSION, StepReport, Summary};
+pub use summary::{ExceptionReport, SCHEMA_VERSION, StepReport, Summary};

@@ -51,7 +51,9 @@ impl Outside {
         }
     }
 
-    pub(super) fn toolbox(&self, workspace: &Workspace) -> Toolbox {
+    /// What finds tools, as a run will.
+    #[must_use]
+    pub fn toolbox(&self, workspace: &Workspace) -> Toolbox {
         toolbox(workspace, &self.tool_folders, &self.environment)
     }
 }

@@ -3,6 +3,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Facts, Finding, RunId, Status, StepName};
+use crate::policy::Exception;
 
 /// The version of the shape of `summary.json`. A field is only ever added; anything else raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -55,11 +56,23 @@ pub struct StepReport {
     pub loaded_from: Option<RunId>,
     /// What it saw.
     pub findings: Vec<Finding>,
+    /// The exceptions that were written down for it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub exceptions: Vec<ExceptionReport>,
     /// What it tells.
     pub facts: Facts,
     /// Reports worth keeping.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Utf8PathBuf>,
+}
+
+/// An exception and what it came to in a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ExceptionReport {
+    /// The exception.
+    pub exception: Exception,
+    /// How many findings it named.
+    pub covers: usize,
 }
 
 impl StepReport {
@@ -70,6 +83,7 @@ impl StepReport {
             duration_ms: 0,
             reason: Some(reason.into()),
             findings: Vec::new(),
+            exceptions: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
             loaded_from: None,

@@ -136,6 +136,7 @@ mod tests {
             findings: (0..findings).map(finding).collect(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            exceptions: Vec::new(),
             loaded_from: None,
         };
         Summary {

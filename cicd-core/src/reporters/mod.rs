@@ -1,5 +1,6 @@
 //! Floor 6: what a run shows. Reporters see events and the summary; they cannot change a verdict.
 
+mod codes;
 mod github;
 mod junit;
 mod lines;
@@ -7,6 +8,7 @@ mod live;
 mod table;
 mod text;
 
+pub use codes::{codes, codes_markdown, codes_text};
 pub use github::{annotations, step_summary};
 pub use junit::junit;
 pub use lines::Lines;

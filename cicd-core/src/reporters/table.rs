@@ -87,6 +87,7 @@ mod tests {
             findings: Vec::new(),
             facts: Facts::new(),
             attachments: Vec::new(),
+            exceptions: Vec::new(),
             loaded_from: None,
         }
     }

@@ -1,0 +1,53 @@
+//! `setup` and `doctor`: what the machine needs.
+
+use std::error::Error;
+use std::ffi::OsStr;
+use std::io::{self, BufReader, IsTerminal as _};
+
+use super::Output;
+use super::args::SetupArgs;
+use crate::doctor;
+use crate::model::ExitStatus;
+use crate::pipeline::{Outside, Pipeline};
+use crate::setup::{self, Consent};
+use crate::step::Workspace;
+
+/// This process's surroundings, with the tools that setup installed in front of `PATH`.
+pub(super) fn outside(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> {
+    let variables = std::env::vars_os().collect();
+    Ok(Outside::gather(workspace, setup::tool_folders(&variables, workspace)?)?)
+}
+
+pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatus, Box<dyn Error>> {
+    let outside = Outside::gather(workspace, Vec::new())?;
+    super::signals::listen(outside.cancel.clone())?;
+    let variables = &outside.environment.variables;
+    let allowed = args.yes || variables.contains_key(OsStr::new("CI"));
+    let consent = match (allowed, io::stdin().is_terminal()) {
+        (true, _) => Consent::Given,
+        (false, true) => Consent::Ask(Box::new(BufReader::new(io::stdin()))),
+        (false, false) => Consent::Impossible,
+    };
+    let options = setup::Options { workspace, variables, consent, cancel: &outside.cancel };
+    let mut out = anstream::AutoStream::auto(io::stdout());
+    match setup::run(options, &mut out) {
+        Ok(status) => Ok(status),
+        Err(error) => {
+            Output.complain(&format!("error: {error}"));
+            Ok(error.exit_status())
+        }
+    }
+}
+
+pub(super) fn doctor(pipeline: &Pipeline, workspace: &Workspace) -> Result<ExitStatus, Box<dyn Error>> {
+    let outside = outside(workspace)?;
+    let report = doctor::check(doctor::Inputs {
+        tools: &pipeline.tools(),
+        toolbox: &outside.toolbox(workspace),
+        workspace,
+        provenance: setup::provenance(&outside.environment.variables, workspace)?,
+        cancel: &outside.cancel,
+    });
+    Output.say(&report.render(Output.columns()));
+    Ok(report.exit_status())
+}

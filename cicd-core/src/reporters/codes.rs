@@ -1,0 +1,48 @@
+use std::fmt::Write as _;
+
+use crate::model::{CodeInfo, FindingCode};
+use crate::{formats, pipeline, policy, step, steps};
+
+/// Every finding code of this library, in order.
+#[must_use]
+pub fn codes() -> Vec<CodeInfo> {
+    let mut all = Vec::new();
+    gather::<pipeline::ClearanceCode>(&mut all);
+    gather::<policy::ExceptionCode>(&mut all);
+    gather::<step::CommandCode>(&mut all);
+    gather::<policy::SuppressionCode>(&mut all);
+    gather::<formats::ignore_file::IgnoreCode>(&mut all);
+    gather::<steps::CargoTestCode>(&mut all);
+    gather::<steps::CoverageCode>(&mut all);
+    gather::<steps::DatabaseCode>(&mut all);
+    gather::<steps::LicenseCode>(&mut all);
+    gather::<steps::PytestCode>(&mut all);
+    gather::<steps::ScanCode>(&mut all);
+    all.sort_by_key(|info| info.code);
+    all
+}
+
+fn gather<C: FindingCode>(all: &mut Vec<CodeInfo>) {
+    all.extend(C::ALL.iter().map(|code| code.info()));
+}
+
+/// The table of finding codes for a terminal.
+#[must_use]
+pub fn codes_text() -> String {
+    let mut text = String::new();
+    for CodeInfo { code, summary, help, example } in codes() {
+        let _ = writeln!(text, "{code}  {summary}\n    fix: {help}\n    example: {example}");
+    }
+    text
+}
+
+/// The table of finding codes as Markdown.
+#[must_use]
+pub fn codes_markdown() -> String {
+    let mut text = "| code | meaning | fix | example |\n|---|---|---|---|\n".to_owned();
+    let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;");
+    for CodeInfo { code, summary, help, example } in codes() {
+        let _ = writeln!(text, "| {code} | {} | {} | {} |", cell(summary), cell(help), cell(example));
+    }
+    text
+}
