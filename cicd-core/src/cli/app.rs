@@ -192,9 +192,9 @@ impl Cli {
                 .allow_hyphen_values(true);
             command = command.subcommand(Command::new(extra.name).about(extra.about).arg(args));
         }
-        command.subcommand(CompletionArgs::augment_args(
-            Command::new("completions").about("Print completions for a shell"),
-        ))
+        command.subcommand(
+            CompletionArgs::augment_args(Command::new("completions")).about("Print completions for a shell"),
+        )
     }
 }
 

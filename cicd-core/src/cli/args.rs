@@ -157,7 +157,7 @@ pub(super) struct CompletionArgs {
 /// When to use colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Colour {
-    /// On a terminal, unless NO_COLOR is set; CLICOLOR_FORCE turns it on anywhere.
+    /// On a terminal; NO_COLOR and CLICOLOR_FORCE are respected.
     Auto,
     /// Always.
     Always,

@@ -1,0 +1,125 @@
+//! Exit code 3: could not decide. Never 0, and never 1 alone.
+
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+
+use cicd_core::model::Status;
+
+use crate::checkout::{Checkout, assert_step};
+
+/// Takes the tools that setup installed away and puts a folder in front of `PATH`; gives that folder.
+fn only_path(checkout: &mut Checkout) -> camino::Utf8PathBuf {
+    let folder = checkout.path("target/scenario-bin");
+    fs::create_dir_all(&folder).expect("made");
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let joined =
+        std::env::join_paths([folder.clone().into_std_path_buf()].into_iter().chain(std::env::split_paths(&path)))
+            .expect("a PATH");
+    checkout.env("PATH", joined);
+    checkout.env("CICD_TOOLS_DIR", checkout.path("target/no-tools").into_std_path_buf());
+    folder
+}
+
+fn script(path: &camino::Utf8Path, text: &str) {
+    fs::write(path, text).expect("written");
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("made executable");
+}
+
+/// The Trivy that `cargo xtask setup` installed.
+fn real_trivy() -> camino::Utf8PathBuf {
+    let workspace = cicd_core::step::Workspace::at(camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let folders = cicd_core::setup::tool_folders(&std::env::vars_os().collect(), &workspace).expect("a manifest");
+    folders
+        .into_iter()
+        .map(|folder| folder.join("trivy"))
+        .find(|trivy| trivy.exists())
+        .expect("`cargo xtask setup` installs trivy")
+}
+
+#[test]
+fn trivy_is_not_installed() {
+    let mut checkout = Checkout::new();
+    only_path(&mut checkout);
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 3);
+    assert_step(&summary, "trivy", Status::Error, None);
+}
+
+#[test]
+fn trivy_is_of_another_version() {
+    let mut checkout = Checkout::new();
+    let folder = only_path(&mut checkout);
+    script(&folder.join("trivy"), "#!/bin/sh\necho 'Version: 0.40.0'\n");
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 3);
+    assert_step(&summary, "trivy", Status::Error, None);
+    let reason = summary
+        .steps
+        .iter()
+        .find(|step| step.name.as_str() == "trivy")
+        .and_then(|step| step.reason.clone())
+        .expect("a reason");
+    assert!(reason.contains("0.40.0"), "{reason}");
+}
+
+#[test]
+fn trivy_leaves_half_a_report() {
+    let mut checkout = Checkout::new();
+    let folder = only_path(&mut checkout);
+    // The real program does all the work; then half of every report that it was asked for is cut off.
+    let text = format!(
+        "#!/bin/sh\n{} \"$@\" || exit $?\nwhile [ $# -gt 0 ]; do\n  if [ \"$1\" = --output ] || [ \"$1\" = -o ]; then\n    size=$(stat -c %s \"$2\")\n    truncate -s $((size / 2)) \"$2\"\n  fi\n  shift\ndone\n",
+        real_trivy()
+    );
+    script(&folder.join("trivy"), &text);
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 3);
+    assert_step(&summary, "trivy", Status::Error, None);
+}
+
+#[test]
+fn the_docker_daemon_does_not_answer() {
+    let mut checkout = Checkout::new();
+    let nowhere: OsString = format!("unix://{}", checkout.path("target/no-docker.sock")).into();
+    checkout.env("DOCKER_HOST", nowhere);
+    let (code, summary) = checkout.ci("image");
+    assert_eq!(code, 3);
+    assert!(summary.steps.iter().any(|step| step.status == Status::Error));
+}
+
+#[test]
+fn the_vulnerability_database_is_empty() {
+    let checkout = Checkout::new();
+    for file in fs::read_dir(checkout.path("ci/advisories")).expect("a folder").flatten() {
+        if file.path().extension().is_some_and(|extension| extension == "json") {
+            fs::write(file.path(), "{\"source\": \"nothing\", \"advisories\": []}\n").expect("written");
+        }
+    }
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 3);
+    assert_step(&summary, "vulnerability-db", Status::Error, None);
+}
+
+#[test]
+fn the_image_is_made_from_scratch() {
+    let checkout = Checkout::new();
+    let dockerfile = "ARG DEPS_IMAGE\nFROM scratch\nARG REVISION\nCOPY VERSION.txt /VERSION.txt\nLABEL org.opencontainers.image.revision=\"${REVISION}\"\nUSER 10001:10001\n";
+    checkout.write("flask-app/Dockerfile", dockerfile);
+    checkout.commit();
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 3);
+    assert_step(&summary, "trivy", Status::Error, None);
+}
+
+#[test]
+fn the_coverage_report_is_older_than_a_source() {
+    let checkout = Checkout::new();
+    let source =
+        fs::File::options().append(true).open(checkout.path("flask-app/myapplication/views.py")).expect("there");
+    let later = std::time::SystemTime::now() + std::time::Duration::from_secs(3600);
+    source.set_modified(later).expect("set");
+    let (code, summary) = checkout.ci("coverage");
+    assert_eq!(code, 3);
+    assert_step(&summary, "coverage", Status::Error, None);
+}

@@ -1,0 +1,126 @@
+//! Exit code 1: looked, and found something.
+
+use cicd_core::model::Status;
+use xshell::cmd;
+
+use crate::checkout::{Checkout, assert_step};
+
+/// Adds a package with a known flaw to the lock, the way a developer would.
+fn add_requests(checkout: &Checkout) {
+    let requirements = checkout.read("flask-app/requirements.in");
+    checkout.write("flask-app/requirements.in", &format!("{requirements}requests==2.30.0\n"));
+    let uv = cicd_core_uv();
+    let _app = checkout.shell.push_dir("flask-app");
+    cmd!(
+        checkout.shell,
+        "{uv} pip compile --quiet --generate-hashes --python-version 3.11 --no-emit-index-url --no-header --output-file requirements.txt requirements.in"
+    )
+    .quiet()
+    .run()
+    .expect("uv locks");
+}
+
+/// The uv that `cargo xtask setup` installed.
+fn cicd_core_uv() -> camino::Utf8PathBuf {
+    let workspace = cicd_core::step::Workspace::at(camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
+    let variables = std::env::vars_os().collect();
+    let folders = cicd_core::setup::tool_folders(&variables, &workspace).expect("a manifest");
+    folders.into_iter().map(|folder| folder.join("uv")).find(|uv| uv.exists()).expect("`cargo xtask setup` installs uv")
+}
+
+#[test]
+fn a_vulnerable_package_and_the_wrong_ways_to_ignore_it() {
+    let checkout = Checkout::new();
+    add_requests(&checkout);
+    checkout.commit();
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 1);
+    assert_step(&summary, "trivy", Status::Failed, Some("CVE-2023-32681"));
+
+    checkout.write("ci/.trivyignore", "CVE-2023-32681\n");
+    checkout.commit();
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 1);
+    assert_step(&summary, "trivy", Status::Failed, Some("IGN-001"));
+    assert_step(&summary, "trivy", Status::Failed, Some("CVE-2023-32681"));
+
+    let expired = "# reason: no proxy is ever configured for this service\n# owner: @cicd-core/security\nCVE-2023-32681 exp:2024-01-01\n";
+    checkout.write("ci/.trivyignore", expired);
+    checkout.commit();
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 1);
+    assert_step(&summary, "trivy", Status::Failed, Some("IGN-004"));
+}
+
+#[test]
+fn an_ignore_entry_for_a_flaw_that_is_not_there() {
+    let checkout = Checkout::new();
+    let stale = "# reason: no proxy is ever configured for this service\n# owner: @cicd-core/security\nCVE-2023-32681 exp:2099-01-01\n";
+    checkout.write("ci/.trivyignore", stale);
+    checkout.commit();
+    let (code, summary) = checkout.ci("trivy");
+    assert_eq!(code, 1);
+    assert_step(&summary, "trivy", Status::Failed, Some("IGN-006"));
+}
+
+#[test]
+fn a_dependency_that_is_not_approved() {
+    let checkout = Checkout::new();
+    let approved = checkout.read("ci/approved_dependencies.csv");
+    let without: Vec<&str> = approved.lines().filter(|line| !line.starts_with("werkzeug,")).collect();
+    assert!(without.len() < approved.lines().count(), "werkzeug is no longer on the list");
+    checkout.write("ci/approved_dependencies.csv", &(without.join("\n") + "\n"));
+    checkout.commit();
+    let (code, summary) = checkout.ci("licenses");
+    assert_eq!(code, 1);
+    assert_step(&summary, "licenses", Status::Failed, Some("LIC-001"));
+}
+
+#[test]
+fn a_deleted_test() {
+    let checkout = Checkout::new();
+    let tests = checkout.read("flask-app/tests/test_probe.py");
+    let first = tests.find("\ndef test_").expect("a test");
+    let next = tests[first + 1..].find("\ndef test_").map_or(tests.len(), |at| first + 1 + at);
+    checkout.write("flask-app/tests/test_probe.py", &(tests[..first].to_owned() + &tests[next..]));
+    checkout.commit();
+    let (code, summary) = checkout.ci("coverage");
+    assert_eq!(code, 1);
+    assert_step(&summary, "unit-tests", Status::Failed, Some("PYT-003"));
+}
+
+#[test]
+fn an_endpoint_that_sleeps() {
+    let checkout = Checkout::new();
+    let views = checkout.read("flask-app/myapplication/views.py");
+    let at = views.find("def healthcheck(").expect("the endpoint");
+    let body = at + views[at..].find(":\n").expect("its body") + 2;
+    checkout.write(
+        "flask-app/myapplication/views.py",
+        &format!("{}    __import__(\"time\").sleep(0.5)\n{}", &views[..body], &views[body..]),
+    );
+    checkout.commit();
+    let (code, summary) = checkout.ci("load");
+    assert_eq!(code, 1);
+    assert_step(&summary, "load", Status::Failed, Some("LOAD-001"));
+}
+
+#[test]
+fn an_image_that_runs_as_root() {
+    let checkout = Checkout::new();
+    checkout.replace("flask-app/Dockerfile", "USER 10001:10001", "USER root");
+    checkout.commit();
+    let (code, summary) = checkout.ci("image");
+    assert_eq!(code, 1);
+    assert_step(&summary, "image", Status::Failed, Some("IMG-001"));
+}
+
+#[test]
+fn a_dockerfile_that_hadolint_refuses() {
+    let checkout = Checkout::new();
+    checkout.replace("flask-app/Dockerfile", "WORKDIR /opt/app", "WORKDIR opt/app");
+    checkout.commit();
+    let (code, summary) = checkout.ci("dockerfile-lint");
+    assert_eq!(code, 1);
+    assert_step(&summary, "dockerfile-lint", Status::Failed, Some("DL3000"));
+}
