@@ -58,6 +58,10 @@ pub struct Captured {
     pub stdout_bytes: u64,
     /// The last part of its standard error.
     pub stderr_tail: Vec<u8>,
+    /// The start of its standard error, up to the invocation's limit; empty unless one was set.
+    pub stderr: Vec<u8>,
+    /// How many bytes it wrote to standard error in all.
+    pub stderr_bytes: u64,
     /// The file named by [`Invocation::report`](super::Invocation::report), if it was written.
     pub report: Option<Vec<u8>>,
     /// How long it ran.
@@ -68,13 +72,15 @@ impl Captured {
     /// A capture for tests of `read` functions on recorded output.
     #[must_use]
     pub fn recorded(exit: Exit, stdout: impl Into<Vec<u8>>, stderr: impl Into<Vec<u8>>) -> Self {
-        let stdout = stdout.into();
+        let (stdout, stderr) = (stdout.into(), stderr.into());
         Self {
             command: "(recorded)".to_owned(),
             exit,
             stdout_bytes: stdout.len() as u64,
             stdout,
-            stderr_tail: stderr.into(),
+            stderr_tail: stderr.clone(),
+            stderr_bytes: stderr.len() as u64,
+            stderr,
             report: None,
             duration: Duration::ZERO,
         }
@@ -117,14 +123,25 @@ impl Captured {
     /// # Errors
     /// When it was longer than the invocation's limit or is not UTF-8: a part of a report is not a report.
     pub fn stdout_text(&self) -> Result<&str, ProcessError> {
-        if self.stdout_bytes > self.stdout.len() as u64 {
-            return Err(ProcessError::OutputTooLong {
-                command: self.command.clone(),
-                bytes: self.stdout_bytes,
-                bytes_max: self.stdout.len() as u64,
-            });
+        let bytes = self.whole(&self.stdout, self.stdout_bytes)?;
+        std::str::from_utf8(bytes).map_err(|_| ProcessError::OutputNotText { command: self.command.clone() })
+    }
+
+    /// The whole of standard error, for tools that write there what is to be read. It is kept only if
+    /// [`Invocation::stderr_bytes_max`](super::Invocation::stderr_bytes_max) says so.
+    ///
+    /// # Errors
+    /// When it was longer than the invocation's limit: a part of a log is not a log.
+    pub fn stderr_whole(&self) -> Result<&[u8], ProcessError> {
+        self.whole(&self.stderr, self.stderr_bytes)
+    }
+
+    fn whole<'a>(&self, kept: &'a [u8], bytes: u64) -> Result<&'a [u8], ProcessError> {
+        let bytes_max = kept.len() as u64;
+        if bytes > bytes_max {
+            return Err(ProcessError::OutputTooLong { command: self.command.clone(), bytes, bytes_max });
         }
-        std::str::from_utf8(&self.stdout).map_err(|_| ProcessError::OutputNotText { command: self.command.clone() })
+        Ok(kept)
     }
 
     /// The report file's bytes.

@@ -65,6 +65,9 @@ pub fn execute(
         stdout: Vec::new(),
         stdout_bytes: 0,
         stdout_bytes_max: invocation.stdout_bytes_max,
+        stderr: Vec::new(),
+        stderr_bytes: 0,
+        stderr_bytes_max: invocation.stderr_bytes_max,
         stderr_tail: Vec::new(),
     };
     let end = pump.run(started + invocation.deadline, sink, cancel).map_err(io("keeping its output"));
@@ -76,6 +79,8 @@ pub fn execute(
         stdout: pump.stdout,
         stdout_bytes: pump.stdout_bytes,
         stderr_tail: pump.stderr_tail,
+        stderr: pump.stderr,
+        stderr_bytes: pump.stderr_bytes,
         report: None,
         duration: started.elapsed(),
     };
@@ -267,6 +272,9 @@ struct Pump {
     stdout: Vec<u8>,
     stdout_bytes: u64,
     stdout_bytes_max: usize,
+    stderr: Vec<u8>,
+    stderr_bytes: u64,
+    stderr_bytes_max: usize,
     stderr_tail: Vec<u8>,
 }
 
@@ -377,6 +385,9 @@ impl Pump {
                     self.stdout_bytes += count as u64;
                 }
                 Stream::Stderr => {
+                    let room = self.stderr_bytes_max.saturating_sub(self.stderr.len());
+                    self.stderr.extend_from_slice(&bytes[..count.min(room)]);
+                    self.stderr_bytes += count as u64;
                     self.stderr_tail.extend_from_slice(bytes);
                     let surplus = self.stderr_tail.len().saturating_sub(STDERR_TAIL_BYTES);
                     self.stderr_tail.drain(..surplus);

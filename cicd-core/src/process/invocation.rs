@@ -36,6 +36,7 @@ pub struct Invocation {
     pub(super) deadline: Duration,
     pub(super) report: Option<Utf8PathBuf>,
     pub(super) stdout_bytes_max: usize,
+    pub(super) stderr_bytes_max: usize,
     /// The `PATH` it gets; every process of a run gets the same, so it is not shown.
     pub(crate) search_path: Option<OsString>,
 }
@@ -71,6 +72,7 @@ impl Invocation {
             deadline: DEADLINE_DEFAULT,
             report: None,
             stdout_bytes_max: STDOUT_BYTES_MAX_DEFAULT,
+            stderr_bytes_max: 0,
             search_path: None,
         }
     }
@@ -150,6 +152,13 @@ impl Invocation {
     #[must_use]
     pub fn stdout_bytes_max(mut self, bytes: usize) -> Self {
         self.stdout_bytes_max = bytes;
+        self
+    }
+
+    /// Sets how much of standard error is kept in memory beside its tail; without it, nothing.
+    #[must_use]
+    pub fn stderr_bytes_max(mut self, bytes: usize) -> Self {
+        self.stderr_bytes_max = bytes;
         self
     }
 
