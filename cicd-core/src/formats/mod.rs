@@ -1,10 +1,13 @@
 //! Floor 1: bytes to typed values, and back. Pure: no file is opened here.
 
 mod approved;
+pub mod buildkit_log;
 pub mod config;
 pub mod coverage;
 mod diagnostic;
+pub mod dockerfile;
 pub mod ignore_file;
+pub mod image_reference;
 mod junit;
 mod limits;
 pub mod printable;
