@@ -1,4 +1,7 @@
+use serde::Deserialize;
+
 use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Context, ReadError, StepError};
 
 /// Docker, as the steps need it: able to build with BuildKit, whether by itself or through buildx.
 ///
@@ -12,4 +15,42 @@ pub fn docker_tool() -> ToolRequirement {
 #[must_use]
 pub fn docker<const N: usize>(args: [&str; N]) -> Invocation {
     Invocation::tool("docker").env("DOCKER_BUILDKIT", "1").env("DOCKER_CLI_HINTS", "false").args(args)
+}
+
+/// The Docker engine that answers.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct EngineInfo {
+    /// Its version.
+    pub version: String,
+    /// The operating system of its containers, such as `linux`.
+    pub os: String,
+    /// The architecture, such as `amd64`.
+    #[serde(rename = "Arch")]
+    pub architecture: String,
+}
+
+impl EngineInfo {
+    /// The platform it builds for unless told otherwise, such as `linux/amd64`.
+    #[must_use]
+    pub fn platform(&self) -> String {
+        format!("{}/{}", self.os, self.architecture)
+    }
+}
+
+/// Asks the engine who it is.
+///
+/// # Errors
+/// When it does not answer, or not as an engine.
+pub fn engine_info(cx: &Context) -> Result<EngineInfo, StepError> {
+    let captured = cx.run(&docker(["version", "--format", "{{json .Server}}"]))?;
+    if !captured.success() {
+        return Err(StepError::not_looked(
+            format!("the Docker engine does not answer: {}", captured.stderr_text()),
+            "start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs; `cargo xtask doctor` tells more",
+        ));
+    }
+    let info = serde_json::from_slice(&captured.stdout)
+        .map_err(|error| ReadError::new("the answer of the Docker engine", error))?;
+    Ok(info)
 }

@@ -4,6 +4,8 @@ use std::marker::PhantomData;
 
 use serde::{Deserialize, Serialize};
 
+use super::ImageDetails;
+use crate::formats::image_reference::is_sha256;
 use crate::model::{Judged, Subject};
 
 mod sealed {
@@ -63,7 +65,7 @@ impl<K: ImageKind> Image<K> {
     /// # Errors
     /// When `id` is not `sha256:` and 64 hexadecimal digits.
     pub(crate) fn built(id: &str, name: &str, commit: &str) -> Result<Self, InvalidImageId> {
-        if !is_digest(id) {
+        if !is_sha256(id) {
             return Err(InvalidImageId(id.to_owned()));
         }
         Ok(Self {
@@ -80,6 +82,14 @@ impl<K: ImageKind> Image<K> {
         })
     }
 
+    /// Takes over what the engine says of the image.
+    pub(crate) fn describe(&mut self, details: &ImageDetails) {
+        self.size_bytes = details.size_bytes;
+        self.user.clone_from(&details.user);
+        self.labels.clone_from(&details.labels);
+        self.platform.clone_from(&details.platform);
+    }
+
     /// The first 12 digits of the id, as Docker shows it.
     #[must_use]
     pub fn short_id(&self) -> &str {
@@ -91,12 +101,6 @@ impl<K: ImageKind> Judged for Image<K> {
     fn subject(&self) -> Subject {
         Subject::Image(self.id.clone())
     }
-}
-
-/// Whether `text` is `sha256:` and 64 lower-case hexadecimal digits.
-pub(crate) fn is_digest(text: &str) -> bool {
-    text.strip_prefix("sha256:")
-        .is_some_and(|hex| hex.len() == 64 && hex.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)))
 }
 
 /// An image that another one is built on.

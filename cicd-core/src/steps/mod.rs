@@ -2,6 +2,8 @@
 
 mod cargo_test;
 mod coverage_gate;
+mod dev_build;
+pub mod docker_build;
 mod hadolint;
 mod license_check;
 mod pytest;
@@ -12,6 +14,8 @@ mod trivy_scan;
 
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
+pub use dev_build::DevBuild;
+pub use docker_build::{DockerBuild, IntermediateBuild};
 pub use hadolint::{DockerfilesChecked, Hadolint};
 pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,

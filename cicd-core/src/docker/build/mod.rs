@@ -1,0 +1,7 @@
+//! Image builds: what is wanted, and the one command line that it becomes.
+
+mod recipe;
+mod run;
+
+pub use recipe::{BuildRecipe, SecretSource};
+pub(crate) use run::{Build, Built, CacheUse, LABEL_REVISION, Pull};

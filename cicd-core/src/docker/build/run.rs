@@ -1,0 +1,273 @@
+use std::fs;
+use std::time::Duration;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::{BuildRecipe, SecretSource};
+use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker};
+use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
+use crate::formats::dockerfile::{Arguments, Dockerfile};
+use crate::formats::image_reference::is_sha256;
+use crate::model::Location;
+use crate::process::Invocation;
+use crate::step::{Context, ReadError, StepError};
+
+/// The label that says which commit an image was built from.
+pub(crate) const LABEL_REVISION: &str = "org.opencontainers.image.revision";
+
+/// The log of a build is read as a whole; one beyond this cannot be read beside everything else on a small runner.
+const LOG_BYTES_MAX: usize = 64 << 20;
+/// A Dockerfile is written by people.
+const DOCKERFILE_BYTES_MAX: u64 = 1 << 20;
+/// Where distributions keep the certificate authorities they trust: Debian, Fedora, SUSE, Alpine.
+const CA_BUNDLES: &[&str] = &[
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/pki/tls/certs/ca-bundle.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+];
+
+/// Whether a build may take results from the builder's cache.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheUse {
+    /// Every instruction is carried out.
+    Refused,
+    /// For the inner loop.
+    Allowed,
+}
+
+/// A build with everything that its recipe leaves to the machine and the run filled in.
+#[derive(Debug)]
+pub(crate) struct Build {
+    /// `name:tag`.
+    pub name: String,
+    pub dockerfile: Dockerfile,
+    /// The Dockerfile, as it is shown.
+    pub dockerfile_path: Utf8PathBuf,
+    pub bases: Vec<BaseImage>,
+    /// The id and file of each secret.
+    pub secrets: Vec<(String, Utf8PathBuf)>,
+    invocation: Invocation,
+    folder: Utf8PathBuf,
+}
+
+/// What a build left.
+#[derive(Debug)]
+pub(crate) struct Built {
+    pub id: String,
+    pub log: BuildLog,
+    pub duration: Duration,
+}
+
+impl Build {
+    /// Fills in a recipe. `tag` is the image's tag and `commit` what it says it was built from.
+    pub(crate) fn prepare(
+        cx: &Context,
+        recipe: &BuildRecipe,
+        bases: Bases,
+        cache: CacheUse,
+        tag: &str,
+        commit: &str,
+    ) -> Result<Self, StepError> {
+        let references: Vec<String> = bases.0.iter().map(|base| base.reference.clone()).collect();
+        if references.len() != recipe.base_args.len() {
+            return Err(StepError::not_looked(
+                format!("{} base images for {} base arguments", references.len(), recipe.base_args.len()),
+                "give each base of the input its build argument with `.base_arg(…)`, and wire a base for each of them",
+            ));
+        }
+        let arguments = arguments(recipe, &references, commit);
+        if let Some(name) = arguments.keys().find(|name| name.starts_with("BUILDKIT_")) {
+            return Err(StepError::not_looked(
+                format!("the build argument {name} would change the builder itself"),
+                "remove it; a frontend is named by `# syntax=` in the Dockerfile",
+            ));
+        }
+        let dockerfile_path = recipe.dockerfile_path();
+        let dockerfile = read_dockerfile(cx, &dockerfile_path, &arguments)?;
+        for (name, reference) in recipe.base_args.iter().zip(&references) {
+            if !dockerfile.images.iter().any(|image| image.reference == *reference) {
+                return Err(StepError::not_looked(
+                    format!("{dockerfile_path} builds on nothing that {name} names"),
+                    format!("declare `ARG {name}` before the first FROM and write `FROM ${{{name}}}`"),
+                ));
+            }
+        }
+        let secrets = secrets(cx, recipe)?;
+        let name = format!("{}:{tag}", recipe.image_name_or_default());
+        let folder = cx.path(&recipe.context);
+        if !folder.is_dir() {
+            return Err(StepError::not_looked(
+                format!("there is no folder {} to build from", recipe.context),
+                "correct the path; it is relative to the workspace's root",
+            ));
+        }
+        let wanted = Wanted { recipe, arguments: &arguments, secrets: &secrets, name: &name, commit };
+        let invocation = wanted
+            .invocation(cache, &cx.path(&dockerfile_path))
+            .report(cx.dir().join("image-id.txt"))
+            .arg("--iidfile")
+            .arg(cx.dir().join("image-id.txt"));
+        Ok(Self { name, dockerfile, dockerfile_path, bases: bases.0, secrets, invocation, folder })
+    }
+
+    /// Builds; `pull` asks registries for what the Dockerfile builds on, even where the engine has something of that name.
+    pub(crate) fn run(&self, cx: &Context, pull: Pull) -> Result<Built, StepError> {
+        let mut invocation = self.invocation.clone();
+        if pull == Pull::Always {
+            invocation = invocation.arg("--pull");
+        }
+        let captured = cx.run(&invocation.arg("--").arg(&self.folder))?;
+        let log = BuildLog::parse(captured.stderr_whole()?);
+        if !captured.success()
+            && let Some(vertex) = log
+                .vertices
+                .values()
+                .find(|vertex| vertex.end == VertexEnd::Failed && vertex.kind() == VertexKind::Instruction)
+        {
+            return Err(StepError::not_looked(
+                format!("building {} failed at {}:\n{}", self.name, vertex.name, captured.stderr_text()),
+                "the step's log has everything the instruction printed",
+            ));
+        }
+        let captured = captured.require_success()?;
+        let id = String::from_utf8_lossy(captured.report_bytes()?).trim().to_owned();
+        if !is_sha256(&id) {
+            return Err(ReadError::new("the file of the image's id", format!("{id:?} is no image id")).into());
+        }
+        Ok(Built { id, log, duration: captured.duration })
+    }
+}
+
+/// Whether registries are asked for the images of a Dockerfile that the engine may have already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Pull {
+    /// They are named by content, or exist in this engine only.
+    Never,
+    /// The engine's copy may be an old one.
+    Always,
+}
+
+impl BuildRecipe {
+    /// The command line with placeholders for what is only known in a run.
+    pub(crate) fn explain(&self, cache: CacheUse) -> Invocation {
+        let references = vec!["<base>".to_owned(); self.base_args.len()];
+        let arguments = arguments(self, &references, "<commit>");
+        let secrets: Vec<_> = self
+            .secrets
+            .iter()
+            .map(|secret| match secret {
+                SecretSource::File { id, path } => (id.clone(), path.clone()),
+                SecretSource::CaBundle { id } => (id.clone(), Utf8PathBuf::from("<ca-bundle>")),
+            })
+            .collect();
+        let tag = match cache {
+            CacheUse::Refused => "<commit>",
+            CacheUse::Allowed => "dev",
+        };
+        let name = format!("{}:{tag}", self.image_name_or_default());
+        let wanted = Wanted { recipe: self, arguments: &arguments, secrets: &secrets, name: &name, commit: "<commit>" };
+        wanted.invocation(cache, &self.dockerfile_path()).args(["--iidfile", "<image-id.txt>", "--"]).arg(&self.context)
+    }
+}
+
+struct Wanted<'a> {
+    recipe: &'a BuildRecipe,
+    arguments: &'a Arguments,
+    secrets: &'a [(String, Utf8PathBuf)],
+    name: &'a str,
+    commit: &'a str,
+}
+
+impl Wanted<'_> {
+    /// The command line up to, and without, the place of the id and the folder.
+    fn invocation(&self, cache: CacheUse, dockerfile: &Utf8Path) -> Invocation {
+        let recipe = self.recipe;
+        let mut invocation = docker(["build"])
+            // The builder cuts the output of an instruction at 2 MiB unless told otherwise, and what it cuts is gone.
+            .env("BUILDKIT_STEP_LOG_MAX_SIZE", "-1")
+            .env("BUILDKIT_STEP_LOG_MAX_SPEED", "-1")
+            // Another builder would keep the image to itself, and attestations would change what an image id names.
+            .env("BUILDX_BUILDER", "default")
+            .env("BUILDX_NO_DEFAULT_ATTESTATIONS", "1")
+            .deadline(recipe.deadline)
+            .stderr_bytes_max(LOG_BYTES_MAX);
+        if cache == CacheUse::Refused {
+            invocation = invocation.arg("--no-cache");
+        }
+        invocation = invocation.args(["--progress", "plain", "--file"]).arg(dockerfile);
+        for (name, value) in self.arguments {
+            invocation = invocation.arg("--build-arg").arg(format!("{name}={value}"));
+        }
+        for (id, path) in self.secrets {
+            invocation = invocation.arg("--secret").arg(format!("id={id},src={path}"));
+        }
+        for (name, value) in [("--target", &recipe.target), ("--platform", &recipe.platform)] {
+            if let Some(value) = value {
+                invocation = invocation.arg(name).arg(value);
+            }
+        }
+        invocation
+            .arg("--label")
+            .arg(format!("{LABEL_REVISION}={}", self.commit))
+            .arg("--label")
+            .arg(format!("{LABEL_IMAGE}={}", recipe.image_name_or_default()))
+            .arg("--tag")
+            .arg(self.name)
+    }
+}
+
+fn arguments(recipe: &BuildRecipe, references: &[String], commit: &str) -> Arguments {
+    let bases = recipe.base_args.iter().cloned().zip(references.iter().cloned());
+    let revision = recipe.revision_arg.iter().map(|name| (name.clone(), commit.to_owned()));
+    recipe.build_args.iter().cloned().chain(revision).chain(bases).collect()
+}
+
+fn read_dockerfile(cx: &Context, path: &Utf8Path, arguments: &Arguments) -> Result<Dockerfile, StepError> {
+    let file = cx.path(path);
+    let size = fs::metadata(&file).map_err(StepError::io("reading", path))?.len();
+    let unreadable = |problem: String| ReadError::new("the Dockerfile", problem).at(Location::file(path));
+    if size > DOCKERFILE_BYTES_MAX {
+        return Err(
+            unreadable(format!("it has {size} bytes, more than the {DOCKERFILE_BYTES_MAX} that are read")).into()
+        );
+    }
+    let text = fs::read_to_string(&file).map_err(StepError::io("reading", path))?;
+    Ok(Dockerfile::parse(&text, arguments).map_err(|error| unreadable(error.to_string()))?)
+}
+
+fn secrets(cx: &Context, recipe: &BuildRecipe) -> Result<Vec<(String, Utf8PathBuf)>, StepError> {
+    let mut found = Vec::new();
+    for secret in &recipe.secrets {
+        let (id, path) = match secret {
+            SecretSource::File { id, path } => (id, cx.path(path)),
+            SecretSource::CaBundle { id } => match ca_bundle(cx) {
+                Some(path) => (id, path),
+                None => continue,
+            },
+        };
+        if !path.is_file() {
+            return Err(StepError::not_looked(
+                format!("the build secret {id} should come from {path}, which is not there"),
+                "create the file, or correct the path (or SSL_CERT_FILE, for the certificate authorities)",
+            ));
+        }
+        // The value of `--secret` is a line of CSV.
+        if [id.as_str(), path.as_str()].iter().any(|text| text.contains([',', '"', '\n'])) {
+            return Err(StepError::not_looked(
+                format!("the build secret {id} from {path} has a comma, a quote or a line feed in its name"),
+                "rename it; Docker cannot be told such a name",
+            ));
+        }
+        found.push((id.clone(), path));
+    }
+    Ok(found)
+}
+
+/// The certificate authorities this machine trusts: what `SSL_CERT_FILE` names, or the distribution's bundle.
+fn ca_bundle(cx: &Context) -> Option<Utf8PathBuf> {
+    match cx.env("SSL_CERT_FILE").and_then(std::ffi::OsStr::to_str).filter(|path| !path.is_empty()) {
+        Some(path) => Some(cx.path(path)),
+        None => CA_BUNDLES.iter().map(Utf8PathBuf::from).find(|path| path.is_file()),
+    }
+}

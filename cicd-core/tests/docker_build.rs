@@ -1,0 +1,288 @@
+//! `DockerBuild`, `IntermediateBuild` and `DevBuild` with a real engine.
+
+#![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+mod docker_support;
+#[path = "docker_support/small_base.rs"]
+mod small_base;
+
+use std::sync::{Mutex, PoisonError};
+
+use cicd_core::docker::{BaseImage, BaseOrigin, Bases, BuildRecipe, Fresh, Image, docker, inspect_image};
+use cicd_core::model::{Fact, Level, Status};
+use cicd_core::policy::{Justification, evaluate};
+use cicd_core::step::{Outcome, Step, StepError};
+use cicd_core::steps::{DevBuild, DockerBuild};
+use docker_support::{COMMIT, Sandbox};
+
+const GOOD: &str = "\
+ARG BASE_IMAGE
+FROM ${BASE_IMAGE} AS builder
+RUN echo '#5 CACHED' && echo built > /made
+FROM ${BASE_IMAGE}
+ARG REVISION
+RUN echo \"${REVISION}\" > /revision
+COPY --from=builder /made /made
+COPY app.txt /app.txt
+USER 10001:10001
+HEALTHCHECK CMD [\"/bin/cat\", \"/app.txt\"]
+";
+
+fn sandbox(dockerfile: &str) -> Sandbox {
+    Sandbox::new(&[("app/Dockerfile", dockerfile), ("app/app.txt", "hello\n"), ("app/tests/test_app.py", "assert 1\n")])
+}
+
+/// Equal instructions of builds at the same time are carried out once, so these builds take turns.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn build(
+    sandbox: &mut Sandbox,
+    step: DockerBuild,
+    bases: impl Into<Bases>,
+) -> Result<Outcome<Image<Fresh>>, StepError> {
+    let name =
+        format!("cicd-core-test-app-{}", sandbox.root.file_name().expect("a name").to_lowercase().replace('.', ""));
+    sandbox.removes(&format!("{name}:{COMMIT}"));
+    let cx = sandbox.context("image");
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    step.image_name(name).run(&cx, bases.into())
+}
+
+fn application() -> DockerBuild {
+    DockerBuild::context("app").base_arg("BASE_IMAGE").revision_arg("REVISION")
+}
+
+fn codes(outcome: &Outcome<Image<Fresh>>) -> Vec<String> {
+    outcome.findings.iter().map(|finding| finding.code.to_string()).collect()
+}
+
+fn justification() -> Justification {
+    Justification::new("the example needs it to show the rule", "@example/platform", "2099-01-01").expect("valid")
+}
+
+#[test]
+fn every_build_is_fresh_and_says_what_it_is() {
+    let mut sandbox = sandbox(GOOD);
+    let base = sandbox.base("fresh");
+    let first = build(&mut sandbox, application(), base.clone()).expect("built");
+    let second = build(&mut sandbox, application(), base.clone()).expect("built");
+    for outcome in [&first, &second] {
+        assert_eq!(outcome.facts.get("instructions_executed"), Some(&Fact::Int(4)));
+        assert_eq!(codes(outcome), Vec::<String>::new());
+        let image = &outcome.value;
+        assert_eq!(image.labels["org.opencontainers.image.revision"], COMMIT);
+        assert_eq!((image.user.as_str(), image.commit.as_str()), ("10001:10001", COMMIT));
+        assert_eq!(image.bases, std::slice::from_ref(&base));
+        assert!(image.name.ends_with(COMMIT) && image.size_bytes > 1_000_000, "{image:?}");
+        assert!(outcome.facts.headline().is_some_and(|line| line.len() <= 48));
+    }
+    assert_ne!(first.value.id, second.value.id, "a second build without a cache is another image");
+}
+
+#[test]
+fn a_cached_build_is_no_proof() {
+    let mut sandbox = sandbox(GOOD);
+    let base = sandbox.base("cached");
+    let recipe =
+        BuildRecipe::context("app").base_arg("BASE_IMAGE").image_name("cicd-core-test-dev").revision_arg("REVISION");
+    sandbox.removes("cicd-core-test-dev:dev");
+    let cx = sandbox.context("dev");
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let cached: Vec<_> = (0..2)
+        .map(|_| {
+            let outcome = DevBuild::new(recipe.clone()).run(&cx, base.clone().into()).expect("built");
+            outcome.facts.get("instructions_cached").cloned()
+        })
+        .collect();
+    assert_eq!(cached[1], Some(Fact::Int(4)));
+    drop(turn);
+    // The same Dockerfile right after, with a full cache beside it.
+    let fresh = build(&mut sandbox, application(), base).expect("built");
+    assert_eq!(fresh.facts.get("instructions_executed"), Some(&Fact::Int(4)));
+}
+
+#[test]
+fn root_is_found_and_allowed_only_with_a_justification() {
+    for user in ["USER root", "USER 0:0", "USER nobody"] {
+        let mut sandbox = sandbox(&GOOD.replace("USER 10001:10001", user));
+        let base = sandbox.base("root");
+        let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
+        assert_eq!(codes(&outcome), ["IMG-001"], "{user}");
+        let today = jiff::civil::date(2026, 11, 21);
+        assert_eq!(evaluate(outcome.findings, &outcome.exceptions, today).status, Status::Failed);
+        if user == "USER root" {
+            let allowed = build(&mut sandbox, application().allow_root(justification()), base).expect("built");
+            let verdict = evaluate(allowed.findings, &allowed.exceptions, today);
+            assert_eq!(verdict.status, Status::Exempted);
+            let place = &verdict.findings[0].exception.as_ref().expect("exempted").location;
+            assert!(place.path.ends_with("tests/docker_build.rs"), "{place}");
+        }
+    }
+}
+
+#[test]
+fn shipped_tests_and_secrets_are_found_even_below_a_layer_that_deletes_them() {
+    let secret = "the-secret-of-the-build-0123456789";
+    let dockerfile = GOOD
+        .replace(
+            "COPY app.txt /app.txt",
+            "COPY . /opt/app/\nRUN --mount=type=secret,id=token cat /run/secrets/token > /leak",
+        )
+        .replace("USER", "RUN : > /leak\nUSER");
+    let mut sandbox = sandbox(&dockerfile);
+    sandbox.write("token.txt", secret);
+    sandbox.write("app/.env", "A=b\n");
+    let base = sandbox.base("shipped");
+    let step = application().secret_file("token", "token.txt");
+    let outcome = build(&mut sandbox, step.clone(), base.clone()).expect("built");
+    let shown: Vec<_> = outcome.findings.iter().map(|finding| finding.message.as_str()).collect();
+    assert_eq!(
+        shown,
+        [
+            "the build secret token is shipped: /leak",
+            "a file of environment variables is shipped: /opt/app/.env",
+            "tests are shipped: /opt/app/tests"
+        ]
+    );
+    assert!(outcome.findings.iter().all(|finding| finding.level == Level::Deny));
+    let allowed = step.allow_shipped_file("/opt/app/**", justification());
+    let outcome = build(&mut sandbox, allowed, base).expect("built");
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, jiff::civil::date(2026, 11, 21));
+    assert_eq!(verdict.covered, [2]);
+    assert_eq!(verdict.status, Status::Failed, "the leak is not among what is allowed");
+}
+
+#[test]
+fn a_dirty_tree_blocks_the_clearance_and_nothing_else() {
+    let mut sandbox = sandbox(GOOD);
+    sandbox.dirty = true;
+    let base = sandbox.base("dirty");
+    let outcome = build(&mut sandbox, application(), base).expect("built");
+    assert_eq!(codes(&outcome), ["IMG-006"]);
+    assert_eq!(outcome.findings[0].level, Level::BlockClearance);
+    assert!(outcome.value.dirty);
+}
+
+#[test]
+fn a_base_that_is_another_image_by_now_is_an_error() {
+    let mut sandbox = sandbox(GOOD);
+    let base = sandbox.base("moved");
+    let stale = BaseImage { id: format!("sha256:{}", "0".repeat(64)), ..base.clone() };
+    let error = build(&mut sandbox, application(), stale).expect_err("moved");
+    assert!(error.to_string().contains(&base.id), "{error}");
+}
+
+#[test]
+fn a_base_that_moves_during_the_build_is_an_error() {
+    // The build waits in its first instruction until the tag has been moved.
+    let dockerfile =
+        GOOD.replace("RUN echo '#5 CACHED'", "RUN i=0; while [ $i -lt 3000000 ]; do i=$((i+1)); done; echo");
+    let mut sandbox = sandbox(&dockerfile);
+    let base = sandbox.base("moving");
+    let name = "cicd-core-test-moving-app";
+    sandbox.removes(&format!("{name}:{COMMIT}"));
+    let cx = sandbox.context("mover");
+    let building = sandbox.context("image");
+    let reference = base.reference.clone();
+    let log = building.dir().join("log.txt");
+    let mover = std::thread::spawn(move || {
+        for _ in 0..3000 {
+            if std::fs::read_to_string(&log).is_ok_and(|text| text.contains("[builder 2/2] RUN")) {
+                break;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let moved = docker(["import", "--message", "moved", "-"]).arg(&reference).stdin(vec![0; 1024]);
+        cx.run_ok(&moved).expect("imported");
+    });
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let error = application().image_name(name).run(&building, base.clone().into()).expect_err("moved");
+    drop(turn);
+    mover.join().expect("moved");
+    assert!(error.to_string().contains(&format!("was {}", base.id)), "{error}");
+}
+
+#[test]
+fn images_without_a_base_are_built_and_their_bases_are_none() {
+    let mut sandbox = sandbox("FROM scratch\nCOPY app.txt /app.txt\nUSER 1\n");
+    let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
+    assert_eq!(codes(&outcome), ["IMG-007"]);
+    assert_eq!(outcome.facts.get("base").map(ToString::to_string).as_deref(), Some("scratch"));
+    assert!(outcome.value.bases.is_empty());
+}
+
+#[test]
+fn a_base_that_the_dockerfile_names_itself_must_be_pinned() {
+    let mut sandbox = sandbox("FROM scratch\n");
+    let base = sandbox.base("unpinned");
+    sandbox.write("app/Dockerfile", &format!("FROM {}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\"]\n", base.reference));
+    let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
+    assert_eq!(codes(&outcome), ["IMG-003"]);
+    assert_eq!(outcome.findings[0].location.as_ref().expect("a place").to_string(), "app/Dockerfile:1");
+    assert_eq!(outcome.value.bases, [base]);
+}
+
+#[test]
+fn an_intermediate_image_may_run_as_root_and_is_a_base_only() {
+    let mut sandbox = sandbox("ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN echo x > /x\n");
+    let base = sandbox.base("deps");
+    sandbox.write("app/app.Dockerfile", &GOOD.replace("echo built", "cat /x"));
+    let name = "cicd-core-test-intermediate";
+    sandbox.removes(&format!("{name}:{COMMIT}"));
+    let cx = sandbox.context("deps");
+    let step = DockerBuild::context("app").base_arg("BASE_IMAGE").image_name(name).intermediate();
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let outcome = step.run(&cx, base.into()).expect("built");
+    drop(turn);
+    assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
+    assert_eq!(outcome.value.origin, BaseOrigin::Pipeline);
+    let app = application().dockerfile("app/app.Dockerfile");
+    let outcome = build(&mut sandbox, app, outcome.value.clone()).expect("built");
+    assert_eq!(codes(&outcome), Vec::<String>::new());
+}
+
+#[test]
+fn a_failing_instruction_is_named_with_what_it_printed() {
+    let mut sandbox = sandbox(&GOOD.replace("COPY app.txt", "RUN echo no luck; exit 7\nCOPY app.txt"));
+    let base = sandbox.base("failing");
+    let error = build(&mut sandbox, application(), base).expect_err("failed").to_string();
+    assert!(error.contains("RUN echo no luck; exit 7") && error.contains("exit code: 7"), "{error}");
+}
+
+#[test]
+fn a_download_that_comes_from_the_builders_cache_is_refused() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            serve_unchanged_file(stream);
+        }
+    });
+    // The builder remembers downloads by address, and a port may come back.
+    let name = jiff::Timestamp::now().as_nanosecond();
+    let mut sandbox =
+        sandbox(&format!("FROM scratch\nADD http://{address}/{name} /file\nUSER 1\nHEALTHCHECK CMD [\"/f\"]\n"));
+    build(&mut sandbox, DockerBuild::context("app"), ()).expect("the first download is fresh");
+    let error = build(&mut sandbox, DockerBuild::context("app"), ()).expect_err("cached").to_string();
+    assert!(error.contains("taken from the builder's cache") && error.contains("RUN with a checksum"), "{error}");
+}
+
+fn serve_unchanged_file(mut stream: std::net::TcpStream) {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    let reader = BufReader::new(stream.try_clone().expect("a socket"));
+    let lines: Vec<String> = reader.lines().map_while(Result::ok).take_while(|line| !line.is_empty()).collect();
+    let known = lines.iter().any(|line| line.to_ascii_lowercase().starts_with("if-none-match"));
+    let body = if known || lines.first().is_some_and(|line| line.starts_with("HEAD")) { "" } else { "hello" };
+    let status = if known { "304 Not Modified" } else { "200 OK" };
+    let length = if known { 0 } else { 5 };
+    let answer =
+        format!("HTTP/1.1 {status}\r\nETag: \"one\"\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    let _ = stream.write_all(answer.as_bytes());
+}
+
+#[test]
+fn an_image_that_is_not_there_is_none_and_not_an_error() {
+    let sandbox = sandbox(GOOD);
+    let cx = sandbox.context("inspect");
+    assert_eq!(inspect_image(&cx, "cicd-core-test-no-such-image:1").expect("an answer"), None);
+}

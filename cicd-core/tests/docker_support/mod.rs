@@ -1,0 +1,75 @@
+//! What the tests with a real Docker engine share: a folder with a git commit, a context for one step, and a small base image.
+
+use std::fs;
+
+use camino::Utf8PathBuf;
+use cicd_core::docker::{LABEL_IMAGE, docker, docker_tool};
+use cicd_core::model::Revision;
+use cicd_core::pipeline::{Outside, alone};
+use cicd_core::step::{Context, Workspace};
+
+/// The commit that every test image says it was built from.
+pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+/// A workspace in a folder of its own that goes with it, and the images it made.
+pub(crate) struct Sandbox {
+    _dir: tempfile::TempDir,
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) dirty: bool,
+    images: Vec<String>,
+}
+
+impl Sandbox {
+    pub(crate) fn new(files: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).expect("UTF-8");
+        let sandbox = Self { _dir: dir, root, dirty: false, images: Vec::new() };
+        for (path, content) in files {
+            sandbox.write(path, content);
+        }
+        sandbox
+    }
+
+    pub(crate) fn write(&self, path: &str, content: &str) {
+        let path = self.root.join(path);
+        fs::create_dir_all(path.parent().expect("a parent")).expect("created");
+        fs::write(path, content).expect("written");
+    }
+
+    /// A context as `pipeline::alone` makes it, with the tools this machine has.
+    pub(crate) fn context(&self, step: &str) -> Context {
+        let cx = alone(&self.workspace(), step, self.outside()).expect("a context");
+        cx.require(&docker_tool())
+            .expect("Docker with BuildKit is needed for these tests; `cargo xtask setup` installs it");
+        cx
+    }
+
+    pub(crate) fn workspace(&self) -> Workspace {
+        Workspace::at(&self.root)
+    }
+
+    /// What a run would gather, with a commit that no checkout has to have.
+    pub(crate) fn outside(&self) -> Outside {
+        let mut outside = Outside::gather(&self.workspace(), Vec::new()).expect("a pipe");
+        outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: self.dirty });
+        outside
+    }
+
+    /// Has an image removed at the end, whatever happens.
+    pub(crate) fn removes(&mut self, image: &str) {
+        self.images.push(image.to_owned());
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        let cx = self.context("clean-up");
+        for image in &self.images {
+            // The test has its verdict already; an image that is left is found again by its name.
+            let _ = cx.run(&docker(["image", "rm", "--force", "--"]).arg(image));
+            let name = image.split(':').next().unwrap_or(image);
+            let label = format!("label={LABEL_IMAGE}={name}");
+            let _ = cx.run(&docker(["image", "prune", "--force", "--filter"]).arg(label));
+        }
+    }
+}
