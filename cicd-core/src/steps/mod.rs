@@ -1,17 +1,20 @@
 //! Floor 4: one file a step. Steps never import steps.
 
+pub mod base_image;
 mod cargo_test;
 mod coverage_gate;
 mod dev_build;
 pub mod docker_build;
 mod hadolint;
 mod license_check;
+mod push;
 mod pytest;
 mod python_env;
 mod ruff;
 mod trivy_database;
 mod trivy_scan;
 
+pub use base_image::PinnedBase;
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 pub use dev_build::DevBuild;
@@ -21,6 +24,7 @@ pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
     propose as propose_licenses,
 };
+pub use push::{Push, Pushed};
 pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
