@@ -1,7 +1,12 @@
+use std::time::Duration;
+
 use serde::Deserialize;
 
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
+
+/// An engine that does not say who it is in this time is stuck, not busy.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Docker, as the steps need it: able to build with BuildKit, whether by itself or through buildx.
 ///
@@ -43,7 +48,7 @@ impl EngineInfo {
 /// # Errors
 /// When it does not answer, or not as an engine.
 pub fn engine_info(cx: &Context) -> Result<EngineInfo, StepError> {
-    let captured = cx.run(&docker(["version", "--format", "{{json .Server}}"]))?;
+    let captured = cx.run(&docker(["version", "--format", "{{json .Server}}"]).deadline(ANSWER_DEADLINE))?;
     if !captured.success() {
         return Err(StepError::not_looked(
             format!("the Docker engine does not answer: {}", captured.stderr_text()),
