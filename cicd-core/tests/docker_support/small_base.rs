@@ -18,6 +18,8 @@ impl Sandbox {
         cx.run_ok(&import).expect("imported");
         self.removes(&reference);
         let id = inspect_image(&cx, &reference).expect("an answer").expect("an image").id;
+        // By its id as well, for a test that gives the name to another image.
+        self.removes(&id);
         BaseImage { reference, id, origin: BaseOrigin::LocalPackages }
     }
 }
