@@ -12,9 +12,11 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<step::CommandCode>(&mut all);
     gather::<policy::SuppressionCode>(&mut all);
     gather::<formats::ignore_file::IgnoreCode>(&mut all);
+    gather::<steps::BaseCode>(&mut all);
     gather::<steps::CargoTestCode>(&mut all);
     gather::<steps::CoverageCode>(&mut all);
     gather::<steps::DatabaseCode>(&mut all);
+    gather::<steps::ImageCode>(&mut all);
     gather::<steps::LicenseCode>(&mut all);
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);

@@ -14,11 +14,11 @@ mod ruff;
 mod trivy_database;
 mod trivy_scan;
 
-pub use base_image::PinnedBase;
+pub use base_image::{BaseCode, PinnedBase};
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 pub use dev_build::DevBuild;
-pub use docker_build::{DockerBuild, IntermediateBuild};
+pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
 pub use hadolint::{DockerfilesChecked, Hadolint};
 pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
