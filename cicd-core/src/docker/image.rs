@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::ImageDetails;
 use crate::formats::image_reference::is_sha256;
-use crate::model::{Judged, Subject};
 
 mod sealed {
     pub trait Sealed {}
@@ -94,12 +93,6 @@ impl<K: ImageKind> Image<K> {
     #[must_use]
     pub fn short_id(&self) -> &str {
         self.id.get(7..19).unwrap_or(&self.id)
-    }
-}
-
-impl<K: ImageKind> Judged for Image<K> {
-    fn subject(&self) -> Subject {
-        Subject::Image(self.id.clone())
     }
 }
 
