@@ -1,6 +1,7 @@
 //! This repository's own use of `cicd-core`: `cargo xtask ci`.
 
 mod bench;
+mod own_tests;
 mod pipeline;
 
 use std::process::ExitCode;
@@ -9,6 +10,7 @@ use cicd_core::cli::Cli;
 
 fn main() -> ExitCode {
     Cli::new(pipeline::flask_app)
+        .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
         .command("bench", "Measure the library against other tools, side by side", bench::run)
         .main()
 }

@@ -40,13 +40,22 @@ static FAILED: LazyLock<Regex> =
 #[derive(Debug, Clone)]
 pub struct CargoTest {
     args: Vec<String>,
+    claims: Claims,
 }
 
 impl CargoTest {
     /// Tests chosen by these arguments, such as `["--workspace", "--lib"]`.
     #[must_use]
     pub fn new<const N: usize>(args: [&str; N]) -> Self {
-        Self { args: args.map(str::to_owned).to_vec() }
+        // Parallel cargo calls only wait for each other's lock on the target folder.
+        Self { args: args.map(str::to_owned).to_vec(), claims: Claims::exclusive("cargo") }
+    }
+
+    /// Sets what it needs for itself while it runs; without it, no other cargo.
+    #[must_use]
+    pub fn claiming(mut self, claims: Claims) -> Self {
+        self.claims = claims;
+        self
     }
 
     fn command(&self) -> Invocation {
@@ -70,9 +79,8 @@ impl ToolStep for CargoTest {
         read(captured)
     }
 
-    /// Parallel cargo calls only wait for each other's lock on the target folder.
     fn claims(&self) -> Claims {
-        Claims::exclusive("cargo")
+        self.claims.clone()
     }
 
     fn explain(&self) -> Vec<Invocation> {
