@@ -15,6 +15,7 @@ mod python_metadata;
 pub mod requirements;
 mod spdx_names;
 mod suggest;
+mod threshold;
 pub mod trivy_db;
 pub mod trivy_report;
 mod xml;
@@ -30,3 +31,4 @@ pub use python_metadata::{
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
 pub use suggest::closest;
+pub use threshold::{Measurable, Metric, Operator, Threshold, ThresholdError};
