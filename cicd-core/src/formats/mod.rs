@@ -3,6 +3,7 @@
 mod approved;
 pub mod buildkit_log;
 pub mod config;
+mod container;
 pub mod coverage;
 mod diagnostic;
 pub mod dockerfile;
@@ -22,6 +23,7 @@ mod xml;
 
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
 pub use config::{ConfigError, Problems, RawConfig};
+pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use limits::{ExpiryLimits, Limits};
