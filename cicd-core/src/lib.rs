@@ -4,6 +4,8 @@ pub mod cli;
 pub mod docker;
 pub mod doctor;
 pub mod formats;
+#[cfg(feature = "load-test")]
+pub mod load;
 pub mod model;
 pub mod pipeline;
 pub mod policy;

@@ -1,20 +1,28 @@
 //! Floor 3: the Docker engine, images and containers, through the `docker` command line.
 
 mod build;
+mod container;
 mod contents;
 mod engine;
 mod image;
 mod inspect;
+mod leftovers;
+mod ready;
 
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull};
 pub use build::{BuildRecipe, SecretSource};
+pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
+pub use leftovers::{Leftover, LeftoverKind, RunState, labelled, owner, remove};
 
 /// The label that every container, network and temporary image of a run carries; its value is the run's id.
 pub const LABEL_RUN: &str = "dev.cicd-core.run";
+
+/// The label that says where the run's process can be looked at; its value is that of [`owner`].
+pub const LABEL_OWNER: &str = "dev.cicd-core.owner";
 
 /// The label that every built image carries; its value is the image's name without a tag, so that it is the same in every run
 /// and the image stays reproducible. The clean-up finds images by it that have lost their tag to a later build.

@@ -3,6 +3,7 @@
 mod approved;
 pub mod buildkit_log;
 pub mod config;
+mod container;
 pub mod coverage;
 mod diagnostic;
 pub mod dockerfile;
@@ -15,12 +16,14 @@ mod python_metadata;
 pub mod requirements;
 mod spdx_names;
 mod suggest;
+mod threshold;
 pub mod trivy_db;
 pub mod trivy_report;
 mod xml;
 
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
 pub use config::{ConfigError, Problems, RawConfig};
+pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use limits::{ExpiryLimits, Limits};
@@ -30,3 +33,4 @@ pub use python_metadata::{
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
 pub use suggest::closest;
+pub use threshold::{Measurable, Metric, Operator, Threshold, ThresholdError};

@@ -18,7 +18,10 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::DatabaseCode>(&mut all);
     gather::<steps::ImageCode>(&mut all);
     gather::<steps::LicenseCode>(&mut all);
+    #[cfg(feature = "load-test")]
+    gather::<steps::LoadTestCode>(&mut all);
     gather::<steps::PytestCode>(&mut all);
+    gather::<steps::ReadinessCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     all.sort_by_key(|info| info.code);
     all

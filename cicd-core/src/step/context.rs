@@ -176,6 +176,35 @@ impl Context {
     /// # Errors
     /// When it cannot be started or did not end as it should; see [`execute`].
     pub fn run(&self, invocation: &Invocation) -> Result<Captured, StepError> {
+        self.run_into(invocation, None, &self.run.cancel)
+    }
+
+    /// Runs a process that puts away what the step has made. It runs also when the run is cancelled; give it a short deadline.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run).
+    pub fn clean_up(&self, invocation: &Invocation) -> Result<Captured, StepError> {
+        self.run_into(invocation, None, &Cancel::new().map_err(StepError::io("making a pipe in", &self.dir))?)
+    }
+
+    /// Runs a process whose output is worth a file of its own in the step's folder, such as the log of a server. It runs also
+    /// when the run is cancelled.
+    ///
+    /// # Errors
+    /// As [`run`](Self::run), and when the file cannot be created.
+    pub fn keep_output(&self, invocation: &Invocation, file: &str) -> Result<Captured, StepError> {
+        let path = self.dir.join(file);
+        let log = StepLog::create(&path).map_err(StepError::io("creating", &path))?;
+        self.run_into(invocation, Some(&log), &Cancel::new().map_err(StepError::io("making a pipe in", &self.dir))?)
+    }
+
+    /// Runs a process with its output in a file of its own or, live where that is asked for, in the step's log.
+    fn run_into(
+        &self,
+        invocation: &Invocation,
+        file: Option<&StepLog>,
+        cancel: &Cancel,
+    ) -> Result<Captured, StepError> {
         let program = self.resolve(invocation)?;
         let mut invocation = invocation.clone();
         if invocation.dir.is_none() {
@@ -186,9 +215,10 @@ impl Context {
         let log = || StepError::io("writing", self.dir.join("log.txt"));
         self.log.line(&format!("$ {command}")).map_err(log())?;
         self.run.events.send(EventKind::ProcessStarted { step: self.step.clone(), command });
-        let live = self.run.environment.live_output.then(|| (self.run.events.clone(), self.step.clone()));
-        let mut sink = self.log.sink(&self.run.redactor, live);
-        let result = execute(&invocation, &program, &mut sink, &self.run.cancel);
+        let live =
+            (self.run.environment.live_output && file.is_none()).then(|| (self.run.events.clone(), self.step.clone()));
+        let mut sink = file.unwrap_or(&self.log).sink(&self.run.redactor, live);
+        let result = execute(&invocation, &program, &mut sink, cancel);
         match &result {
             Ok(captured) => self.log.line(&format!("# {} after {} ms", captured.exit, captured.duration.as_millis())),
             Err(error) => self.log.line(&self.run.redactor.redact(&format!("# {error}"))),

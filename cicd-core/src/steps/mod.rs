@@ -7,9 +7,12 @@ mod dev_build;
 pub mod docker_build;
 mod hadolint;
 mod license_check;
+#[cfg(feature = "load-test")]
+mod load_test;
 mod push;
 mod pytest;
 mod python_env;
+mod readiness;
 mod ruff;
 mod trivy_database;
 mod trivy_scan;
@@ -24,9 +27,12 @@ pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
     propose as propose_licenses,
 };
+#[cfg(feature = "load-test")]
+pub use load_test::{InvalidLoadTest, JudgedRule, LoadAgainst, LoadReport, LoadTest, LoadTestBuilder, LoadTestCode};
 pub use push::{Push, Pushed};
 pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
+pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};
