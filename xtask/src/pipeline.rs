@@ -1,19 +1,21 @@
 //! The whole policy of this repository, readable top to bottom.
 
 use std::error::Error;
+use std::time::Duration;
 
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CoverageGate, DockerBuild, Hadolint, LicenseCheck, PinnedBase, Push, Pytest, PythonEnv, RuffFormat, RuffLint,
-    TrivyDatabase, TrivyScan,
+    CoverageGate, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest, PythonEnv, Readiness,
+    RuffFormat, RuffLint, TrivyDatabase, TrivyScan,
 };
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
-pub(crate) fn flask_app(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
+pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut ci = Pipeline::new("flask-app");
     let app = "flask-app";
     let lock = "flask-app/requirements.txt";
+    let limits = workspace.limits("ci/policy.toml")?;
 
     // How it is written.
     let format = ci.add("format", RuffFormat::check(app), ());
@@ -28,8 +30,12 @@ pub(crate) fn flask_app(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let gate = CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication");
     let coverage = ci.add("coverage", gate, &tests);
 
+    // Nothing is built or started on a machine that is not fit for it.
+    let ready = ci.add("readiness", Readiness::new().containers_max(limits.containers_max), ());
+
     // What is shipped: built without a cache, on a base pinned by digest.
     let base = ci.add("base-image", PinnedBase::from_file("ci/base-image/base.toml"), ());
+    ci.after(&base, &ready);
     let dependencies = DockerBuild::context(app)
         .dockerfile("flask-app/deps.Dockerfile")
         .image_name("flask-app-dependencies")
@@ -42,13 +48,23 @@ pub(crate) fn flask_app(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock);
+    let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock).expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
     let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
     let licensed = ci.add("licenses", approved, &image);
 
+    let load = LoadTest::get("/healthcheck")
+        .rate(200.0)
+        .warm_up(Duration::from_secs(2))
+        .during(Duration::from_secs(10))
+        .threshold("p(95)<50")
+        .threshold("p(99)<100")
+        .threshold("error_rate<0.1%")
+        .build()?;
+    let loaded = ci.add("load", load, &image);
+
     // What may leave: an image that every one of these has looked at, in this run.
-    let gates = (&lint, &docker_lint, &tests, &coverage, &scanned, &licensed);
+    let gates = (&lint, &docker_lint, &tests, &coverage, &scanned, &licensed, &loaded);
     let cleared = ci.clear(&image, (&format, gates));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)

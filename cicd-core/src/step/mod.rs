@@ -28,7 +28,7 @@ pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
 pub use tool_step::ToolStep;
 pub use tracked::git_tool;
-pub use workspace::{Workspace, WorkspaceError};
+pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
 use crate::process::{Invocation, ToolRequirement};
 

@@ -1,5 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::formats::{ConfigError, Limits};
+
 /// The folder that everything is relative to: the root of the repository being judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Workspace {
@@ -13,6 +15,23 @@ pub struct Workspace {
 )]
 pub struct WorkspaceError {
     from: Utf8PathBuf,
+}
+
+/// A policy file that cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum LimitsError {
+    /// It cannot be read.
+    #[error("{path}: {source}")]
+    Read {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// It is wrong.
+    #[error(transparent)]
+    Wrong(#[from] ConfigError),
 }
 
 impl Workspace {
@@ -37,6 +56,17 @@ impl Workspace {
     #[must_use]
     pub fn root(&self) -> &Utf8Path {
         &self.root
+    }
+
+    /// The numbers of a policy file such as `ci/policy.toml`.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is wrong: the message shows each place.
+    pub fn limits(&self, path: impl AsRef<Utf8Path>) -> Result<Limits, LimitsError> {
+        let path = path.as_ref();
+        let text = std::fs::read_to_string(self.path(path))
+            .map_err(|source| LimitsError::Read { path: path.to_owned(), source })?;
+        Ok(Limits::parse(path, &text)?)
     }
 
     /// A path inside it; an absolute path stays as it is.

@@ -9,7 +9,7 @@ use crate::step::{Context, Outcome, Step, StepError};
 /// An engine that is well answers in milliseconds; one that needs longer would make every later step slow or hang it.
 const ANSWER_DEADLINE: std::time::Duration = std::time::Duration::from_secs(10);
 /// More containers than this beside our own make measurements and builds wait for each other.
-const CONTAINERS_MAX_DEFAULT: usize = 3;
+const CONTAINERS_MAX_DEFAULT: u32 = 3;
 /// What a build of two images with its layers, the vulnerability database and the run folder need, with room.
 const DISK_FREE_MIB_MIN_DEFAULT: u64 = 2048;
 
@@ -52,7 +52,7 @@ finding_codes! {
 /// ```
 #[derive(Debug, Clone)]
 pub struct Readiness {
-    containers_max: usize,
+    containers_max: u32,
     disk_free_mib_min: u64,
 }
 
@@ -76,7 +76,7 @@ impl Readiness {
 
     /// Sets how many app containers may run already.
     #[must_use]
-    pub fn containers_max(mut self, count: usize) -> Self {
+    pub fn containers_max(mut self, count: u32) -> Self {
         self.containers_max = count;
         self
     }
@@ -146,7 +146,7 @@ struct Disk {
 impl Readiness {
     fn judge(&self, seen: &Seen) -> Outcome<Ready> {
         let mut findings = Vec::new();
-        if seen.running > self.containers_max {
+        if seen.running as u64 > u64::from(self.containers_max) {
             findings.push(Finding::new(
                 ReadinessCode::TooManyContainers,
                 format!("{} app containers run, at most {} may", seen.running, self.containers_max),

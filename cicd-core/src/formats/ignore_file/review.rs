@@ -3,39 +3,31 @@ use jiff::civil::Date;
 
 use super::IgnoreCode;
 use super::entry::defect;
+use crate::formats::ExpiryLimits;
 use crate::model::{Finding, Level, Severity};
 use crate::policy::Exception;
 
 /// How many days ahead an expiry is announced: time for one ordinary upgrade.
 const ANNOUNCED_DAYS: i64 = 14;
 
-/// How many days an entry may last from today.
-fn days_max(severity: Severity) -> i64 {
-    match severity {
-        Severity::Critical => 30,
-        Severity::High => 90,
-        Severity::Low | Severity::Medium | Severity::Unknown => 180,
-    }
-}
-
 /// What can be said of complete entries only when it is known what was found: an expiry beyond what the severity allows, one flaw
 /// listed under two names, and, as a warning, an expiry that is near.
 #[must_use]
-pub fn review(exceptions: &[Exception], found: &[Finding], today: Date) -> Vec<Finding> {
+pub fn review(exceptions: &[Exception], found: &[Finding], limits: ExpiryLimits, today: Date) -> Vec<Finding> {
     let mut review = Vec::new();
     for (index, exception) in exceptions.iter().enumerate() {
         let covered: Vec<_> = found.iter().filter(|finding| exception.covers(finding)).collect();
-        review.extend(too_far(exception, &covered, today));
+        review.extend(too_far(exception, &covered, limits, today));
         review.extend(soon(exception, today));
         review.extend(listed_twice(exception, &exceptions[..index], &covered));
     }
     review
 }
 
-fn too_far(exception: &Exception, covered: &[&Finding], today: Date) -> Option<Finding> {
-    let strictest = covered.iter().min_by_key(|finding| days_max(finding.severity))?;
-    let (severity, days) = (strictest.severity, days_max(strictest.severity));
-    let last = today.checked_add(days.days()).ok()?;
+fn too_far(exception: &Exception, covered: &[&Finding], limits: ExpiryLimits, today: Date) -> Option<Finding> {
+    let strictest = covered.iter().min_by_key(|finding| limits.days_max(finding.severity))?;
+    let (severity, days) = (strictest.severity, limits.days_max(strictest.severity));
+    let last = today.checked_add(i64::from(days).days()).ok()?;
     let expires = exception.justification.expires;
     (expires > last).then(|| {
         let message = format!(
@@ -67,6 +59,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
     use crate::model::Code;
 
@@ -77,7 +70,7 @@ mod tests {
         assert!(file.findings.is_empty(), "{:?}", file.findings);
         let mut flaw = Finding::with_code(Code::new("CVE-2023-32681"), "m").severity(severity);
         flaw.aliases = vec!["GHSA-j8r2-6x86-q33q".to_owned()];
-        review(&file.exceptions, &[flaw], TODAY)
+        review(&file.exceptions, &[flaw], Limits::default().expiry, TODAY)
             .into_iter()
             .map(|finding| (finding.code.to_string(), finding.location.expect("a place").to_string()))
             .collect()
@@ -95,7 +88,7 @@ mod tests {
             (Severity::High, "2027-02-19", false),
             (Severity::High, "2027-02-20", true),
             (Severity::Low, "2027-05-20", false),
-            (Severity::Unknown, "2027-05-21", true),
+            (Severity::Unknown, "2026-12-22", true),
             (Severity::Low, "9999-12-31", true),
         ] {
             let seen = codes(&entry("CVE-2023-32681", expires), severity);

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use super::ScanReport;
 use super::findings::{Judgement, PackageCounts, not_judged};
 use crate::docker::{Fresh, Image};
+use crate::formats::ExpiryLimits;
 use crate::formats::ignore_file::{IgnoreFile, review};
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::TrivyReport;
@@ -23,7 +24,13 @@ pub(super) struct Scanned<'a> {
 
 impl Scanned<'_> {
     /// What it means: findings, the exceptions of the ignore file and what is wrong with them, and the facts.
-    pub(super) fn outcome(self, judgement: &Judgement<'_>, ignored: IgnoreFile, today: Date) -> Outcome<ScanReport> {
+    pub(super) fn outcome(
+        self,
+        judgement: &Judgement<'_>,
+        ignored: IgnoreFile,
+        limits: ExpiryLimits,
+        today: Date,
+    ) -> Outcome<ScanReport> {
         let Self { image, trivy, database, report } = self;
         let counts = PackageCounts::of(report, database);
         let mut findings = judgement.findings(report);
@@ -32,7 +39,7 @@ impl Scanned<'_> {
             covering.any(|exception| !exception.justification.is_expired(today))
         };
         let ignored_count = findings.iter().filter(is_ignored).count();
-        let review = review(&ignored.exceptions, &findings, today);
+        let review = review(&ignored.exceptions, &findings, limits, today);
         findings.extend(not_judged(report, database));
         findings.extend(ignored.findings);
         findings.extend(review);
@@ -84,6 +91,7 @@ fn vulnerable_packages(report: &TrivyReport) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
     use crate::formats::trivy_db::Ecosystem;
     use crate::model::{Judged as _, Status, Subject};
@@ -116,6 +124,7 @@ mod tests {
         Scanned { image: &image, trivy: &trivy, database, report: &report }.outcome(
             &Judgement { threshold, locked: None },
             ignored,
+            Limits::default().expiry,
             today(),
         )
     }

@@ -11,6 +11,7 @@ use crate::docker::{Fresh, Image};
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::trivy_report::TrivyReport;
+use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Level, Location, Severity};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
@@ -42,6 +43,7 @@ pub struct TrivyScan {
     ignore_file: Option<Utf8PathBuf>,
     locked_requirements: Option<Utf8PathBuf>,
     threshold: Severity,
+    expiry: ExpiryLimits,
 }
 
 impl Default for TrivyScan {
@@ -54,7 +56,12 @@ impl TrivyScan {
     /// A scan in which every flaw of any severity fails the step.
     #[must_use]
     pub fn new() -> Self {
-        Self { ignore_file: None, locked_requirements: None, threshold: Severity::Low }
+        Self {
+            ignore_file: None,
+            locked_requirements: None,
+            threshold: Severity::Low,
+            expiry: Limits::default().expiry,
+        }
     }
 
     /// The file with the exceptions, `.trivyignore` or `.trivyignore.yaml`; see [`ignore_file`](crate::formats::ignore_file).
@@ -76,6 +83,13 @@ impl TrivyScan {
     #[must_use]
     pub fn severity(mut self, threshold: Severity) -> Self {
         self.threshold = threshold;
+        self
+    }
+
+    /// How far ahead an entry of the ignore file may expire; 30, 90 and 180 days by severity without it.
+    #[must_use]
+    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
+        self.expiry = limits;
         self
     }
 
@@ -128,7 +142,8 @@ impl Step for TrivyScan {
         })?;
         prove(&report, &Expected { image_id: &image.id, trivy: &trivy.version, locked })?;
         let scanned = Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report };
-        let mut outcome = scanned.outcome(&Judgement { threshold: self.threshold, locked }, ignored, cx.today());
+        let mut outcome =
+            scanned.outcome(&Judgement { threshold: self.threshold, locked }, ignored, self.expiry, cx.today());
         outcome.findings.extend(stray_configuration(cx));
         outcome.attachments.push(path);
         Ok(outcome)
