@@ -75,8 +75,9 @@ impl Checkout {
         self.env.push((name, value.into()));
     }
 
-    /// Runs one step and what it needs; gives the exit code and the summary.
-    pub(crate) fn ci(&self, step: &str) -> (i32, Summary) {
+    /// Runs one step and what it needs, and asserts the exit code of the whole run.
+    #[track_caller]
+    pub(crate) fn ci(&self, step: &str, exit_code: i32) -> Summary {
         let xtask = env!("CARGO_BIN_EXE_xtask");
         let mut command = cmd!(self.shell, "{xtask} ci --only {step}").quiet().ignore_status();
         for (name, value) in &self.env {
@@ -88,25 +89,28 @@ impl Checkout {
         let text = text.unwrap_or_else(|error| {
             panic!("no summary ({error}), exit code {code}:\n{}", String::from_utf8_lossy(&output.stderr))
         });
-        (code, serde_json::from_str(&text).expect("a summary"))
+        let summary: Summary = serde_json::from_str(&text).expect("a summary");
+        assert_eq!(code, exit_code, "\n{}", told(&summary));
+        summary
     }
 }
 
 /// Asserts that `step` ended so, and that it names `code` among its findings where one is expected.
 #[track_caller]
 pub(crate) fn assert_step(summary: &Summary, step: &str, status: Status, code: Option<&str>) {
-    let all: Vec<String> = summary
-        .steps
-        .iter()
-        .map(|report| {
-            let codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
-            format!("{} {} {codes:?} {}", report.name, report.status, report.reason.as_deref().unwrap_or(""))
-        })
-        .collect();
     let report = summary.steps.iter().find(|report| report.name.as_str() == step).expect("the step is in the pipeline");
-    assert_eq!(report.status, status, "\n{}", all.join("\n"));
+    assert_eq!(report.status, status, "\n{}", told(summary));
     if let Some(code) = code {
         let named = report.findings.iter().any(|finding| finding.code.as_str() == code && finding.exception.is_none());
-        assert!(named, "{step} does not name {code}:\n{}", all.join("\n"));
+        assert!(named, "{step} does not name {code}:\n{}", told(summary));
     }
+}
+
+/// Every step of a run, for the message of a failed assertion.
+fn told(summary: &Summary) -> String {
+    let steps = summary.steps.iter().map(|report| {
+        let codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
+        format!("{} {} {codes:?} {}", report.name, report.status, report.reason.as_deref().unwrap_or(""))
+    });
+    steps.collect::<Vec<_>>().join("\n")
 }

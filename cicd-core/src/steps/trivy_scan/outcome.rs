@@ -156,25 +156,25 @@ mod tests {
 
     #[test]
     fn complete_entries_exempt_what_they_name() {
-        let all: String = FLAWS.iter().map(|id| entry(id, "2027-01-15")).collect();
+        let all: String = FLAWS.iter().map(|id| entry(id, "2026-12-15")).collect();
         assert_eq!(verdict(&all), (Status::Exempted, Vec::new()));
         let outcome = outcome(&official(), Severity::Low, &all);
         assert_eq!(outcome.facts.headline(), Some("5 packages, 3 vulnerable, 5 ignored"));
-        let (status, denied) = verdict(&FLAWS[..4].iter().map(|id| entry(id, "2027-01-15")).collect::<String>());
+        let (status, denied) = verdict(&FLAWS[..4].iter().map(|id| entry(id, "2026-12-15")).collect::<String>());
         assert_eq!((status, denied), (Status::Failed, vec!["CVE-2023-32681".to_owned()]));
     }
 
     #[test]
     fn entries_that_lack_something_leave_the_flaw_denied() {
-        let others: String = FLAWS[..4].iter().map(|id| entry(id, "2027-01-15")).collect();
+        let others: String = FLAWS[..4].iter().map(|id| entry(id, "2026-12-15")).collect();
         for (last, codes) in [
             ("CVE-2023-32681\n".to_owned(), vec!["CVE-2023-32681", "IGN-001", "IGN-002", "IGN-003"]),
-            ("# owner: @org/security\nCVE-2023-32681 exp:2027-01-15\n".to_owned(), vec!["CVE-2023-32681", "IGN-001"]),
+            ("# owner: @org/security\nCVE-2023-32681 exp:2026-12-15\n".to_owned(), vec!["CVE-2023-32681", "IGN-001"]),
             (entry("CVE-2023-32681", "2020-01-01"), vec!["CVE-2023-32681", "IGN-004"]),
             (entry("CVE-2023-32681", "2026-11-21"), vec!["CVE-2023-32681", "IGN-004"]),
-            (entry("CVE-2099-12345", "2027-01-15"), vec!["CVE-2023-32681", "IGN-006"]),
+            (entry("CVE-2099-12345", "2026-12-15"), vec!["CVE-2023-32681", "IGN-006"]),
             (entry("CVE-2023-32681", "2028-01-01"), vec!["IGN-005"]),
-            (entry("PYSEC-2023-74", "2027-01-15") + &entry("CVE-2023-32681", "2027-01-15"), vec!["IGN-013"]),
+            (entry("PYSEC-2023-74", "2026-12-15") + &entry("CVE-2023-32681", "2026-12-15"), vec!["IGN-013"]),
         ] {
             let (status, denied) = verdict(&(others.clone() + &last));
             assert_eq!((status, denied), (Status::Failed, codes.into_iter().map(str::to_owned).collect()), "{last}");
