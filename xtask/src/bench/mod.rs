@@ -2,6 +2,8 @@
 
 mod build;
 mod contest;
+mod load;
+mod pipeline;
 mod runner;
 
 use std::ffi::OsString;
@@ -14,7 +16,8 @@ use xshell::Shell;
 type Bench = fn(&Shell) -> Result<(), Box<dyn std::error::Error>>;
 
 /// Every benchmark, by the name that `cargo xtask bench NAME` takes.
-const ALL: &[(&str, Bench)] = &[("runner", runner::overhead), ("build", build::features)];
+const ALL: &[(&str, Bench)] =
+    &[("runner", runner::overhead), ("pipeline", pipeline::whole), ("load", load::rates), ("build", build::features)];
 
 /// Runs the named benchmarks, or all of them.
 pub(crate) fn run(workspace: &Workspace, names: &[OsString]) -> ExitStatus {
