@@ -15,13 +15,14 @@ const RATES: [u32; 6] = [20_000, 40_000, 60_000, 80_000, 90_000, 100_000];
 
 /// The load generator against oha and wrk on the same server: the highest closed-loop rate, and the open-loop rate it holds.
 pub(super) fn rates(shell: &Shell) -> Result<(), Box<dyn Error>> {
-    cmd!(shell, "cargo build --quiet --release --package cicd-core --example hello_server --example load").run()?;
+    cmd!(shell, "cargo build --quiet --profile measured --package cicd-core --example hello_server --example load")
+        .run()?;
     let tools = shell.current_dir().join("target/bench-tools");
     if !tools.join("bin/oha").exists() {
         Output.say("installing oha into target/bench-tools; this takes some minutes\n");
         cmd!(shell, "cargo install --quiet --locked --root {tools} oha").run()?;
     }
-    let (oha, examples) = (tools.join("bin/oha"), shell.current_dir().join("target/release/examples"));
+    let (oha, examples) = (tools.join("bin/oha"), shell.current_dir().join("target/measured/examples"));
     let (ours, server) = (examples.join("load"), examples.join("hello_server"));
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
     let server = Server(duct::cmd!(server, &address).stdout_null().start()?);
