@@ -10,6 +10,7 @@ use cicd_core::cli::Cli;
 
 fn main() -> ExitCode {
     Cli::new(pipeline::flask_app)
+        .pipeline("dev", "Build the image with the cache, for the inner loop", pipeline::dev)
         .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
         .command("bench", "Measure the library against other tools, side by side", bench::run)
         .main()

@@ -11,13 +11,18 @@ pub(crate) fn own_tests(_: &Workspace) -> Result<Pipeline, GraphError> {
     test.command("format", cargo(["fmt", "--all", "--check"]));
     let clippy = cargo(["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"]);
     test.add("clippy", CommandStep::new(clippy).claiming(Claims::exclusive("cargo")), ());
-    let unit = test.add("unit-tests", CargoTest::new(["--workspace", "--lib", "--bins", "--examples"]), ());
+    let unit = test.add("unit-tests", CargoTest::new(["--workspace", "--lib", "--bins"]), ());
     let docs = test.add("doc-tests", CargoTest::new(["--workspace", "--doc"]), ());
-    let core = test.add("core-tests", CargoTest::new(["--package", "cicd-core", "--test", "*"]), ());
+    // Some tests run the example programs, which `cargo test --test` alone does not build.
+    let examples = CommandStep::new(cargo(["build", "--package", "cicd-core", "--examples"]));
+    let examples = test.add("examples", examples.claiming(Claims::exclusive("cargo")), ());
+    let core = ["--package", "cicd-core", "--test", "*", "--no-fail-fast"];
+    let core = test.add("core-tests", CargoTest::new(core), ());
+    test.after(&core, &examples);
 
     // These build images and measure latency: one after the other, and nothing beside them.
     let quiet = |args| CargoTest::new(args).claiming(Claims::quiet_machine());
-    let scenarios = test.add("scenarios", quiet(["--package", "xtask", "--test", "scenarios"]), ());
+    let scenarios = test.add("scenarios", quiet(["--package", "xtask", "--tests"]), ());
     let ci = CommandStep::new(cargo(["xtask", "ci"])).claiming(Claims::quiet_machine());
     let ci = test.add("ci", ci, ());
     for earlier in [&unit, &docs, &core] {

@@ -3,11 +3,12 @@
 use std::error::Error;
 use std::time::Duration;
 
+use cicd_core::docker::BuildRecipe;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CoverageGate, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest, PythonEnv, Readiness,
-    RuffFormat, RuffLint, TrivyDatabase, TrivyScan,
+    CoverageGate, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest, PythonEnv,
+    Readiness, RuffFormat, RuffLint, TrivyDatabase, TrivyScan,
 };
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
@@ -36,15 +37,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     // What is shipped: built without a cache, on a base pinned by digest.
     let base = ci.add("base-image", PinnedBase::from_file("ci/base-image/base.toml"), ());
     ci.after(&base, &ready);
-    let dependencies = DockerBuild::context(app)
-        .dockerfile("flask-app/deps.Dockerfile")
-        .image_name("flask-app-dependencies")
-        .base_arg("BASE_IMAGE")
-        .ca_bundle_secret("ca")
-        .intermediate();
-    let dependencies = ci.add("dependencies", dependencies, &base);
-    let application = DockerBuild::context(app).base_arg("DEPS_IMAGE").revision_arg("REVISION");
-    let image = ci.add("image", application, &dependencies);
+    let dependencies = ci.add("dependencies", DockerBuild::recipe(dependency_recipe()).intermediate(), &base);
+    let image = ci.add("image", DockerBuild::recipe(application_recipe()), &dependencies);
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
@@ -68,4 +62,27 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let cleared = ci.clear(&image, (&format, gates));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
+}
+
+/// The inner loop: the same images with the builder's cache. Nothing of it can be cleared or pushed.
+pub(crate) fn dev(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
+    let mut dev = Pipeline::new("dev");
+    let base = dev.add("base-image", PinnedBase::from_file("ci/base-image/base.toml"), ());
+    let dependencies = dev.add("dependencies", DevBuild::new(dependency_recipe()), &base);
+    dev.add("image", DevBuild::new(application_recipe()), &dependencies);
+    Ok(dev)
+}
+
+/// Python and the locked packages; it changes with them, not with the application.
+fn dependency_recipe() -> BuildRecipe {
+    BuildRecipe::context("flask-app")
+        .dockerfile("flask-app/deps.Dockerfile")
+        .image_name("flask-app-dependencies")
+        .base_arg("BASE_IMAGE")
+        .ca_bundle_secret("ca")
+}
+
+/// The application on top of them.
+fn application_recipe() -> BuildRecipe {
+    BuildRecipe::context("flask-app").base_arg("DEPS_IMAGE").revision_arg("REVISION")
 }

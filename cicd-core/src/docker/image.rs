@@ -140,3 +140,19 @@ impl From<Image<Fresh>> for Bases {
         Self(vec![BaseImage { reference: image.name, id: image.id, origin: BaseOrigin::Pipeline }])
     }
 }
+
+/// What a build for the inner loop is based on: anything that a judged build may be based on, and cached images too.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct DevBases(pub Bases);
+
+impl<T: Into<Bases>> From<T> for DevBases {
+    fn from(bases: T) -> Self {
+        Self(bases.into())
+    }
+}
+
+impl From<Image<Cached>> for DevBases {
+    fn from(image: Image<Cached>) -> Self {
+        Self(Bases(vec![BaseImage { reference: image.name, id: image.id, origin: BaseOrigin::Pipeline }]))
+    }
+}

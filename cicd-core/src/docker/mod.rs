@@ -14,7 +14,7 @@ pub use build::{BuildRecipe, SecretSource};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
-pub use image::{BaseImage, BaseOrigin, Bases, Cached, Fresh, Image, ImageKind, InvalidImageId};
+pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
 pub use leftovers::{Leftover, LeftoverKind, RunState, labelled, owner, remove};
 

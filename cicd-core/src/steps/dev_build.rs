@@ -1,7 +1,7 @@
 //! `DevBuild`: the cached sibling of `DockerBuild`, for the inner loop.
 
 use crate::docker::{
-    Bases, Build, BuildRecipe, CacheUse, Cached, Image, Pull, docker_tool, engine_info, require_image,
+    Build, BuildRecipe, CacheUse, Cached, DevBases, Image, Pull, docker_tool, engine_info, require_image,
 };
 use crate::formats::buildkit_log::{VertexEnd, VertexKind};
 use crate::process::{Invocation, ToolRequirement};
@@ -36,14 +36,14 @@ impl DevBuild {
 }
 
 impl Step for DevBuild {
-    type Input = Bases;
+    type Input = DevBases;
     type Output = Image<Cached>;
 
-    fn run(&self, cx: &Context, input: Bases) -> Result<Outcome<Image<Cached>>, StepError> {
+    fn run(&self, cx: &Context, DevBases(bases): DevBases) -> Result<Outcome<Image<Cached>>, StepError> {
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let revision = cx.revision()?.clone();
-        let build = Build::prepare(cx, &self.recipe, input, CacheUse::Allowed, TAG, &revision.commit)?;
+        let build = Build::prepare(cx, &self.recipe, bases, CacheUse::Allowed, TAG, &revision.commit)?;
         let built = build.run(cx, Pull::Never)?;
         let details = require_image(cx, &built.id)?;
         let instructions = built.log.vertices.values().filter(|vertex| vertex.kind() == VertexKind::Instruction);
