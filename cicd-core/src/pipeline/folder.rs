@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Summary;
+use super::scrub::scrub;
 use crate::model::{Event, RunId};
 use crate::process::Redactor;
 use crate::step::{StepError, Workspace};
@@ -57,6 +58,15 @@ impl RunFolder {
     /// When it cannot be written.
     pub fn flush(&mut self) -> Result<(), StepError> {
         self.events.flush().map_err(StepError::io("writing", self.dir.join("events.ndjson")))
+    }
+
+    /// Overwrites every secret in the folder.
+    ///
+    /// # Errors
+    /// When a file cannot be read or overwritten.
+    pub fn scrub(&mut self, redactor: &Redactor) -> Result<(), StepError> {
+        self.flush()?;
+        scrub(&self.dir, redactor).map_err(StepError::io("removing secrets from", &self.dir))
     }
 
     /// Writes `summary.json`, points `latest` at this run and removes the oldest runs.

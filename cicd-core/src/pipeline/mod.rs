@@ -11,9 +11,11 @@ mod lock;
 mod outside;
 mod panics;
 mod plan;
+mod redacted;
 mod resume;
 mod run;
 mod schedule;
+mod scrub;
 mod selection;
 mod summary;
 

@@ -6,14 +6,15 @@ use std::time::{Duration, Instant};
 
 use super::crew::{Crew, Shared};
 use super::lock::RunLock;
+use super::redacted::redacted;
 use super::resume::{self, Earlier};
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    StepReport, Summary, WhenBusy, interrupted, latest_summary,
+    StepReport, Summary, WhenBusy, interrupted, latest_summary, panics,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
-use crate::process::{CancelReason, Redactor};
+use crate::process::{CancelReason, Redactor, Secret};
 use crate::step::{Context, EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
@@ -26,6 +27,9 @@ const ALONE: &str = "ci-alone";
 pub trait Observer {
     /// Something happened.
     fn event(&mut self, event: &Event);
+
+    /// A secret is known from now on; events that come later do not show it. Only for telling a CI system what to mask.
+    fn secret(&mut self, _: &Secret) {}
 
     /// Time has passed: a live view may show how long things have been running.
     fn tick(&mut self) {}
@@ -124,6 +128,7 @@ pub fn run(
     let tree = outside.tree.clone().ok();
     let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     let context = Arc::new(context);
+    let _redacted_panics = panics::redact_with(&context.redactor);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
     sender.send(EventKind::RunStarted {
         run: context.id.to_string(),
@@ -150,10 +155,13 @@ pub fn run(
             context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });
             steps
         });
-        let kept = watch(&events, &mut folder, observer, || boss.is_finished());
+        let kept = watch(&events, &mut folder, observer, &context.redactor, || boss.is_finished());
         let steps = boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()));
         steps.and_then(|steps| kept.map(|()| steps))
     })?;
+    // A secret that became known late may stand in what was written earlier.
+    let steps: Vec<StepReport> = steps.into_iter().map(|report| redacted(report, &context.redactor)).collect();
+    folder.scrub(&context.redactor)?;
     let exit = verdict(&context, &steps);
     let revision = context.revision.as_ref().ok();
     let summary = Summary {
@@ -222,13 +230,21 @@ fn watch(
     events: &EventQueue,
     folder: &mut RunFolder,
     observer: &mut dyn Observer,
+    redactor: &Redactor,
     over: impl Fn() -> bool,
 ) -> Result<(), StepError> {
     let mut kept = Ok(());
+    let mut announced = 0;
     loop {
         // Asked before the queue is emptied: a scheduler that died without its last event still ends the watch.
         let was_over = over();
-        for event in events.take(TICK) {
+        let happened = events.take(TICK);
+        let secrets = redactor.secrets();
+        for secret in &secrets[announced..] {
+            observer.secret(secret);
+        }
+        announced = secrets.len();
+        for event in happened {
             // The first failure to keep the record is told at the end; the run itself goes on.
             kept = kept.and_then(|()| folder.event(&event));
             observer.event(&event);

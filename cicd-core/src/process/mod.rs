@@ -20,7 +20,7 @@ pub use error::ProcessError;
 pub use execute::execute;
 pub use invocation::{DEADLINE_DEFAULT, Invocation, Program};
 pub use redact::{REDACTED, Redactor, StreamRedactor};
-pub use secret::{Secret, SecretError};
+pub use secret::{Secret, SecretError, SecretOrigin, SecretSource};
 pub use sink::{Discard, OutputSink, Stream};
 pub use toolbox::Toolbox;
 pub use tools::{Probe, Tool, ToolError, ToolProblem, ToolRequirement};
