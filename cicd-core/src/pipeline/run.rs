@@ -119,6 +119,7 @@ pub fn run(
     let id = RunId::new(started_at, std::process::id());
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
     interrupted::mark(workspace, options.area);
+    interrupted::sweep(workspace, options.area);
     let definition = resume::definition(pipeline);
     let earlier = match options.start {
         Start::Fresh => None,

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,6 +14,9 @@ use crate::process::{
     Cancel, Captured, Invocation, ProcessError, Redactor, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
     execute,
 };
+
+/// Tells the processes of a run apart.
+static NEXT_PROCESS: AtomicU64 = AtomicU64::new(0);
 
 /// What a run took from outside, once, at its start: nothing below reads the environment or the clock by itself.
 #[derive(Debug, Clone)]
@@ -206,6 +210,8 @@ impl Context {
             invocation.dir = Some(self.root().to_owned());
         }
         invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
+        let number = NEXT_PROCESS.fetch_add(1, Ordering::Relaxed);
+        invocation.mark = Some(format!("{}/{number}", self.run.dir).into());
         let command = self.run.redactor.redact(&invocation.to_string()).into_owned();
         let log = || StepError::io("writing", self.dir.join("log.txt"));
         self.log.line(&format!("$ {command}")).map_err(log())?;

@@ -27,6 +27,7 @@ pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
 pub use log::StepLog;
 pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
+pub(crate) use secrets::SECRETS_FOLDER;
 pub use secrets::SecretFile;
 pub use tool_step::ToolStep;
 pub use tracked::git_tool;

@@ -10,7 +10,7 @@ use super::{Context, RunContext, StepError};
 use crate::process::{Discard, Invocation, Secret, SecretError, SecretOrigin, SecretSource, execute};
 
 /// The folder, inside a step's, that holds files with secrets while processes need them.
-const SECRETS_FOLDER: &str = "secrets";
+pub(crate) const SECRETS_FOLDER: &str = "secrets";
 /// A command that prints a secret either answers at once or waits for a person who is not there.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
 /// A file beyond this is no secret but a mistake in a path; keys and certificates have a few kilobytes.
