@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use super::args::RunArgs;
 use super::{Output, show, signals};
 use crate::model::ExitStatus;
-use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, run};
+use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, abandon, run};
 use crate::reporters::{Lines, Live, Masks, annotations, junit, report, step_summary};
 use crate::step::Workspace;
 
@@ -36,7 +36,8 @@ pub(super) fn execute(
     let mut outside = outside;
     outside.environment.live_output = args.verbose;
     let variables = outside.environment.variables.clone();
-    if let Err(error) = signals::listen(outside.cancel.clone()) {
+    let abandoned = workspace.clone();
+    if let Err(error) = signals::listen(outside.cancel.clone(), move || abandon(&abandoned, area)) {
         out.complain(&format!("error: signals cannot be handled: {error}"));
         return ExitStatus::Error;
     }
@@ -50,6 +51,14 @@ pub(super) fn execute(
     let summary = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => summary,
         Err(error @ (RunError::Graph(_) | RunError::Selection(_) | RunError::Resume(_))) => return usage(&error),
+        Err(RunError::Unrecorded { summary, source }) => {
+            out.say(&report(&summary, "(not complete)", &format!("cargo xtask {name}"), out.columns()));
+            out.complain(&format!("error: the run's record is not complete: {source}"));
+            return match exit_of(&summary) {
+                interrupted @ ExitStatus::Interrupted(_) => interrupted,
+                _ => ExitStatus::Error,
+            };
+        }
         Err(error) => {
             out.complain(&format!("error: {error}"));
             return match cancel.reason() {

@@ -25,6 +25,14 @@ pub(super) fn mark(workspace: &Workspace, area: &str) {
     }
 }
 
+/// Ends every process of a run that does not end by itself, and writes the summary that it will not write: for a program that
+/// is about to exit while a step goes on.
+pub fn abandon(workspace: &Workspace, area: &str) {
+    #[cfg(target_os = "linux")]
+    crate::process::end_all(&format!("{}/", area_path(workspace, area).join("runs")));
+    mark(workspace, area);
+}
+
 /// Ends what runs that were killed outright left running, and removes the files with secrets that they left behind; from now
 /// on, nothing that this run starts escapes it by losing its parent.
 ///

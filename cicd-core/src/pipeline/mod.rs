@@ -23,6 +23,7 @@ pub use clear::ClearanceCode;
 pub use folder::{RUNS_KEPT, RunFolder, latest_summary};
 pub use gates::{Gates, Subjects};
 pub use graph::{GraphError, GraphProblem, Pipeline};
+pub use interrupted::abandon;
 pub use lock::WhenBusy;
 pub use outside::Outside;
 pub use plan::{Plan, PlannedStep};

@@ -4,7 +4,10 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::{Span, Timestamp};
+
 use super::crew::{Crew, Shared};
+use super::folder::area_path;
 use super::lock::RunLock;
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
@@ -92,6 +95,14 @@ pub enum RunError {
     /// The run's folder cannot be written.
     #[error(transparent)]
     Folder(#[from] StepError),
+    /// The run came to an end, but its record is not complete: what it came to cannot be relied on.
+    #[error("the run's record is not complete: {source}")]
+    Unrecorded {
+        /// What it came to.
+        summary: Box<Summary>,
+        /// What could not be written.
+        source: StepError,
+    },
 }
 
 /// Runs a pipeline and gives its summary, which is on disk too.
@@ -116,7 +127,7 @@ pub fn run(
     let durations = latest_summary(workspace, options.area).map(durations_ms).unwrap_or_default();
     let events = Arc::new(EventQueue::default());
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
-    let id = RunId::new(started_at, std::process::id());
+    let id = unused_id(workspace, options.area, started_at);
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
     interrupted::mark(workspace, options.area);
     interrupted::sweep(workspace, options.area);
@@ -147,7 +158,7 @@ pub fn run(
         shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
         changed: Condvar::new(),
     };
-    let steps = thread::scope(|scope| {
+    let (steps, kept) = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
         let boss = scope.spawn(move || {
             crew.work(jobs);
@@ -158,11 +169,10 @@ pub fn run(
         });
         let kept = watch(&events, &mut folder, observer, &context.redactor, || boss.is_finished());
         let steps = boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()));
-        steps.and_then(|steps| kept.map(|()| steps))
+        steps.map(|steps| (steps, kept))
     })?;
     // A secret that became known late may stand in what was written earlier.
     let steps: Vec<StepReport> = steps.into_iter().map(|report| redacted(report, &context.redactor)).collect();
-    folder.scrub(&context.redactor)?;
     let exit = verdict(&context, &steps);
     let revision = context.revision.as_ref().ok();
     let summary = Summary {
@@ -180,8 +190,21 @@ pub fn run(
         duration_ms: millis(started),
         steps,
     };
-    folder.finish(&summary)?;
-    Ok(summary)
+    match kept.and_then(|()| folder.scrub(&context.redactor)).and_then(|()| folder.finish(&summary)) {
+        Ok(()) => Ok(summary),
+        Err(source) => Err(RunError::Unrecorded { summary: Box::new(summary), source }),
+    }
+}
+
+/// The id of a run that begins now: under a clock that stands still or was set back, one that no earlier run has.
+fn unused_id(workspace: &Workspace, area: &str, mut started_at: Timestamp) -> RunId {
+    loop {
+        let id = RunId::new(started_at, std::process::id());
+        match started_at.checked_add(Span::new().milliseconds(1)) {
+            Ok(later) if area_path(workspace, area).join("runs").join(id.as_str()).exists() => started_at = later,
+            _ => return id,
+        }
+    }
 }
 
 fn verdict(context: &RunContext, steps: &[StepReport]) -> ExitStatus {
@@ -203,7 +226,7 @@ fn millis(since: Instant) -> u64 {
 pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Context, StepError> {
     let name =
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
-    let id = RunId::new(outside.environment.clock.now(), std::process::id());
+    let id = unused_id(workspace, ALONE, outside.environment.clock.now());
     let (context, _) = open(workspace, ALONE, id, outside, EventSender::nowhere())?;
     Ok(Context::for_step(Arc::new(context), name))
 }
