@@ -22,7 +22,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
     let mut ci = Pipeline::new("faults");
     ci.command("fine", misbehave(&["exit", "0"]));
     ci.command("code", misbehave(&["exit", "7"]));
-    ci.command("signal", misbehave(&["raise", "11"]));
+    ci.command("signal", misbehave(&["raise", "6"]));
     ci.command("ignores-signals", misbehave(&["ignore-signals"]));
     ci.command("deadline", misbehave(&["ignore-signals"]).deadline(SHORT));
     ci.command("closes-output", misbehave(&["close-output"]).deadline(SHORT));
