@@ -43,7 +43,11 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.command("nul-argument", misbehave(&["exit", "0"]).arg("a\0b"));
     ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(8 << 20)));
     ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panics("boom") }), ());
-    ci.add("stuck", step_fn(|_, ()| Ok(Outcome::of(std::thread::sleep(Duration::from_secs(60))))), ());
+    let stuck = step_fn(|_, ()| {
+        std::thread::sleep(Duration::from_secs(60));
+        Ok(Outcome::of(()))
+    });
+    ci.add("stuck", stuck, ());
     ci.add(
         "removes-folder",
         step_fn(|cx, ()| {
@@ -125,7 +129,7 @@ fn secrets(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.add("finds-it", WithSecret(|_, secret| Ok(Outcome::of(String::new()).findings([finding(secret.expose())]))), ());
     ci.add(
         "drips-it",
-        // Read from a file that the program is given, one byte at a time.
+        // Byte by byte, and in the forms that other tools make of it.
         WithSecret(|cx, _| {
             let script = "for i in $(seq 0 $((${#CANARY} - 1))); do printf %s \"${CANARY:$i:1}\"; sleep 0.002; done; echo; printenv CANARY | base64 -w0; printf %s \"user:$CANARY\" | base64 -w0 >&2; cat canary-file >&2; echo $CANARY_PRINTED; exit 3";
             cx.run_ok(&Invocation::tool("bash").args(["-c", script]))?;

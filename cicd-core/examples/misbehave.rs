@@ -63,14 +63,6 @@ fn main() -> io::Result<()> {
             io::stderr().write_all(lines)?;
             exit(1);
         }
-        ["drip", text] => {
-            for byte in text.bytes() {
-                io::stdout().write_all(&[byte])?;
-                io::stdout().flush()?;
-                std::thread::sleep(Duration::from_millis(2));
-            }
-            println!();
-        }
         ["print-variable", name] => {
             let value = std::env::vars().find(|(known, _)| known == name).map(|(_, value)| value);
             println!("{}", value.unwrap_or_else(|| "not set".to_owned()));
