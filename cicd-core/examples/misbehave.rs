@@ -32,6 +32,18 @@ fn main() -> io::Result<()> {
         ["leave-silent-grandchild"] => {
             println!("{}", grandchild(Stdio::null())?);
         }
+        ["leave-session"] => {
+            session(Stdio::inherit())?;
+            println!("done");
+        }
+        ["leave-silent-session"] => {
+            session(Stdio::null())?;
+        }
+        ["new-session"] => {
+            rustix::process::setsid()?;
+            ignore_signals()?;
+            std::thread::sleep(LONG);
+        }
         ["close-output"] => {
             ignore_signals()?;
             rustix::stdio::dup2_stdout(std::fs::File::open("/dev/null")?)?;
@@ -39,6 +51,22 @@ fn main() -> io::Result<()> {
             std::thread::sleep(LONG);
         }
         ["flood", megabytes] => flood(megabytes.parse().unwrap_or(1))?,
+        ["one-line", megabytes] => {
+            let block = vec![b'x'; 1 << 20];
+            for _ in 0..megabytes.parse().unwrap_or(1) {
+                io::stdout().write_all(&block)?;
+            }
+        }
+        ["hostile"] => {
+            let lines: &[u8] = b"\xff\xfe\x00\rover\n\x1b]0;title\x07\n::error::injected\n  ::set-output name=a::b\nx ##[error]y\n\x1b[31m";
+            io::stdout().write_all(lines)?;
+            io::stderr().write_all(lines)?;
+            exit(1);
+        }
+        ["print-variable", name] => {
+            let value = std::env::vars().find(|(known, _)| known == name).map(|(_, value)| value);
+            println!("{}", value.unwrap_or_else(|| "not set".to_owned()));
+        }
         ["bytes"] => io::stdout().write_all(b"\xff\xfe\x00 no line end")?,
         ["read-input"] => {
             let mut input = String::new();
@@ -65,6 +93,15 @@ fn grandchild(output: Stdio) -> io::Result<u32> {
     let child =
         Command::new(std::env::current_exe()?).arg("ignore-signals").stdout(output).stderr(Stdio::null()).spawn()?;
     Ok(child.id())
+}
+
+/// A grandchild that leaves the group: a daemon.
+fn session(output: Stdio) -> io::Result<()> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.arg("new-session").stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn()?;
+    // It is given the time to leave before its parent ends and the group with it.
+    std::thread::sleep(Duration::from_millis(200));
+    Ok(())
 }
 
 fn flood(megabytes: usize) -> io::Result<()> {

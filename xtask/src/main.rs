@@ -1,6 +1,7 @@
 //! This repository's own use of `cicd-core`: `cargo xtask ci`.
 
 mod bench;
+mod faults;
 mod own_tests;
 mod pipeline;
 
@@ -12,6 +13,11 @@ fn main() -> ExitCode {
     Cli::new(pipeline::flask_app)
         .pipeline("dev", "Build the image with the cache, for the inner loop", pipeline::dev)
         .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
+        .command(
+            "faults",
+            "Make everything go wrong that goes wrong on real machines, and show what comes of it",
+            faults::run,
+        )
         .command("bench", "Measure the library against other tools, side by side", bench::run)
         .main()
 }

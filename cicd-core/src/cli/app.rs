@@ -114,7 +114,10 @@ impl Cli {
         };
         if name == "completions" {
             let args = CompletionArgs::from_arg_matches(matches)?;
-            clap_complete::generate(args.shell, &mut self.clap(), "xtask", &mut std::io::stdout());
+            // Written in one piece: the generator panics when its reader goes away.
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut self.clap(), "xtask", &mut script);
+            Output.say(&String::from_utf8_lossy(&script));
             return Ok(ExitStatus::Green);
         }
         if name == "codes" {

@@ -5,8 +5,8 @@ use std::io::{self, Write as _};
 use super::args::RunArgs;
 use super::{Output, show, signals};
 use crate::model::ExitStatus;
-use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, run};
-use crate::reporters::{Lines, Live, annotations, junit, report, step_summary};
+use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, abandon, run};
+use crate::reporters::{Lines, Live, Masks, annotations, junit, report, step_summary};
 use crate::step::Workspace;
 
 /// The area of every pipeline but `ci`, so that `target/ci/latest` is always about the main one.
@@ -26,7 +26,8 @@ pub(super) fn execute(
     if args.explain {
         return match pipeline.check().map_err(RunError::from).and_then(|()| Ok(options.selection.resolve(pipeline)?)) {
             Ok(left_out) => {
-                out.say(&show::explain(pipeline, &left_out));
+                let redactor = show::redactor(pipeline, &outside.environment.variables);
+                out.say(&redactor.redact(&show::explain(pipeline, &left_out)));
                 ExitStatus::Green
             }
             Err(error) => usage(&error),
@@ -35,16 +36,29 @@ pub(super) fn execute(
     let mut outside = outside;
     outside.environment.live_output = args.verbose;
     let variables = outside.environment.variables.clone();
-    if let Err(error) = signals::listen(outside.cancel.clone()) {
+    let abandoned = workspace.clone();
+    if let Err(error) = signals::listen(outside.cancel.clone(), move || abandon(&abandoned, area)) {
         out.complain(&format!("error: signals cannot be handled: {error}"));
         return ExitStatus::Error;
     }
     let cancel = outside.cancel.clone();
     let mut observer: Box<dyn Observer> =
         if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(io::stdout())) };
+    let on_github = variables.contains_key(OsStr::new("GITHUB_ACTIONS"));
+    if on_github {
+        observer = Box::new(Masks::new(io::stdout(), observer));
+    }
     let summary = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => summary,
         Err(error @ (RunError::Graph(_) | RunError::Selection(_) | RunError::Resume(_))) => return usage(&error),
+        Err(RunError::Unrecorded { summary, source }) => {
+            out.say(&report(&summary, "(not complete)", &format!("cargo xtask {name}"), out.columns()));
+            out.complain(&format!("error: the run's record is not complete: {source}"));
+            return match exit_of(&summary) {
+                interrupted @ ExitStatus::Interrupted(_) => interrupted,
+                _ => ExitStatus::Error,
+            };
+        }
         Err(error) => {
             out.complain(&format!("error: {error}"));
             return match cancel.reason() {
@@ -56,12 +70,8 @@ pub(super) fn execute(
     let folder = workspace.path("target").join(area).join("runs").join(summary.run.as_str());
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
     out.say(&report(&summary, shown.as_str(), &format!("cargo xtask {name}"), out.columns()));
-    let told = tell_others(
-        &summary,
-        &folder,
-        variables.contains_key(OsStr::new("GITHUB_ACTIONS")),
-        variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref),
-    );
+    let told =
+        tell_others(&summary, &folder, on_github, variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref));
     if let Err(error) = told {
         out.complain(&format!("warning: the verdict stands, but a report could not be written: {error}"));
     }

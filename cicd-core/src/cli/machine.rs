@@ -20,7 +20,7 @@ pub(super) fn outside(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> 
 
 pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatus, Box<dyn Error>> {
     let outside = Outside::gather(workspace, Vec::new())?;
-    super::signals::listen(outside.cancel.clone())?;
+    super::signals::listen(outside.cancel.clone(), || ())?;
     let variables = &outside.environment.variables;
     let allowed = args.yes || variables.contains_key(OsStr::new("CI"));
     let consent = match (allowed, io::stdin().is_terminal()) {

@@ -1,7 +1,10 @@
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Write as _;
 
 use super::args::PlanFormat;
 use crate::pipeline::{Pipeline, Plan};
+use crate::process::Redactor;
 
 pub(super) fn plan(pipeline: &Pipeline, format: PlanFormat) -> Result<String, serde_json::Error> {
     let plan = Plan::of(pipeline);
@@ -11,6 +14,19 @@ pub(super) fn plan(pipeline: &Pipeline, format: PlanFormat) -> Result<String, se
         PlanFormat::Mermaid => plan.to_mermaid(),
         PlanFormat::Json => serde_json::to_string_pretty(&plan)? + "\n",
     })
+}
+
+/// What knows the secrets that the environment holds: nothing else is asked before a run.
+pub(super) fn redactor(pipeline: &Pipeline, variables: &BTreeMap<OsString, OsString>) -> Redactor {
+    let redactor = Redactor::new();
+    for (_, source) in pipeline.secrets() {
+        let value = variables.get(OsStr::new(source.name())).cloned().map(OsString::into_encoded_bytes);
+        // What is no secret, or cannot be one, is told by the run; here nothing is to be shown too much.
+        if let Some(Ok(secret)) = value.map(|value| source.read(value)) {
+            redactor.learn(&secret);
+        }
+    }
+    redactor
 }
 
 pub(super) fn explain(pipeline: &Pipeline, left_out: &[Option<String>]) -> String {

@@ -1,21 +1,58 @@
 use std::io;
+use std::process;
+use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+use super::Output;
+use crate::model::ExitStatus;
 use crate::process::{Cancel, CancelReason};
 
-/// The first signal asks everything to stop and to clean up; the second one kills what still runs.
-pub(super) fn listen(cancel: Cancel) -> io::Result<()> {
+/// CI systems kill what has not ended some seconds after the first signal, and take its reports with it; processes are gone
+/// after two seconds of grace, so what has not ended by then hears nothing.
+const PATIENCE: Duration = Duration::from_millis(4500);
+/// After a second signal, nobody wants to wait for more than the writing of the record.
+const PATIENCE_IN_A_HURRY: Duration = Duration::from_millis(800);
+/// How often it is looked whether patience has ended.
+const POLL: Duration = Duration::from_millis(50);
+
+/// The first signal asks everything to stop and to clean up; the second one kills what still runs. What hears neither, such as
+/// a step that computes, is left behind: `abandon` puts away what can be, and the program ends.
+pub(super) fn listen(cancel: Cancel, abandon: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
+    let abandon = Arc::new(abandon);
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
         for signal in signals.forever() {
+            let signal = u8::try_from(signal).unwrap_or(u8::MAX);
             if cancel.is_cancelled() {
                 cancel.hurry();
             }
-            cancel.cancel(CancelReason::Signal(u8::try_from(signal).unwrap_or(u8::MAX)));
+            cancel.cancel(CancelReason::Signal(signal));
+            let (cancel, abandon) = (cancel.clone(), Arc::clone(&abandon));
+            let watch = move || end_after_patience(&cancel, signal, &*abandon);
+            // Without a thread the run still ends when its steps do.
+            let _ = thread::Builder::new().name("patience".to_owned()).spawn(watch);
         }
     })?;
     Ok(())
+}
+
+/// Ends the program when patience does. A run that ends in time ends this thread too.
+fn end_after_patience(cancel: &Cancel, signal: u8, abandon: &dyn Fn()) {
+    let started = Instant::now();
+    let mut until = started + PATIENCE;
+    while Instant::now() < until {
+        if cancel.is_urgent() {
+            until = until.min(Instant::now() + PATIENCE_IN_A_HURRY);
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            break;
+        }
+        thread::sleep(POLL);
+    }
+    Output.complain("error: a step does not stop when it is told to; it is left behind");
+    abandon();
+    process::exit(i32::from(ExitStatus::Interrupted(signal).code()));
 }

@@ -6,7 +6,7 @@ use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
 use crate::docker::{Fresh, Image};
 use crate::model::{Finding, Level, Severity, Subject, finding_codes};
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Cleared, Context, Effect, GateRecord, Handle, Outcome, StepError, Wiring};
 
 finding_codes! {
@@ -82,6 +82,10 @@ impl Job for ClearJob {
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
+        Vec::new()
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
         Vec::new()
     }
 

@@ -7,12 +7,14 @@ use std::time::{Duration, Instant};
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
+use super::redacted::redacted;
 use super::resume::Earlier;
 use super::schedule::Schedule;
+use super::scrub::scrub;
 use super::{ExceptionReport, KeepGoing, Pipeline, StepReport};
 use crate::model::{EventKind, Facts, Status, StepName};
 use crate::policy::evaluate;
-use crate::process::{CancelReason, ProcessError};
+use crate::process::{CancelReason, ProcessError, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
 /// How often a waiting thread looks for a cancellation that came between two ends of steps.
@@ -41,9 +43,10 @@ pub(super) struct Shared {
 impl Crew<'_> {
     /// Runs everything that can be run, on `jobs` threads.
     pub(super) fn work(&self, jobs: NonZeroUsize) {
+        self.learn_secrets();
         self.leave_out();
         self.load_earlier();
-        self.check_tools();
+        self.check_tools_and_secrets();
         thread::scope(|scope| {
             for _ in 1..jobs.get().min(self.names.len()) {
                 scope.spawn(|| self.work_through());
@@ -90,8 +93,21 @@ impl Crew<'_> {
         }
     }
 
-    /// Finds every tool before the first step starts; a step that lacks some ends here, with all its problems at once.
-    fn check_tools(&self) {
+    /// Reads every secret that is declared, that of a step that is left out too where it is at hand: processes inherit the
+    /// environment, and any of them may show it. What is missing is told by the check of the step that needs it.
+    fn learn_secrets(&self) {
+        for (node, left_out) in self.pipeline.nodes.iter().zip(&self.left_out) {
+            let mut secrets = node.job.secrets();
+            secrets.retain(|source| left_out.is_none() || !matches!(source.origin(), SecretOrigin::Command(_)));
+            for source in secrets {
+                let _ = self.context.secret(&source);
+            }
+        }
+    }
+
+    /// Finds every tool and reads every secret before the first step starts; a step that lacks some ends here, with all its
+    /// problems at once.
+    fn check_tools_and_secrets(&self) {
         for (index, node) in self.pipeline.nodes.iter().enumerate() {
             if self.lock().schedule.report(index).is_some() {
                 continue;
@@ -101,12 +117,23 @@ impl Crew<'_> {
                 .iter()
                 .filter_map(|tool| self.context.toolbox.find(tool, &self.context.cancel).err())
                 .map(|error| error.to_string())
+                .chain(self.secret_problems(node))
                 .collect();
             if !problems.is_empty() {
                 let report = StepReport::not_run(&self.names[index], Status::Error, problems.join("\n"));
                 self.end(&mut self.lock(), index, report);
             }
         }
+    }
+
+    /// What is wrong with the secrets of a step, and where a command line that it will run holds any secret.
+    fn secret_problems(&self, node: &Node) -> Vec<String> {
+        let secrets = node.job.secrets();
+        let missing = secrets.iter().filter_map(|source| self.context.secret(source).err());
+        let missing: Vec<String> = missing.map(|error| error.to_string()).collect();
+        let explained = node.job.explain().into_iter();
+        let shown = explained.filter_map(|invocation| self.context.refuse_secret_arguments(&invocation).err());
+        missing.into_iter().chain(shown.map(|error| error.to_string())).collect()
     }
 
     fn work_through(&self) {
@@ -157,6 +184,7 @@ impl Crew<'_> {
     }
 
     fn end(&self, shared: &mut Shared, index: usize, report: StepReport) {
+        let report = redacted(report, &self.context.redactor);
         let counts_as_failure = matches!(report.status, Status::Failed | Status::Error);
         self.tell(&report);
         for consequence in shared.schedule.finish(index, report, &self.names) {
@@ -223,6 +251,11 @@ impl Crew<'_> {
                 }
                 report.reason = Some(self.context.redactor.redact(&error.to_string()).into_owned());
             }
+        }
+        if let Err(error) = scrub(cx.dir_unmade(), &self.context.redactor) {
+            report.status = Status::Error;
+            report.reason = Some(format!("its folder may still hold a secret, for it cannot be read: {error}"));
+            output = None;
         }
         if !report.status.is_green()
             && let Err(error) = cx.log().open()

@@ -1,10 +1,11 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{MetadataExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Summary;
+use super::scrub::scrub;
 use crate::model::{Event, RunId};
 use crate::process::Redactor;
 use crate::step::{StepError, Workspace};
@@ -29,7 +30,10 @@ impl RunFolder {
     pub fn create(workspace: &Workspace, area: &str, id: &RunId, redactor: Redactor) -> Result<Self, StepError> {
         let ci = area_path(workspace, area);
         let dir = ci.join("runs").join(id.as_str());
-        fs::create_dir_all(dir.join("steps")).map_err(StepError::io("creating", &dir))?;
+        let runs = ci.join("runs");
+        fs::create_dir_all(&runs).map_err(StepError::io("creating", &runs))?;
+        fs::create_dir(&dir).map_err(StepError::io("creating", &dir))?;
+        fs::create_dir(dir.join("steps")).map_err(StepError::io("creating", &dir))?;
         let path = dir.join("events.ndjson");
         let events = BufWriter::new(File::create(&path).map_err(StepError::io("creating", path))?);
         Ok(Self { ci, dir, events, redactor })
@@ -59,6 +63,15 @@ impl RunFolder {
         self.events.flush().map_err(StepError::io("writing", self.dir.join("events.ndjson")))
     }
 
+    /// Overwrites every secret in the folder.
+    ///
+    /// # Errors
+    /// When a file cannot be read or overwritten.
+    pub fn scrub(&mut self, redactor: &Redactor) -> Result<(), StepError> {
+        self.flush()?;
+        scrub(&self.dir, redactor).map_err(StepError::io("removing secrets from", &self.dir))
+    }
+
     /// Writes `summary.json`, points `latest` at this run and removes the oldest runs.
     ///
     /// # Errors
@@ -66,6 +79,7 @@ impl RunFolder {
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
         self.flush()?;
+        self.check_still_there()?;
         let path = self.dir.join("summary.json");
         let text = serde_json::to_string_pretty(summary).map_err(|error| {
             StepError::not_looked(format!("the summary cannot be written: {error}"), "report this as a bug")
@@ -77,11 +91,26 @@ impl RunFolder {
         Ok(())
     }
 
+    /// A folder that was removed while the run went on, and made again by a step that wrote into it, holds a part of the record.
+    fn check_still_there(&self) -> Result<(), StepError> {
+        let path = self.dir.join("events.ndjson");
+        let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
+        let ours = self.events.get_ref().metadata().map(place).map_err(StepError::io("reading", &path))?;
+        match fs::metadata(&path).map(place) {
+            Ok(there) if there == ours => Ok(()),
+            _ => Err(StepError::not_looked(
+                format!("{} was removed while the run went on, and its record with it", self.dir),
+                "run it again, and let nothing clean `target` meanwhile",
+            )),
+        }
+    }
+
+    /// Removes the oldest runs; this one stays even if the clock was set back and its name is the oldest.
     fn prune(&self) {
         let Ok(entries) = fs::read_dir(self.ci.join("runs")) else { return };
         let mut runs: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
         runs.sort();
-        for old in runs.iter().rev().skip(RUNS_KEPT) {
+        for old in runs.iter().rev().skip(RUNS_KEPT).filter(|old| *old != self.dir.as_std_path()) {
             // A run that cannot be removed is only untidy; the next run tries again.
             let _ = fs::remove_dir_all(old);
         }

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use super::folder::area_path;
 use super::{SCHEMA_VERSION, StepReport, Summary};
 use crate::model::{Event, EventKind, RunId, Status, StepName};
-use crate::step::Workspace;
+use crate::step::{SECRETS_FOLDER, Workspace};
 
 /// 128 and SIGKILL: nothing else ends a run without its summary.
 const EXIT_CODE: u8 = 137;
@@ -21,6 +21,35 @@ pub(super) fn mark(workspace: &Workspace, area: &str) {
         let Some(summary) = reconstruct(&run) else { continue };
         if let Ok(text) = serde_json::to_string_pretty(&summary) {
             let _ = fs::write(run.join("summary.json"), text);
+        }
+    }
+}
+
+/// Ends every process of a run that does not end by itself, and writes the summary that it will not write: for a program that
+/// is about to exit while a step goes on.
+pub fn abandon(workspace: &Workspace, area: &str) {
+    #[cfg(target_os = "linux")]
+    crate::process::end_all(&format!("{}/", area_path(workspace, area).join("runs")));
+    mark(workspace, area);
+}
+
+/// Ends what runs that were killed outright left running, and removes the files with secrets that they left behind; from now
+/// on, nothing that this run starts escapes it by losing its parent.
+///
+/// To be called while the lock of the checkout is held: then no run of this area is alive.
+pub(super) fn sweep(workspace: &Workspace, area: &str) {
+    let runs = area_path(workspace, area).join("runs");
+    #[cfg(target_os = "linux")]
+    {
+        crate::process::end_all(&format!("{runs}/"));
+        crate::process::adopt_orphans();
+    }
+    let Ok(runs) = runs.read_dir_utf8() else { return };
+    for run in runs.flatten() {
+        let Ok(steps) = run.path().join("steps").read_dir_utf8() else { continue };
+        for step in steps.flatten() {
+            // There is nothing to remove in most; what cannot be removed is tried again by the next run.
+            let _ = fs::remove_dir_all(step.path().join(SECRETS_FOLDER));
         }
     }
 }

@@ -7,7 +7,7 @@ use camino::Utf8PathBuf;
 use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Effect, Outcome, Outputs, Step, StepError, Wiring};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
@@ -16,6 +16,7 @@ pub(super) trait Job: Send + Sync {
     /// The output from its written form; `None` where it must not be loaded.
     fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>>;
     fn tools(&self) -> Vec<ToolRequirement>;
+    fn secrets(&self) -> Vec<SecretSource>;
     fn explain(&self) -> Vec<Invocation>;
     fn claims(&self) -> Claims;
     fn effect(&self) -> Effect;
@@ -81,6 +82,10 @@ impl<S: Step> Job for StepJob<S> {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         self.step.tools()
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        self.step.secrets()
     }
 
     fn explain(&self) -> Vec<Invocation> {

@@ -1,7 +1,10 @@
 use std::any::Any;
 use std::cell::RefCell;
+use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
-use std::sync::Once;
+use std::sync::{Mutex, Once, PoisonError};
+
+use crate::process::Redactor;
 
 thread_local! {
     /// Set while this thread runs a step: where the last panic happened, once there was one.
@@ -10,8 +13,41 @@ thread_local! {
 
 static HOOK: Once = Once::new();
 
+/// What the runs of this process know of secrets: a thread that a step started panics without knowing whose it is.
+static REDACTORS: Mutex<Vec<Redactor>> = Mutex::new(Vec::new());
+
+/// Lets no panic of any thread show what `redactor` knows, until the guard is dropped.
+pub(super) fn redact_with(redactor: &Redactor) -> RedactedPanics {
+    install();
+    let mut redactors = REDACTORS.lock().unwrap_or_else(PoisonError::into_inner);
+    redactors.push(redactor.clone());
+    RedactedPanics(redactor.clone())
+}
+
+pub(super) struct RedactedPanics(Redactor);
+
+impl Drop for RedactedPanics {
+    fn drop(&mut self) {
+        let mut redactors = REDACTORS.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = redactors.iter().position(|redactor| redactor.is_same(&self.0)) {
+            redactors.remove(place);
+        }
+    }
+}
+
 /// Runs `work`; a panic becomes an error with its message and place, and prints nothing.
 pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    install();
+    PLACE.set(Some(None));
+    let result = panic::catch_unwind(AssertUnwindSafe(work));
+    let place = PLACE.take().flatten();
+    result.map_err(|panic| match place {
+        Some(place) => format!("{} at {place}", text(&*panic)),
+        None => text(&*panic),
+    })
+}
+
+fn install() {
     HOOK.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
@@ -22,18 +58,20 @@ pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
                 }
                 None => false,
             });
-            if !ours {
+            if ours {
+                return;
+            }
+            let redactors = REDACTORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
+            if redactors.iter().any(Redactor::knows_any) {
+                let shown =
+                    redactors.iter().fold(info.to_string(), |shown, redactor| redactor.redact(&shown).into_owned());
+                // Nobody is left to tell that standard error is closed.
+                let _ = writeln!(io::stderr(), "{shown}");
+            } else {
                 previous(info);
             }
         }));
     });
-    PLACE.set(Some(None));
-    let result = panic::catch_unwind(AssertUnwindSafe(work));
-    let place = PLACE.take().flatten();
-    result.map_err(|panic| match place {
-        Some(place) => format!("{} at {place}", text(&*panic)),
-        None => text(&*panic),
-    })
 }
 
 fn text(panic: &(dyn Any + Send)) -> String {

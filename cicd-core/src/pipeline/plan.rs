@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use super::Pipeline;
 use crate::model::StepName;
-use crate::process::Invocation;
+use crate::process::{Invocation, SecretSource};
 
 /// What a pipeline would do, as a value: its steps, what each needs, claims and changes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -96,6 +96,13 @@ impl Pipeline {
     #[must_use]
     pub fn explain(&self) -> Vec<(StepName, Vec<Invocation>)> {
         self.nodes.iter().map(|node| (node.name.clone(), node.job.explain())).collect()
+    }
+
+    /// The secrets that the steps declare, each with the step that needs it.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<(StepName, SecretSource)> {
+        let nodes = self.nodes.iter();
+        nodes.flat_map(|node| node.job.secrets().into_iter().map(|source| (node.name.clone(), source))).collect()
     }
 
     /// The tools that the steps need, each with the steps that need it.

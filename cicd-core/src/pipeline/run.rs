@@ -4,16 +4,20 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use jiff::{Span, Timestamp};
+
 use super::crew::{Crew, Shared};
+use super::folder::area_path;
 use super::lock::RunLock;
+use super::redacted::redacted;
 use super::resume::{self, Earlier};
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    StepReport, Summary, WhenBusy, interrupted, latest_summary,
+    StepReport, Summary, WhenBusy, interrupted, latest_summary, panics,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
-use crate::process::{CancelReason, Redactor};
+use crate::process::{CancelReason, Redactor, Secret};
 use crate::step::{Context, EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
@@ -26,6 +30,9 @@ const ALONE: &str = "ci-alone";
 pub trait Observer {
     /// Something happened.
     fn event(&mut self, event: &Event);
+
+    /// A secret is known from now on; events that come later do not show it. Only for telling a CI system what to mask.
+    fn secret(&mut self, _: &Secret) {}
 
     /// Time has passed: a live view may show how long things have been running.
     fn tick(&mut self) {}
@@ -88,6 +95,14 @@ pub enum RunError {
     /// The run's folder cannot be written.
     #[error(transparent)]
     Folder(#[from] StepError),
+    /// The run came to an end, but its record is not complete: what it came to cannot be relied on.
+    #[error("the run's record is not complete: {source}")]
+    Unrecorded {
+        /// What it came to.
+        summary: Box<Summary>,
+        /// What could not be written.
+        source: StepError,
+    },
 }
 
 /// Runs a pipeline and gives its summary, which is on disk too.
@@ -112,9 +127,10 @@ pub fn run(
     let durations = latest_summary(workspace, options.area).map(durations_ms).unwrap_or_default();
     let events = Arc::new(EventQueue::default());
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
-    let id = RunId::new(started_at, std::process::id());
+    let id = unused_id(workspace, options.area, started_at);
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
     interrupted::mark(workspace, options.area);
+    interrupted::sweep(workspace, options.area);
     let definition = resume::definition(pipeline);
     let earlier = match options.start {
         Start::Fresh => None,
@@ -124,6 +140,7 @@ pub fn run(
     let tree = outside.tree.clone().ok();
     let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     let context = Arc::new(context);
+    let _redacted_panics = panics::redact_with(&context.redactor);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
     sender.send(EventKind::RunStarted {
         run: context.id.to_string(),
@@ -141,7 +158,7 @@ pub fn run(
         shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
         changed: Condvar::new(),
     };
-    let steps = thread::scope(|scope| {
+    let (steps, kept) = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
         let boss = scope.spawn(move || {
             crew.work(jobs);
@@ -150,10 +167,12 @@ pub fn run(
             context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });
             steps
         });
-        let kept = watch(&events, &mut folder, observer, || boss.is_finished());
+        let kept = watch(&events, &mut folder, observer, &context.redactor, || boss.is_finished());
         let steps = boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()));
-        steps.and_then(|steps| kept.map(|()| steps))
+        steps.map(|steps| (steps, kept))
     })?;
+    // A secret that became known late may stand in what was written earlier.
+    let steps: Vec<StepReport> = steps.into_iter().map(|report| redacted(report, &context.redactor)).collect();
     let exit = verdict(&context, &steps);
     let revision = context.revision.as_ref().ok();
     let summary = Summary {
@@ -171,8 +190,21 @@ pub fn run(
         duration_ms: millis(started),
         steps,
     };
-    folder.finish(&summary)?;
-    Ok(summary)
+    match kept.and_then(|()| folder.scrub(&context.redactor)).and_then(|()| folder.finish(&summary)) {
+        Ok(()) => Ok(summary),
+        Err(source) => Err(RunError::Unrecorded { summary: Box::new(summary), source }),
+    }
+}
+
+/// The id of a run that begins now: under a clock that stands still or was set back, one that no earlier run has.
+fn unused_id(workspace: &Workspace, area: &str, mut started_at: Timestamp) -> RunId {
+    loop {
+        let id = RunId::new(started_at, std::process::id());
+        match started_at.checked_add(Span::new().milliseconds(1)) {
+            Ok(later) if area_path(workspace, area).join("runs").join(id.as_str()).exists() => started_at = later,
+            _ => return id,
+        }
+    }
 }
 
 fn verdict(context: &RunContext, steps: &[StepReport]) -> ExitStatus {
@@ -194,7 +226,7 @@ fn millis(since: Instant) -> u64 {
 pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Context, StepError> {
     let name =
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
-    let id = RunId::new(outside.environment.clock.now(), std::process::id());
+    let id = unused_id(workspace, ALONE, outside.environment.clock.now());
     let (context, _) = open(workspace, ALONE, id, outside, EventSender::nowhere())?;
     Ok(Context::for_step(Arc::new(context), name))
 }
@@ -222,13 +254,21 @@ fn watch(
     events: &EventQueue,
     folder: &mut RunFolder,
     observer: &mut dyn Observer,
+    redactor: &Redactor,
     over: impl Fn() -> bool,
 ) -> Result<(), StepError> {
     let mut kept = Ok(());
+    let mut announced = 0;
     loop {
         // Asked before the queue is emptied: a scheduler that died without its last event still ends the watch.
         let was_over = over();
-        for event in events.take(TICK) {
+        let happened = events.take(TICK);
+        let secrets = redactor.secrets();
+        for secret in &secrets[announced..] {
+            observer.secret(secret);
+        }
+        announced = secrets.len();
+        for event in happened {
             // The first failure to keep the record is told at the end; the run itself goes on.
             kept = kept.and_then(|()| folder.event(&event));
             observer.event(&event);

@@ -70,7 +70,9 @@ impl Cancel {
         self.0.hurry.store(true, Ordering::SeqCst);
     }
 
-    pub(super) fn is_urgent(&self) -> bool {
+    /// Whether nothing is to be waited for any more.
+    #[must_use]
+    pub fn is_urgent(&self) -> bool {
         self.0.hurry.load(Ordering::SeqCst)
     }
 

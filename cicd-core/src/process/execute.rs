@@ -57,6 +57,7 @@ pub fn execute(
         remove_stale(report).map_err(io("removing an earlier report"))?;
     }
     let started = Instant::now();
+    let _orphans = Orphans(invocation.mark.as_deref());
     let (child, stdout, stderr) = start(invocation, program, &command)?;
     let mut pump = Pump {
         child,
@@ -103,6 +104,18 @@ pub fn execute(
         captured.report = read_report(report).map_err(io("reading its report"))?;
     }
     Ok(captured)
+}
+
+/// When this is dropped, nothing is left of what an invocation started, in its group or not.
+struct Orphans<'a>(Option<&'a std::ffi::OsStr>);
+
+impl Drop for Orphans<'_> {
+    fn drop(&mut self) {
+        #[cfg(target_os = "linux")]
+        if let Some(mark) = self.0 {
+            super::strays::end_orphans(mark);
+        }
+    }
 }
 
 fn remove_stale(report: &Utf8Path) -> io::Result<()> {
@@ -173,6 +186,9 @@ fn start(
     }
     if let Some(path) = &invocation.search_path {
         expression = expression.env("PATH", path);
+    }
+    if let Some(mark) = &invocation.mark {
+        expression = expression.env(super::MARK, mark);
     }
     for (name, change) in &invocation.env {
         expression = match change {
@@ -329,7 +345,10 @@ impl Pump {
                 break Err(error);
             }
             if exit.is_none() {
-                exit = self.child.try_wait()?;
+                exit = match self.child.try_wait() {
+                    Ok(exit) => exit,
+                    Err(error) => break Err(error),
+                };
                 if exit.is_some() {
                     until = until.min(Instant::now() + DRAIN);
                 }

@@ -15,6 +15,10 @@ pub const DEADLINE_DEFAULT: Duration = Duration::from_secs(600);
 /// How much of standard output is kept in memory. A tool's report goes to a file; what is printed is for people.
 const STDOUT_BYTES_MAX_DEFAULT: usize = 8 << 20;
 
+/// The variable that names the run, and the process within it, that something was started for: everything that a process
+/// starts inherits it.
+pub(crate) const MARK: &str = "CICD_CORE_PROCESS";
+
 /// What to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {
@@ -39,6 +43,8 @@ pub struct Invocation {
     pub(super) stderr_bytes_max: usize,
     /// The `PATH` it gets; every process of a run gets the same, so it is not shown.
     pub(crate) search_path: Option<OsString>,
+    /// What tells the processes it starts from all others; not shown either.
+    pub(crate) mark: Option<OsString>,
 }
 
 #[derive(Debug, Clone)]
@@ -74,6 +80,7 @@ impl Invocation {
             stdout_bytes_max: STDOUT_BYTES_MAX_DEFAULT,
             stderr_bytes_max: 0,
             search_path: None,
+            mark: None,
         }
     }
 

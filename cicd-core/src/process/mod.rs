@@ -11,6 +11,8 @@ mod invocation;
 mod redact;
 mod secret;
 mod sink;
+#[cfg(target_os = "linux")]
+mod strays;
 mod toolbox;
 mod tools;
 
@@ -18,9 +20,12 @@ pub use cancel::{Cancel, CancelReason};
 pub use captured::{Captured, Exit};
 pub use error::ProcessError;
 pub use execute::execute;
+pub(crate) use invocation::MARK;
 pub use invocation::{DEADLINE_DEFAULT, Invocation, Program};
 pub use redact::{REDACTED, Redactor, StreamRedactor};
-pub use secret::{Secret, SecretError};
+pub use secret::{Secret, SecretError, SecretOrigin, SecretSource};
 pub use sink::{Discard, OutputSink, Stream};
+#[cfg(target_os = "linux")]
+pub(crate) use strays::{adopt_orphans, end_all};
 pub use toolbox::Toolbox;
 pub use tools::{Probe, Tool, ToolError, ToolProblem, ToolRequirement};

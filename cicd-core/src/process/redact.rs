@@ -1,8 +1,9 @@
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use base64::Engine as _;
+use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD};
 
 use super::Secret;
@@ -10,8 +11,8 @@ use super::Secret;
 /// What stands where a secret stood.
 pub const REDACTED: &str = "***";
 
-/// A line of a multi-line secret shorter than this is not redacted by itself.
-const LINE_CHARS_MIN: usize = 6;
+/// Shorter pieces of base64 are found by chance.
+const BASE64_CHARS_MIN: usize = 6;
 
 /// Knows every secret of a run and removes it, and its usual encodings, from text. Clones share one list.
 #[derive(Debug, Clone, Default)]
@@ -19,8 +20,24 @@ pub struct Redactor(Arc<RwLock<Arc<Patterns>>>);
 
 #[derive(Debug, Default)]
 struct Patterns {
-    needles: Vec<String>,
+    secrets: Vec<Secret>,
+    /// Every form of every secret, the longest first.
+    needles: Vec<Needle>,
     automaton: Option<AhoCorasick>,
+}
+
+#[derive(Clone)]
+struct Needle {
+    text: String,
+    /// The place of its secret.
+    secret: usize,
+}
+
+/// Shows the length only: the text is a secret.
+impl fmt::Debug for Needle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Needle({} bytes of secret {})", self.text.len(), self.secret)
+    }
 }
 
 impl Redactor {
@@ -30,16 +47,66 @@ impl Redactor {
         Self::default()
     }
 
-    /// Learns a secret: as it is, trimmed, each of its lines, in base64, percent-encoded and as in a JSON string.
+    /// Learns a secret: as it is, trimmed, each of its lines, in base64 (also inside a longer text), percent-encoded, and as it
+    /// is written in JSON, in a shell command and by Rust's `Debug`.
     pub fn learn(&self, secret: &Secret) {
         let mut patterns = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        if patterns.secrets.iter().any(|known| known.expose() == secret.expose()) {
+            return;
+        }
+        let place = patterns.secrets.len();
         let mut needles = patterns.needles.clone();
-        needles.extend(forms(secret.expose()));
-        needles.sort_by_key(|needle| std::cmp::Reverse(needle.len()));
-        needles.dedup();
+        needles.extend(forms(secret).into_iter().map(|text| Needle { text, secret: place }));
+        needles.sort_by(|one, other| other.text.len().cmp(&one.text.len()).then_with(|| one.text.cmp(&other.text)));
+        needles.dedup_by(|one, other| one.text == other.text);
+        let texts = needles.iter().map(|needle| needle.text.as_bytes());
         // Building fails only for automata beyond 4 GiB; then nothing may pass unredacted, so everything matches.
-        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&needles).ok();
-        *patterns = Arc::new(Patterns { needles, automaton });
+        let automaton = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(texts).ok();
+        let secrets = patterns.secrets.iter().chain([secret]).cloned().collect();
+        *patterns = Arc::new(Patterns { secrets, needles, automaton });
+    }
+
+    /// Every secret it knows, in the order they were learned.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<Secret> {
+        self.patterns().secrets.clone()
+    }
+
+    /// Whether this is a clone of `other`.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
+    /// Whether it knows any secret.
+    #[must_use]
+    pub fn knows_any(&self) -> bool {
+        !self.patterns().secrets.is_empty()
+    }
+
+    /// The name of the first secret that shows in these bytes.
+    #[must_use]
+    pub fn revealed(&self, bytes: &[u8]) -> Option<String> {
+        let patterns = self.patterns();
+        let found = patterns.automaton.as_ref()?.find(bytes)?;
+        let needle = patterns.needles.get(found.pattern().as_usize())?;
+        patterns.secrets.get(needle.secret).map(|secret| secret.name().to_owned())
+    }
+
+    /// Overwrites every secret in these bytes with as many asterisks, so that nothing else of them moves. Gives whether there
+    /// was any.
+    pub fn mask(&self, bytes: &mut [u8]) -> bool {
+        let patterns = self.patterns();
+        let found = patterns.automaton.iter().flat_map(|automaton| automaton.find_iter(&*bytes));
+        let places: Vec<_> = found.map(|found| found.range()).collect();
+        for place in &places {
+            bytes[place.clone()].fill(b'*');
+        }
+        !places.is_empty()
+    }
+
+    /// The length of the longest form of any secret.
+    pub(crate) fn longest_bytes(&self) -> usize {
+        self.patterns().needles.first().map_or(0, |longest| longest.text.len())
     }
 
     /// The text with every known secret replaced by `***`.
@@ -70,28 +137,47 @@ impl Redactor {
     }
 }
 
-fn forms(value: &str) -> Vec<String> {
-    let trimmed = value.trim();
-    let lines = trimmed.lines().map(str::trim).filter(|line| line.chars().count() >= LINE_CHARS_MIN);
-    let plain: Vec<&str> = [value, trimmed].into_iter().chain(lines).collect();
+fn forms(secret: &Secret) -> Vec<String> {
+    let value = secret.expose();
+    let plain: Vec<&str> = [value, value.trim()].into_iter().chain(secret.lines()).collect();
     let mut forms = Vec::new();
     for text in plain {
         forms.push(text.to_owned());
         for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE, &URL_SAFE_NO_PAD] {
             forms.push(engine.encode(text));
         }
-        forms.push(percent_encoded(text));
-        let json = serde_json::Value::from(text).to_string();
-        forms.push(json.trim_matches('"').to_owned());
+        for engine in [&STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
+            forms.extend((0..3).filter_map(|before| inner_base64(engine, text, before)));
+        }
+        let upper = percent_encoded(text, |byte| format!("%{byte:02X}"));
+        // A form field has a plus for a space.
+        forms.push(upper.replace("%20", "+"));
+        forms.push(upper);
+        forms.push(percent_encoded(text, |byte| format!("%{byte:02x}")));
+        for written in [serde_json::Value::from(text).to_string(), format!("{text:?}")] {
+            forms.push(written[1..written.len() - 1].to_owned());
+        }
+        if let Ok(quoted) = shlex::try_quote(text) {
+            forms.push(quoted.into_owned());
+        }
     }
     forms
 }
 
-fn percent_encoded(text: &str) -> String {
+/// What stays the same of a text's base64 when `before` bytes (modulo 3) stand in front of it and anything behind, as in
+/// `user:password`: the characters that also hold bits of its neighbours are left out.
+fn inner_base64(engine: &impl Engine, text: &str, before: usize) -> Option<String> {
+    let encoded = engine.encode([vec![0; before], text.as_bytes().to_vec()].concat());
+    let first = [0, 2, 3][before];
+    let last = (before + text.len()) * 4 / 3;
+    encoded.get(first..last).filter(|inner| inner.len() >= BASE64_CHARS_MIN).map(str::to_owned)
+}
+
+fn percent_encoded(text: &str, escape: impl Fn(u8) -> String) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => char::from(byte).to_string(),
-            byte => format!("%{byte:02X}"),
+            byte => escape(byte),
         })
         .collect()
 }
@@ -108,7 +194,7 @@ impl StreamRedactor {
     #[must_use]
     pub fn push<'a>(&mut self, piece: &'a [u8]) -> Cow<'a, [u8]> {
         let patterns = self.redactor.patterns();
-        let Some(longest) = patterns.needles.first().map(String::len) else {
+        let Some(longest) = patterns.needles.first().map(|needle| needle.text.len()) else {
             if self.held.is_empty() {
                 return Cow::Borrowed(piece);
             }
@@ -172,6 +258,9 @@ mod tests {
             "top%22secret%26value",
             "top\\\"secret&value",
             &STANDARD.encode("second-line-of-it"),
+            &STANDARD.encode("u:second-line-of-it"),
+            &STANDARD.encode("us:second-line-of-it and more"),
+            &STANDARD.encode("use:second-line-of-it!"),
         ] {
             let text = redactor.redact(shown).into_owned();
             assert!(
@@ -193,6 +282,17 @@ mod tests {
             shown.extend(stream.finish());
             assert_eq!(String::from_utf8(shown).expect("text"), "before *** after ***", "pieces of {size}");
         }
+    }
+
+    #[test]
+    fn a_secret_in_bytes_is_told_by_name() {
+        let redactor = redactor("CANARY-0123456789");
+        assert_eq!(redactor.revealed(b"--password=CANARY-0123456789"), Some("canary".to_owned()));
+        assert_eq!(redactor.revealed(b"--password=CANARY-012345678"), None);
+        let mut bytes = *b"{\"CANARY-0123456789\"}";
+        assert!(redactor.mask(&mut bytes));
+        assert_eq!(&bytes, b"{\"*****************\"}");
+        assert!(!format!("{redactor:?}").contains("CANARY"), "a debug form shows no secret");
     }
 
     #[test]

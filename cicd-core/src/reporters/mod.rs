@@ -5,6 +5,7 @@ mod github;
 mod junit;
 mod lines;
 mod live;
+mod masks;
 mod table;
 mod text;
 
@@ -13,5 +14,6 @@ pub use github::{annotations, step_summary};
 pub use junit::junit;
 pub use lines::Lines;
 pub use live::Live;
+pub use masks::Masks;
 pub use table::table;
 pub use text::{details, duration, plain, report};

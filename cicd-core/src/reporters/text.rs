@@ -10,6 +10,9 @@ use crate::pipeline::{StepReport, Summary};
 /// More findings of one step than this are counted, not shown; `summary.json` has them all.
 const FINDINGS_SHOWN_MAX: usize = 20;
 
+/// GitHub obeys the old form of its commands wherever it stands in a line.
+const LEGACY_COMMAND: &str = "##[";
+
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().effects(Effects::DIMMED);
 
@@ -147,9 +150,10 @@ pub fn plain(text: &str) -> Cow<'_, str> {
         c.is_control()
             || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
     };
-    if !text.contains(steers) {
+    if !text.contains(steers) && !text.contains(LEGACY_COMMAND) {
         return Cow::Borrowed(text);
     }
+    let text = text.replace(LEGACY_COMMAND, "# #[");
     Cow::Owned(text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect())
 }
 
@@ -167,6 +171,7 @@ mod tests {
     #[test]
     fn nothing_from_a_tool_steers_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mred\u{202e}"), "a\\u{1b}[31mred\\u{202e}");
+        assert_eq!(plain("step | ##[error]x"), "step | # #[error]x");
         assert!(matches!(plain("ünïcode is kept"), Cow::Borrowed(_)));
     }
 }

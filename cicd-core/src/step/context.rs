@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,9 +11,12 @@ use jiff::civil::Date;
 use super::{Clock, EventSender, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
-    Cancel, Captured, Invocation, ProcessError, Redactor, Secret, Tool, ToolError, ToolProblem, ToolRequirement,
-    Toolbox, execute,
+    Cancel, Captured, Invocation, ProcessError, Redactor, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
+    execute,
 };
+
+/// Tells the processes of a run apart.
+static NEXT_PROCESS: AtomicU64 = AtomicU64::new(0);
 
 /// What a run took from outside, once, at its start: nothing below reads the environment or the clock by itself.
 #[derive(Debug, Clone)]
@@ -103,6 +107,11 @@ impl Context {
         &self.dir
     }
 
+    /// The step's own folder, which may not exist.
+    pub(crate) fn dir_unmade(&self) -> &Utf8Path {
+        &self.dir
+    }
+
     /// The step's name.
     #[must_use]
     pub fn step(&self) -> &StepName {
@@ -131,17 +140,6 @@ impl Context {
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&OsStr> {
         self.run.environment.variables.get(OsStr::new(name)).map(OsString::as_os_str)
-    }
-
-    /// A secret from an environment variable; from now on it is redacted everywhere.
-    ///
-    /// # Errors
-    /// When it is not set or too short to be redacted.
-    pub fn secret(&self, name: &str) -> Result<Secret, StepError> {
-        let value = self.env(name).ok_or_else(|| crate::process::SecretError::NotSet(name.to_owned()))?;
-        let secret = Secret::new(name, value.to_string_lossy().into_owned())?;
-        self.run.redactor.learn(&secret);
-        Ok(secret)
     }
 
     /// What was checked out when the run began.
@@ -205,12 +203,15 @@ impl Context {
         file: Option<&StepLog>,
         cancel: &Cancel,
     ) -> Result<Captured, StepError> {
+        self.run.refuse_secret_arguments(invocation)?;
         let program = self.resolve(invocation)?;
         let mut invocation = invocation.clone();
         if invocation.dir.is_none() {
             invocation.dir = Some(self.root().to_owned());
         }
         invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
+        let number = NEXT_PROCESS.fetch_add(1, Ordering::Relaxed);
+        invocation.mark = Some(format!("{}/{number}", self.run.dir).into());
         let command = self.run.redactor.redact(&invocation.to_string()).into_owned();
         let log = || StepError::io("writing", self.dir.join("log.txt"));
         self.log.line(&format!("$ {command}")).map_err(log())?;
@@ -218,13 +219,33 @@ impl Context {
         let live =
             (self.run.environment.live_output && file.is_none()).then(|| (self.run.events.clone(), self.step.clone()));
         let mut sink = file.unwrap_or(&self.log).sink(&self.run.redactor, live);
-        let result = execute(&invocation, &program, &mut sink, cancel);
+        let mut result = execute(&invocation, &program, &mut sink, cancel);
+        if let Ok(captured) = &mut result {
+            self.mask(captured);
+        }
         match &result {
             Ok(captured) => self.log.line(&format!("# {} after {} ms", captured.exit, captured.duration.as_millis())),
             Err(error) => self.log.line(&self.run.redactor.redact(&format!("# {error}"))),
         }
         .map_err(log())?;
         Ok(result?)
+    }
+
+    /// Takes secrets out of what the step will read: it may show any part of it, and half a secret is not recognised.
+    fn mask(&self, captured: &mut Captured) {
+        let redactor = &self.run.redactor;
+        captured.command = redactor.redact(&captured.command).into_owned();
+        if captured.stderr_bytes > captured.stderr_tail.len() as u64 {
+            // What was kept may begin in the middle of one.
+            let cut = redactor.longest_bytes().min(captured.stderr_tail.len());
+            captured.stderr_tail.drain(..cut);
+        }
+        for bytes in [&mut captured.stdout, &mut captured.stderr, &mut captured.stderr_tail] {
+            redactor.mask(bytes);
+        }
+        if let Some(report) = &mut captured.report {
+            redactor.mask(report);
+        }
     }
 
     fn resolve(&self, invocation: &Invocation) -> Result<Utf8PathBuf, StepError> {

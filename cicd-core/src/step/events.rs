@@ -4,12 +4,19 @@ use std::time::Duration;
 use super::Clock;
 use crate::model::{Event, EventKind};
 
-/// Events on their way to whoever watches a run. Senders never wait; the watcher takes them in batches, so that a run of many
+/// More lines of output than this wait for the watcher, or a flood would fill the memory while a slow terminal shows it.
+const OUTPUT_EVENTS_MAX: usize = 4096;
+
+/// A watcher that takes nothing for so long is gone; its memory is then no longer the concern.
+const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
+
+/// Events on their way to whoever watches a run. Senders hardly ever wait; the watcher takes them in batches, so that a run of many
 /// short steps is not slowed by being watched.
 #[derive(Debug, Default)]
 pub struct EventQueue {
     events: Mutex<Vec<Event>>,
     urgent: Condvar,
+    taken: Condvar,
 }
 
 impl EventQueue {
@@ -22,11 +29,12 @@ impl EventQueue {
             .urgent
             .wait_timeout_while(events, patience, |events| !events.last().is_some_and(finished))
             .unwrap_or_else(PoisonError::into_inner);
+        self.taken.notify_all();
         std::mem::take(&mut events)
     }
 }
 
-/// Where events go. Cheap to clone; sending never blocks.
+/// Where events go. Cheap to clone; sending never blocks, but for lines of output that come faster than they are shown.
 #[derive(Debug, Clone)]
 pub struct EventSender {
     queue: Option<Arc<EventQueue>>,
@@ -50,7 +58,15 @@ impl EventSender {
     pub fn send(&self, kind: EventKind) {
         let Some(queue) = &self.queue else { return };
         let last = matches!(kind, EventKind::RunFinished { .. });
-        queue.events.lock().unwrap_or_else(PoisonError::into_inner).push(Event { at: self.clock.now(), kind });
+        let output = matches!(kind, EventKind::Output { .. });
+        let mut events = queue.events.lock().unwrap_or_else(PoisonError::into_inner);
+        if output && events.len() >= OUTPUT_EVENTS_MAX {
+            let full = |events: &mut Vec<Event>| events.len() >= OUTPUT_EVENTS_MAX;
+            events =
+                queue.taken.wait_timeout_while(events, OUTPUT_PATIENCE, full).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        events.push(Event { at: self.clock.now(), kind });
+        drop(events);
         if last {
             queue.urgent.notify_all();
         }

@@ -11,6 +11,7 @@ mod inputs;
 mod log;
 mod outcome;
 mod plain;
+mod secrets;
 mod tool_step;
 mod tracked;
 mod workspace;
@@ -26,11 +27,13 @@ pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
 pub use log::StepLog;
 pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
+pub(crate) use secrets::SECRETS_FOLDER;
+pub use secrets::SecretFile;
 pub use tool_step::ToolStep;
 pub use tracked::git_tool;
 pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 
 /// One check or action: a value that says what is wanted, with typed input and typed output.
 ///
@@ -49,6 +52,12 @@ pub trait Step: Send + Sync + 'static {
 
     /// The tools it runs; all tools of a run are found and checked before its first step starts.
     fn tools(&self) -> Vec<ToolRequirement> {
+        Vec::new()
+    }
+
+    /// The secrets it hands to processes. All secrets of a run are read before its first step starts, so that nothing shows
+    /// them, whichever step it is; a step that lacks one is an error.
+    fn secrets(&self) -> Vec<SecretSource> {
         Vec::new()
     }
 

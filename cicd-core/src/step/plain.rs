@@ -78,7 +78,7 @@ impl Step for CommandStep {
             Exit::Code(code) => {
                 let stderr = captured.stderr_text();
                 let shown = if stderr.is_empty() { last_lines(&captured.stdout) } else { stderr };
-                let message = format!("`{}` ended with exit code {code}:\n{shown}", self.invocation);
+                let message = format!("`{}` ended with exit code {code}:\n{shown}", captured.command);
                 Ok(Outcome::of(()).findings([Finding::new(CommandCode::Failed, message)]))
             }
             exit @ Exit::Signal(_) => {

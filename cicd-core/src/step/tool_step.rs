@@ -1,5 +1,5 @@
 use super::{Artifact, Claims, Context, Outcome, ReadError, Step, StepError};
-use crate::process::{Captured, Invocation, ToolRequirement};
+use crate::process::{Captured, Invocation, SecretSource, ToolRequirement};
 
 /// A step that runs one tool and reads what it left: two pure functions, so it can be tested on recorded output without the
 /// tool and shown without being run. Everything between them is the library's.
@@ -29,6 +29,11 @@ pub trait ToolStep: Send + Sync + 'static {
         Claims::none()
     }
 
+    /// The secrets it hands to its tool; see [`Step::secrets`].
+    fn secrets(&self) -> Vec<SecretSource> {
+        Vec::new()
+    }
+
     /// The command line for `--explain`, with `<placeholders>` for what is only known later.
     fn explain(&self) -> Vec<Invocation> {
         Vec::new()
@@ -52,6 +57,10 @@ impl<T: ToolStep> Step for T {
 
     fn claims(&self) -> Claims {
         ToolStep::claims(self)
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        ToolStep::secrets(self)
     }
 
     fn explain(&self) -> Vec<Invocation> {

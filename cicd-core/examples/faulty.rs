@@ -1,0 +1,189 @@
+//! An `xtask` whose steps misbehave, each in its own way; the fault tests run it, one step at a time.
+
+use std::ffi::OsStr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use camino::Utf8PathBuf;
+use cicd_core::cli::Cli;
+use cicd_core::pipeline::{GraphError, Pipeline};
+use cicd_core::process::{Invocation, Secret, SecretSource};
+use cicd_core::step::{Context, Outcome, Step, StepError, Workspace, step_fn};
+
+/// Long enough for the program to be running and short enough for a test.
+const SHORT: Duration = Duration::from_millis(400);
+
+fn misbehave(args: &[&str]) -> Invocation {
+    let own = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
+    Invocation::program(own.unwrap_or_default().with_file_name("misbehave")).args(args)
+}
+
+fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
+    let mut ci = Pipeline::new("faults");
+    ci.command("fine", misbehave(&["exit", "0"]));
+    ci.command("code", misbehave(&["exit", "7"]));
+    ci.command("signal", misbehave(&["raise", "6"]));
+    ci.command("ignores-signals", misbehave(&["ignore-signals"]));
+    ci.command("deadline", misbehave(&["ignore-signals"]).deadline(SHORT));
+    ci.command("closes-output", misbehave(&["close-output"]).deadline(SHORT));
+    ci.command("grandchild-pipe", misbehave(&["leave-grandchild"]));
+    ci.command("grandchild-silent", misbehave(&["leave-silent-grandchild"]));
+    ci.command("session-pipe", misbehave(&["leave-session"]));
+    ci.command("session-silent", misbehave(&["leave-silent-session"]));
+    ci.command("flood", misbehave(&["flood", "1024"]));
+    ci.command("one-line", misbehave(&["one-line", "1024"]));
+    ci.command("hostile", misbehave(&["hostile"]));
+    ci.command("reads-input", misbehave(&["read-input"]));
+    ci.command("missing-program", Invocation::program("no/such/program"));
+    ci.command("missing-tool", Invocation::tool("no-such-tool-anywhere"));
+    ci.command("missing-dir", misbehave(&["exit", "0"]).dir("/no/such/folder"));
+    ci.command("not-executable", Invocation::program("plain"));
+    ci.command("wrong-format", Invocation::program("foreign"));
+    ci.command("a-folder", Invocation::program("target"));
+    ci.command("nul-argument", misbehave(&["exit", "0"]).arg("a\0b"));
+    ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(8 << 20)));
+    ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panics("boom") }), ());
+    let stuck = step_fn(|_, ()| {
+        std::thread::sleep(Duration::from_secs(60));
+        Ok(Outcome::of(()))
+    });
+    ci.add("stuck", stuck, ());
+    ci.add(
+        "removes-folder",
+        step_fn(|cx, ()| {
+            let dir = cx.shared().dir.clone();
+            std::fs::remove_dir_all(&dir).map_err(StepError::io("removing", dir))?;
+            cx.run_ok(&misbehave(&["say", "still here"]))?;
+            Ok(Outcome::of(()))
+        }),
+        (),
+    );
+    Ok(ci)
+}
+
+#[expect(clippy::panic, reason = "a step that panics is what is being tested")]
+fn panics(message: &str) -> Result<Outcome<()>, StepError> {
+    panic!("{message}")
+}
+
+fn many(_: &Workspace) -> Result<Pipeline, GraphError> {
+    let mut ci = Pipeline::new("many");
+    for number in 0..1000 {
+        ci.command(&format!("step-{number}"), Invocation::program("/bin/true"));
+    }
+    Ok(ci)
+}
+
+/// A step with a secret that does one thing with it.
+struct WithSecret(fn(&Context, &Secret) -> Result<Outcome<String>, StepError>);
+
+impl Step for WithSecret {
+    type Input = ();
+    type Output = String;
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<String>, StepError> {
+        let secret = cx.secret("CANARY")?;
+        (self.0)(cx, &secret)
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        vec![Secret::env("CANARY"), Secret::file("canary-file"), Secret::command("printed", printing())]
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        vec![misbehave(&["print-variable", "CANARY"])]
+    }
+}
+
+fn printing() -> Invocation {
+    misbehave(&["print-variable", "CANARY_PRINTED"])
+}
+
+fn finding(message: &str) -> cicd_core::model::Finding {
+    cicd_core::model::Finding::with_code(cicd_core::model::Code::from_static("X-1"), message)
+        .help(message)
+        .target(message)
+        .at(cicd_core::model::Location::file(message))
+}
+
+fn secrets(_: &Workspace) -> Result<Pipeline, GraphError> {
+    let mut ci = Pipeline::new("canary");
+    ci.add(
+        "shows-it",
+        WithSecret(|cx, secret| {
+            let value = secret.expose();
+            cx.progress(value);
+            cx.run_ok(&misbehave(&["print-variable", "CANARY"]))?;
+            cx.run_ok(&misbehave(&["print-variable", "T"]).env_secret("T", secret))?;
+            cx.run_ok(&misbehave(&["print-variable", "T"]).env("T", value))?;
+            let encoded = format!("{{\"{}\": 1}}", value.replace('"', "\\\""));
+            cx.run_ok(&misbehave(&["print-variable", "T"]).env("T", encoded))?;
+            std::fs::write(cx.dir().join("report.json"), value).map_err(StepError::io("writing", "report.json"))?;
+            let file = cx.secret_file(secret)?;
+            let kept = std::fs::read_to_string(file.path()).map_err(StepError::io("reading", file.path()))?;
+            cx.progress(format!("handed on: {}", kept == value));
+            Ok(Outcome::of(kept).fact(value, value).headline(value))
+        }),
+        (),
+    );
+    ci.add("finds-it", WithSecret(|_, secret| Ok(Outcome::of(String::new()).findings([finding(secret.expose())]))), ());
+    ci.add(
+        "drips-it",
+        // Byte by byte, and in the forms that other tools make of it.
+        WithSecret(|cx, _| {
+            let script = "for i in $(seq 0 $((${#CANARY} - 1))); do printf %s \"${CANARY:$i:1}\"; sleep 0.002; done; echo; printenv CANARY | base64 -w0; printf %s \"user:$CANARY\" | base64 -w0 >&2; cat canary-file >&2; echo $CANARY_PRINTED; exit 3";
+            cx.run_ok(&Invocation::tool("bash").args(["-c", script]))?;
+            Ok(Outcome::of(String::new()))
+        }),
+        (),
+    );
+    ci.add(
+        "argument",
+        WithSecret(|cx, secret| {
+            cx.run_ok(&misbehave(&["say", secret.expose()]))?;
+            Ok(Outcome::of(String::new()))
+        }),
+        (),
+    );
+    ci.add(
+        "panics",
+        WithSecret(|_, secret| {
+            let value = secret.expose().to_owned();
+            let thread = std::thread::spawn(move || panics(&value).map(|_| ()));
+            let _ = thread.join();
+            panics(secret.expose()).map(|outcome| outcome.map(|()| String::new()))
+        }),
+        (),
+    );
+    ci.add(
+        "times-out",
+        WithSecret(|cx, _| {
+            let script = "echo $CANARY; echo $CANARY >&2; sleep 60";
+            cx.run_ok(&Invocation::tool("bash").args(["-c", script]).deadline(SHORT))?;
+            Ok(Outcome::of(String::new()))
+        }),
+        (),
+    );
+    Ok(ci)
+}
+
+fn explained(_: &Workspace) -> Result<Pipeline, GraphError> {
+    let value = std::env::vars_os().find(|(name, _)| name == OsStr::new("CANARY")).map(|(_, value)| value);
+    let mut ci = Pipeline::new("explained");
+    ci.command("argument", misbehave(&["say"]).arg(value.unwrap_or_default()));
+    ci.add("fine", WithSecret(|_, _| Ok(Outcome::of(String::new()))), ());
+    Ok(ci)
+}
+
+fn main() -> ExitCode {
+    let code = Cli::new(faults)
+        .pipeline("many", "Run a thousand steps", many)
+        .pipeline("canary", "Run steps that show a secret", secrets)
+        .pipeline("explained", "Hold a secret in a command line", explained)
+        .main();
+    // The peak of this process's memory is part of what is being tested.
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
+    let _ = std::fs::write("peak", peak);
+    code
+}
