@@ -18,21 +18,34 @@ impl Context {
     /// # Errors
     /// When git cannot tell.
     pub fn source_files(&self, folder: &Utf8Path, extension: &str) -> Result<Vec<Utf8PathBuf>, StepError> {
-        self.require(&git_tool())?;
         let folder = self.relative(self.path(folder));
         let pattern = format!(":(glob){}", folder.join(format!("**/*.{extension}")));
+        let mut files = self.listed(&[&pattern])?;
+        files.retain(|path| self.path(path).is_file());
+        Ok(files)
+    }
+
+    /// Every file of the repository, relative to the workspace and sorted: those that git tracks, and new ones that it does not
+    /// ignore. Symbolic links are among them, files that were deleted are not.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn repository_files(&self) -> Result<Vec<Utf8PathBuf>, StepError> {
+        let mut files = self.listed(&[])?;
+        files.retain(|path| self.path(path).symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()));
+        Ok(files)
+    }
+
+    fn listed(&self, patterns: &[&str]) -> Result<Vec<Utf8PathBuf>, StepError> {
+        self.require(&git_tool())?;
         // Variables such as GIT_DIR, set while a hook runs, would answer for another repository.
         let list = Invocation::tool("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", &pattern])
+            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"])
+            .args(patterns)
             .env_remove_prefix("GIT_");
         let captured = self.run_ok(&list)?;
-        let mut files: Vec<_> = captured
-            .stdout_text()?
-            .split('\0')
-            .filter(|path| !path.is_empty())
-            .map(Utf8PathBuf::from)
-            .filter(|path| self.path(path).is_file())
-            .collect();
+        let mut files: Vec<_> =
+            captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect();
         files.sort();
         files.dedup();
         Ok(files)
