@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use semver::Version;
 
 use super::provenance::Provenance;
-use super::{MANIFEST_PATH, Platform, PythonPackage, Release, SetupError, Sha256, ToolsManifest};
+use super::{MANIFEST_PATH, Platform, PythonLibrary, PythonPackage, Release, SetupError, Sha256, ToolsManifest};
 use crate::step::Workspace;
 
 /// How many digits of a set's sum stand in the name of its folder: enough that two sets never meet.
@@ -111,6 +111,8 @@ pub enum Content {
         python: (u32, u32),
         /// The packages.
         packages: Vec<PythonPackage>,
+        /// What those need beside themselves.
+        libraries: Vec<PythonLibrary>,
     },
     /// One program of a release archive, or of its fallback package.
     Release {
@@ -132,11 +134,16 @@ impl ToolSet {
     #[must_use]
     pub fn is_pinned_for(&self, platform: Option<Platform>) -> bool {
         let Some(platform) = platform else { return false };
-        let has_wheel = |package: &PythonPackage| package.sha256.get(&platform).is_some_and(|sums| !sums.is_empty());
+        let has_wheel =
+            |sha256: &BTreeMap<Platform, Vec<Sha256>>| sha256.get(&platform).is_some_and(|sums| !sums.is_empty());
         match &self.content {
-            Content::Python { packages, .. } => packages.iter().all(has_wheel),
+            Content::Python { packages, libraries, .. } => {
+                packages.iter().all(|package| has_wheel(&package.sha256))
+                    && libraries.iter().all(|library| has_wheel(&library.sha256))
+            }
             Content::Release { release, .. } => {
-                release.archives.contains_key(&platform) || release.fallback.as_ref().is_some_and(has_wheel)
+                release.archives.contains_key(&platform)
+                    || release.fallback.as_ref().is_some_and(|package| has_wheel(&package.sha256))
             }
         }
     }
@@ -164,10 +171,10 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
     };
     let mut sets = Vec::new();
     if !manifest.packages.is_empty() {
-        let packages = manifest.packages.clone();
+        let (packages, libraries) = (manifest.packages.clone(), manifest.libraries.clone());
         sets.push(ToolSet {
-            folder: folder("python", &requirements(&packages)),
-            content: Content::Python { python, packages },
+            folder: folder("python", &requirements(&packages, &libraries)),
+            content: Content::Python { python, packages, libraries },
         });
     }
     sets.extend(manifest.releases.iter().cloned().map(|release| {
@@ -175,7 +182,7 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
         for (platform, archive) in &release.archives {
             pinned.push_str(&format!("{platform} {} {}\n", archive.url, archive.sha256));
         }
-        pinned.push_str(&requirements(release.fallback.as_slice()));
+        pinned.push_str(&requirements(release.fallback.as_slice(), &[]));
         ToolSet { folder: folder(&release.program, &pinned), content: Content::Release { python, release } }
     }));
     sets
@@ -183,11 +190,13 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
 
 /// A requirements file that pins these packages by version and by the sums of their wheels.
 #[must_use]
-pub fn requirements(packages: &[PythonPackage]) -> String {
+pub fn requirements(packages: &[PythonPackage], libraries: &[PythonLibrary]) -> String {
+    let packages = packages.iter().map(|package| (&package.name, &package.version, &package.sha256));
+    let libraries = libraries.iter().map(|library| (&library.name, &library.version, &library.sha256));
     let mut text = String::new();
-    for package in packages {
-        text.push_str(&format!("{}=={}", package.name, package.version));
-        for sum in package.sha256.values().flatten() {
+    for (name, version, sha256) in packages.chain(libraries) {
+        text.push_str(&format!("{name}=={version}"));
+        for sum in sha256.values().flatten() {
             text.push_str(&format!(" \\\n    --hash=sha256:{sum}"));
         }
         text.push('\n');
@@ -243,6 +252,7 @@ mod tests {
             (0, MANIFEST.replace("0.17.5", "0.17.6")),
             (0, MANIFEST.replace("40ca8afa", "00000000")),
             (0, MANIFEST.replace("\"3.11\"", "\"3.12\"")),
+            (0, MANIFEST.replace("version = \"6.0.3\"", "version = \"6.0.4\"")),
             (1, MANIFEST.replace("8b4376d5", "00000000")),
             (1, MANIFEST.replace("0.70.0.1", "0.70.0.2")),
         ] {
@@ -261,6 +271,6 @@ mod tests {
                 --hash=sha256:0b3e8b1a4f5e405e31e2ff33de8af4744831e9f7338539671efbd8c3c94e791d \
                 --hash=sha256:5337c30bb893b4f9ce0ceb921ba2da0d13f649da644f40ad3bef84083bef0203
         "#]]
-        .assert_eq(&requirements(&manifest.packages[..1]));
+        .assert_eq(&requirements(&manifest.packages[..1], &[]));
     }
 }

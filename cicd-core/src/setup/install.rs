@@ -10,7 +10,7 @@ use super::folders::{Content, requirements};
 use super::observe::{check_programs, python};
 use super::provenance::{InstalledTool, Provenance, Source};
 use super::shell::Shell;
-use super::{Platform, PythonPackage, SetupError, Sha256, ToolSet, plan, release};
+use super::{Platform, PythonLibrary, PythonPackage, SetupError, Sha256, ToolSet, plan, release};
 
 /// Longer than the longest installation.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1800);
@@ -34,8 +34,8 @@ pub(super) fn install(set: &ToolSet, platform: Platform, shell: &mut Shell<'_>) 
     }
     fs::create_dir(&set.folder).map_err(SetupError::io("creating", &set.folder))?;
     let sources = match &set.content {
-        Content::Python { python, packages } => {
-            wheels(set, *python, packages, shell)?;
+        Content::Python { python, packages, libraries } => {
+            wheels(set, *python, packages, libraries, shell)?;
             packages.iter().map(|package| wheel_source(package, platform, None)).collect()
         }
         Content::Release { python, release } => vec![release::install(set, *python, release, platform, shell)?],
@@ -58,6 +58,7 @@ pub(super) fn wheels(
     set: &ToolSet,
     version: (u32, u32),
     packages: &[PythonPackage],
+    libraries: &[PythonLibrary],
     shell: &mut Shell<'_>,
 ) -> Result<(), SetupError> {
     let (major, minor) = version;
@@ -65,7 +66,7 @@ pub(super) fn wheels(
     let [venv, pip] = plan::pip(set, interpreter.path.as_str());
     shell.run_ok(&venv)?;
     let list = set.folder.join(plan::REQUIREMENTS_FILE);
-    fs::write(&list, requirements(packages)).map_err(SetupError::io("writing", &list))?;
+    fs::write(&list, requirements(packages, libraries)).map_err(SetupError::io("writing", &list))?;
     shell.run_ok(&pip)?;
     Ok(())
 }

@@ -10,6 +10,11 @@
 //! program = "ruff"                # the file it puts into `bin/`; it must tell this version with `--version`
 //! sha256.linux-x86_64 = ["…"]     # of its wheels, by platform: `linux-x86_64`, `linux-aarch64`
 //!
+//! [[python.library]]              # what a package needs beside itself: the installer looks for nothing by itself
+//! name = "PyYAML"
+//! version = "6.0.3"
+//! sha256.linux-x86_64 = ["…"]
+//!
 //! [[release]]                     # a program from its project's own releases, a .tar.gz
 //! program = "trivy"
 //! version = "0.70.0"
@@ -40,6 +45,8 @@ pub struct ToolsManifest {
     pub python: (u32, u32),
     /// Tools that come as Python wheels.
     pub packages: Vec<PythonPackage>,
+    /// What those need beside themselves.
+    pub libraries: Vec<PythonLibrary>,
     /// Tools that come as release archives.
     pub releases: Vec<Release>,
     /// The package of the Docker engine on Debian and Ubuntu.
@@ -59,6 +66,17 @@ pub struct PythonPackage {
     pub program: String,
     /// The version the program tells.
     pub program_version: Version,
+    /// The sums of its wheels.
+    pub sha256: BTreeMap<Platform, Vec<Sha256>>,
+}
+
+/// A Python wheel without a program of its own, which others need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonLibrary {
+    /// The package's name.
+    pub name: String,
+    /// The package's version.
+    pub version: String,
     /// The sums of its wheels.
     pub sha256: BTreeMap<Platform, Vec<Sha256>>,
 }

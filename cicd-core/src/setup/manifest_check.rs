@@ -7,7 +7,7 @@ use semver::Version;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Archive, DebianPackage, Platform, PythonPackage, Release, Sha256, ToolsManifest};
+use super::{Archive, DebianPackage, Platform, PythonLibrary, PythonPackage, Release, Sha256, ToolsManifest};
 use crate::formats::{ConfigError, Problems, RawConfig};
 
 #[derive(Debug, Deserialize)]
@@ -25,6 +25,16 @@ struct RawPython {
     version: Spanned<String>,
     #[serde(default)]
     package: Vec<RawPackage>,
+    #[serde(default)]
+    library: Vec<RawLibrary>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawLibrary {
+    name: Spanned<String>,
+    version: Spanned<String>,
+    sha256: BTreeMap<Platform, Vec<Spanned<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +92,7 @@ impl RawConfig for RawManifest {
         let mut check = Check { problems, programs: BTreeSet::new() };
         let python = check.python(&self.python.version);
         let packages = self.python.package.iter().map(|raw| check.package(raw)).collect();
+        let libraries = self.python.library.iter().map(|raw| check.library(raw)).collect();
         let releases = self.release.iter().map(|raw| check.release(raw)).collect();
         let (engine, debian) = match &self.debian {
             Some(raw) => (
@@ -90,7 +101,7 @@ impl RawConfig for RawManifest {
             ),
             None => (None, Vec::new()),
         };
-        check.problems.finish(ToolsManifest { python, packages, releases, engine, debian })
+        check.problems.finish(ToolsManifest { python, packages, libraries, releases, engine, debian })
     }
 }
 
@@ -125,21 +136,22 @@ impl Check<'_> {
         }
     }
 
+    fn library(&mut self, raw: &RawLibrary) -> PythonLibrary {
+        PythonLibrary {
+            name: self.package_name(&raw.name),
+            version: self.python_version(&raw.version),
+            sha256: self.sums(&raw.name, &raw.sha256),
+        }
+    }
+
     fn release(&mut self, raw: &RawRelease) -> Release {
         let (program, version) = (self.program(&raw.program), self.version(&raw.version));
         let archives = raw.archive.iter().map(|(&platform, raw)| (platform, self.archive(raw))).collect();
         let fallback = raw.fallback.as_ref().map(|raw| {
-            if pep440_rs::Version::from_str(raw.version.get_ref()).is_err() {
-                self.problems
-                    .add(
-                        raw.version.span(),
-                        format!("{:?} is not a version of a Python package", raw.version.get_ref()),
-                    )
-                    .help("write the exact version, such as \"0.70.0.1\"");
-            }
+            let package_version = self.python_version(&raw.version);
             PythonPackage {
                 name: self.package_name(&raw.name),
-                version: raw.version.get_ref().clone(),
+                version: package_version,
                 program: program.clone(),
                 program_version: version.clone(),
                 sha256: self.sums(&raw.name, &raw.sha256),
@@ -199,6 +211,15 @@ impl Check<'_> {
         })
     }
 
+    fn python_version(&mut self, raw: &Spanned<String>) -> String {
+        if pep440_rs::Version::from_str(raw.get_ref()).is_err() {
+            self.problems
+                .add(raw.span(), format!("{:?} is not a version of a Python package", raw.get_ref()))
+                .help("write the exact version, such as \"0.70.0.1\"");
+        }
+        raw.get_ref().clone()
+    }
+
     fn sums(
         &mut self,
         package: &Spanned<String>,
@@ -248,6 +269,11 @@ mod tests {
         for package in &manifest.packages {
             for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
                 assert!(!package.sha256[&platform].is_empty(), "{} for {platform}", package.name);
+            }
+        }
+        for library in &manifest.libraries {
+            for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
+                assert!(!library.sha256[&platform].is_empty(), "{} for {platform}", library.name);
             }
         }
         let trivy = manifest.releases.iter().find(|release| release.program == "trivy").expect("trivy");
@@ -303,6 +329,10 @@ mod tests {
                 version = "1"
                 program = "../x"
                 sha256.linux-x86_64 = ["ABC"]
+                [[python.library]]
+                name = "l"
+                version = "six"
+                sha256 = {}
                 [[release]]
                 program = "y"
                 version = "1.0.0"
@@ -352,50 +382,66 @@ mod tests {
                   |
                   = help: write 64 lower-case hexadecimal digits, as sha256sum prints them
 
-                error: "http://example.org/y.zip" is not the address of an archive
-                  --> ci/tools.toml:12:48
+                error: "six" is not a version of a Python package
+                  --> ci/tools.toml:11:27
                    |
-                12 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                11 |                 version = "six"
+                   |                           ^^^^^
+                   |
+                   = help: write the exact version, such as "0.70.0.1"
+
+                error: l has no sha256
+                  --> ci/tools.toml:10:24
+                   |
+                10 |                 name = "l"
+                   |                        ^^^
+                   |
+                   = help: list the sha256 of its wheels; a package without one is never installed
+
+                error: "http://example.org/y.zip" is not the address of an archive
+                  --> ci/tools.toml:16:48
+                   |
+                16 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
                    |                                                ^^^^^^^^^^^^^^^^^^^^^^^^^^
                    |
                    = help: write an https:// address that ends in .tar.gz
 
                 error: this is not a sha256
-                  --> ci/tools.toml:12:85
+                  --> ci/tools.toml:16:85
                    |
-                12 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                16 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
                    |                                                                                     ^^
                    |
                    = help: write 64 lower-case hexadecimal digits, as sha256sum prints them
 
                 error: "one" is not a version of a Python package
-                  --> ci/tools.toml:13:52
+                  --> ci/tools.toml:17:52
                    |
-                13 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                17 |                 fallback = { name = "y", version = "one", sha256 = {} }
                    |                                                    ^^^^^
                    |
                    = help: write the exact version, such as "0.70.0.1"
 
                 error: y has no sha256
-                  --> ci/tools.toml:13:37
+                  --> ci/tools.toml:17:37
                    |
-                13 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                17 |                 fallback = { name = "y", version = "one", sha256 = {} }
                    |                                     ^^^
                    |
                    = help: list the sha256 of its wheels; a package without one is never installed
 
                 error: "-y" is not the name of a package
-                  --> ci/tools.toml:15:38
+                  --> ci/tools.toml:19:38
                    |
-                15 |                 packages = [{ name = "-y", program = "y" }]
+                19 |                 packages = [{ name = "-y", program = "y" }]
                    |                                      ^^^^
                    |
                    = help: use letters, digits, dots, dashes and underscores, beginning with a letter or digit
 
                 error: the program y is named twice
-                  --> ci/tools.toml:15:54
+                  --> ci/tools.toml:19:54
                    |
-                15 |                 packages = [{ name = "-y", program = "y" }]
+                19 |                 packages = [{ name = "-y", program = "y" }]
                    |                                                      ^^^
                    |
                    = help: keep one of the two: which of them would run is chance"#]],

