@@ -14,8 +14,10 @@ mod pytest;
 mod python_env;
 mod readiness;
 mod ruff;
+mod sast;
 mod trivy_database;
 mod trivy_scan;
+mod workflow_lint;
 
 pub use base_image::{BaseCode, PinnedBase};
 pub use cargo_test::{CargoTest, CargoTestCode};
@@ -34,5 +36,7 @@ pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
+pub use sast::{CodeSearched, Sast};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};
+pub use workflow_lint::{WorkflowLint, WorkflowsChecked};
