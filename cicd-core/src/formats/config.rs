@@ -41,6 +41,7 @@ use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
 use super::{Diagnostic, Paint, closest};
+use crate::model::Location;
 
 /// A configuration file of this many bytes was not written by a person.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -95,6 +96,12 @@ impl Problems<'_> {
         self.found.push(Diagnostic::at(self.path, self.text, span, message));
         let last = self.found.len() - 1;
         Added(&mut self.found[last])
+    }
+
+    /// The place of a span.
+    #[must_use]
+    pub fn location(&self, span: Range<usize>) -> Location {
+        Diagnostic::at(self.path, self.text, span, "").location
     }
 
     /// The valid value, if nothing was found.

@@ -2,11 +2,13 @@
 
 mod approved;
 pub mod buildkit_log;
+pub mod codeowners;
 pub mod config;
 mod container;
 pub mod coverage;
 mod diagnostic;
 pub mod dockerfile;
+mod exceptions_file;
 pub mod ignore_file;
 pub mod image_reference;
 mod junit;
@@ -25,6 +27,7 @@ pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, 
 pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
+pub use exceptions_file::{read_exceptions, secret_target};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use limits::{ExpiryLimits, Limits};
 pub(crate) use python_metadata::hex;

@@ -131,6 +131,9 @@ pub struct FoundSecret {
     /// The line, from 1.
     #[serde(default)]
     pub start_line: u32,
+    /// The last line, from 1.
+    #[serde(default)]
+    pub end_line: u32,
     /// How bad.
     #[serde(default = "unknown", deserialize_with = "severity")]
     pub severity: Severity,

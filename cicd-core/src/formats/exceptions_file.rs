@@ -1,0 +1,155 @@
+use std::collections::BTreeSet;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+use toml::Spanned;
+
+use super::{ConfigError, Problems, RawConfig, config};
+use crate::model::Location;
+use crate::policy::{Exception, InvalidJustification, Justification, Origin, Scope};
+
+/// Reads `ci/exceptions.toml`: what looks like a secret and is none.
+///
+/// ```toml
+/// [[secret]]
+/// rule = "aws-access-key-id"                # Trivy's name of what it took it for
+/// path = "docs/signing.md"                  # the file, relative to the repository
+/// sha256 = "…"                              # of the lines it stands in; the finding says it
+/// reason = "the key of the vendor's own manual, which opens nothing"
+/// owner = "@example/security"
+/// expires = "2027-01-15"
+/// ```
+///
+/// An entry names the text and not its line, so that it survives edits above it and does not cover another secret that takes its place.
+///
+/// # Errors
+/// Every entry that is incomplete, unknown or justifies nothing, with its place: none of them allows anything then.
+pub fn read_exceptions(path: &Utf8Path, text: &str) -> Result<Vec<Exception>, ConfigError> {
+    config::parse::<RawFile>(path, text)
+}
+
+/// What an exception for a secret reaches: the file, and the SHA-256 of the lines that the secret stands in.
+#[must_use]
+pub fn secret_target(path: &Utf8Path, sha256: &str) -> String {
+    format!("{path}#sha256:{sha256}")
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawFile {
+    #[serde(default)]
+    secret: Vec<RawSecret>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawSecret {
+    rule: Spanned<String>,
+    path: Spanned<Utf8PathBuf>,
+    sha256: Spanned<String>,
+    reason: Spanned<String>,
+    owner: Spanned<String>,
+    expires: Spanned<String>,
+}
+
+impl RawConfig for RawFile {
+    type Valid = Vec<Exception>;
+
+    fn validate(self, mut problems: Problems<'_>) -> Result<Vec<Exception>, ConfigError> {
+        let mut seen = BTreeSet::new();
+        let mut exceptions = Vec::new();
+        for raw in &self.secret {
+            let exception = raw.exception(&mut problems);
+            if !seen.insert((raw.rule.get_ref(), raw.path.get_ref(), raw.sha256.get_ref())) {
+                problems.add(raw.rule.span(), "this secret is listed already").help("keep one of the entries");
+            }
+            exceptions.extend(exception);
+        }
+        problems.finish(exceptions)
+    }
+}
+
+impl RawSecret {
+    fn exception(&self, problems: &mut Problems<'_>) -> Option<Exception> {
+        let is_rule = |rule: &str| {
+            !rule.is_empty() && rule.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        };
+        if !is_rule(self.rule.get_ref()) {
+            problems
+                .add(self.rule.span(), "this is not a rule")
+                .help("write the finding's code, such as `private-key`");
+        }
+        let digits = self.sha256.get_ref();
+        if digits.len() != 64 || !digits.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')) {
+            problems.add(self.sha256.span(), "this is not a sha256").help("copy it from the finding");
+        }
+        let path = self.path.get_ref();
+        if path.as_str().is_empty() || path.is_absolute() || path.as_str().contains("..") {
+            problems.add(self.path.span(), "this is not a file of the repository").help("write its path from the root");
+        }
+        let (reason, owner, expires) = (self.reason.get_ref(), self.owner.get_ref(), self.expires.get_ref());
+        match Justification::new(reason, owner, expires) {
+            Ok(justification) => Some(Exception {
+                id: self.rule.get_ref().clone(),
+                scope: Scope::Targets(vec![secret_target(path, digits)]),
+                justification,
+                origin: Origin::ExceptionsFile,
+                location: self.location(problems),
+            }),
+            Err(error) => {
+                let span = match error {
+                    InvalidJustification::Reason(_) => self.reason.span(),
+                    InvalidJustification::Owner(_) => self.owner.span(),
+                    InvalidJustification::Expiry(_) => self.expires.span(),
+                };
+                problems.add(span, error.to_string());
+                None
+            }
+        }
+    }
+
+    fn location(&self, problems: &Problems<'_>) -> Location {
+        problems.location(self.rule.span())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ENTRY: &str = "[[secret]]\nrule = \"private-key\"\npath = \"docs/tls.md\"\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
+
+    fn read(text: &str) -> Result<Vec<Exception>, String> {
+        read_exceptions("ci/exceptions.toml".into(), text).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn an_entry_names_the_rule_the_file_and_the_text() {
+        let all = read(ENTRY).expect("valid");
+        assert_eq!(all.len(), 1);
+        assert_eq!((all[0].id.as_str(), all[0].location.line), ("private-key", Some(2)));
+        assert!(matches!(&all[0].scope, Scope::Targets(targets) if targets[0].starts_with("docs/tls.md#sha256:9f86")));
+        assert!(read("# nothing yet\n").expect("empty").is_empty());
+    }
+
+    #[test]
+    fn anything_less_is_refused_with_its_place() {
+        for (from, to, problem) in [
+            ("reason = \"the key of a manual, which opens nothing\"\n", "", "the key `reason` is missing"),
+            ("owner = \"@example", "owner = \"example", "is not an owner"),
+            ("2027-01-15", "2027-13-15", "is not a date"),
+            ("the key of a manual, which opens nothing", "todo", "says too little"),
+            ("9f86", "9F86", "not a sha256"),
+            ("docs/tls.md", "/docs/tls.md", "not a file of the repository"),
+            ("docs/tls.md", "../tls.md", "not a file of the repository"),
+            ("private-key", "*", "not a rule"),
+            ("expires", "expire", "unknown key `expire`"),
+            ("[[secret]]", "[[secrets]]", "unknown key `secrets`"),
+            ("[[secret]]", "[[secret]", ":1:"),
+        ] {
+            let error = read(&ENTRY.replacen(from, to, 1)).expect_err(to);
+            assert!(error.contains(problem) && error.contains("ci/exceptions.toml:"), "{problem}: {error}");
+        }
+        assert!(read(&ENTRY.repeat(2)).expect_err("twice").contains("listed already"));
+    }
+}
