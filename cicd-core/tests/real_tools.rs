@@ -7,9 +7,11 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::model::Status;
 use cicd_core::pipeline::{Outside, alone};
-use cicd_core::policy::evaluate;
+use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
-use cicd_core::steps::{CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint};
+use cicd_core::steps::{
+    CodeOwners, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan, WorkflowLint,
+};
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
 const CART: &str = "\"\"\"A cart.\"\"\"\n\n\ndef total(prices: list[int], discount: int = 0) -> int:\n    \"\"\"Add up.\"\"\"\n    if discount:\n        return sum(prices) - discount\n    return sum(prices)\n";
@@ -185,4 +187,93 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     assert!(repository.error(&step.clone().config("broken.yaml"), ()).contains("Error parsing your config file"));
     assert!(repository.error(&Hadolint::files(["none"]), ()).contains("none"));
     assert!(repository.error(&Hadolint::files(Vec::<Utf8PathBuf>::new()), ()).contains("given no file"));
+}
+
+const WORKFLOW: &str = "name: good\non: push\npermissions: {}\nconcurrency:\n  group: good\n  cancel-in-progress: true\njobs:\n  a:\n    name: a\n    runs-on: ubuntu-24.04\n    timeout-minutes: 5\n    steps:\n      - run: echo hello\n";
+
+#[test]
+fn zizmor_looks_at_every_workflow_or_fails() {
+    let repository = Repository::new();
+    let step = WorkflowLint::new();
+    assert!(repository.error(&step, ()).contains("no workflow"));
+    repository.write(".github/workflows/good.yml", WORKFLOW);
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+
+    let action = "      - uses: example/tool@v1 # zizmor: ignore[unpinned-uses] reviewed\n";
+    repository.write(".github/workflows/bad.yml", &format!("{WORKFLOW}{action}"));
+    repository.write("zizmor.yml", "rules:\n  unpinned-uses:\n    disable: true\n");
+    assert_eq!(repository.look(&step, ()).1, ["unpinned-uses", "IGN-016"]);
+    let above = "      # reason: the vendor signs this tag and we watch it\n      # owner: @example/platform\n      # expires: 2999-01-01\n";
+    repository.write(".github/workflows/bad.yml", &format!("{WORKFLOW}{above}{action}"));
+    // It is exempted, but for far longer than a finding of this severity may be.
+    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["unpinned-uses".to_owned(), "IGN-005".to_owned()]));
+
+    for broken in ["name: x\non: [\n", "hello: 1\n", ""] {
+        repository.write(".github/workflows/bad.yml", broken);
+        let error = repository.error(&step, ());
+        assert!(error.contains("bad.yml") && error.contains("zizmor"), "{error}");
+    }
+}
+
+#[test]
+fn bandit_looks_at_every_file_or_fails() {
+    let repository = Repository::new();
+    let step = Sast::bandit("app").leaving_out("app/tests");
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&Sast::bandit("app"), ()).1, ["B101", "B101"]);
+
+    repository.write("app/shop/bad.py", "import pickle  # nosec\n\nX = pickle.loads(b\"\")\n");
+    repository.write(".bandit", "[bandit]\nskips = B301,B403\nexclude = app\n");
+    repository.write("app/shop/.bandit", "[bandit]\nskips = B301,B403\n");
+    repository.write("app/pyproject.toml", "[tool.bandit]\nskips = [\"B301\", \"B403\"]\nexclude_dirs = [\"shop\"]\n");
+    assert_eq!(repository.look(&step, ()).1, ["B403", "B301", "IGN-016"]);
+
+    repository.write("app/shop/bad.py", "def x(:\n");
+    assert!(repository.error(&step, ()).starts_with("app/shop/bad.py: the Python file cannot be read: syntax error"));
+    assert!(repository.error(&Sast::bandit("nowhere"), ()).contains("nowhere holds no Python file"));
+    assert!(repository.error(&step.leaving_out("app/test"), ()).contains("app/test, which is to be left out"));
+}
+
+#[test]
+fn secrets_are_found_in_files_that_trivy_passes_over() {
+    let repository = Repository::new();
+    let step = SecretScan::new();
+    repository.write("empty", "");
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    let key = ["AK", "IAT5YVN3WQ8KXLB2MD"].concat();
+    repository.write("trivy-secret.yaml", "disable-rules: [aws-access-key-id, github-pat]\n");
+    repository.write("trivy.yaml", "scan:\n  scanners: [vuln]\n");
+    for (index, path) in
+        ["tests/a.py", "b.md", "package-lock.json", "c.png", "vendor/d", "node_modules/e"].iter().enumerate()
+    {
+        repository.write(path, &format!("\u{1}\0{index}\n{key}"));
+    }
+    let wide: Vec<u8> = format!("\u{feff}key={key} \r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    fs::write(repository.path().join("f.ps1"), wide).expect("written");
+    std::os::unix::fs::symlink(format!("/tmp/ {key} /x"), repository.path().join("link")).expect("linked");
+    let (status, codes) = repository.look(&step, ());
+    assert_eq!((status, codes), (Status::Failed, vec!["aws-access-key-id".to_owned(); 8]));
+
+    let because = Justification::new("recorded answers of a public server", "@example/platform", "2999-01-01");
+    let less = step.clone().leaving_out("vendor", because.expect("valid"));
+    let (_, codes) = repository.look(&less, ());
+    assert_eq!(codes.iter().filter(|code| *code == "SEC-001").count(), 1, "{codes:?}");
+    assert_eq!(codes.len(), 8);
+    repository.write("exceptions.toml", "[[secrets]]\n");
+    assert!(repository.error(&step.exceptions_file("exceptions.toml"), ()).contains("unknown key `secrets`"));
+}
+
+#[test]
+fn owners_are_judged_as_github_does() {
+    let repository = Repository::new();
+    let step = CodeOwners::file(".github/CODEOWNERS").sensitive(["app/pyproject.toml"], "@example/security");
+    assert!(repository.error(&step, ()).contains(".github/CODEOWNERS is not a file of the repository"));
+    repository.write(".github/CODEOWNERS", "* @example/developers\n/app/pyproject.toml @example/security\n");
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    repository.write("CODEOWNERS", "* @example/developers\n");
+    repository.write(".github/CODEOWNERS", "/app/ @example/developers\n");
+    assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-001", "CO-002"]);
+    repository.write(".github/CODEOWNERS", &"# a comment that fills the file\n".repeat(100_000));
+    assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-008"]);
+    assert!(repository.error(&CodeOwners::file("ci/CODEOWNERS"), ()).contains("GitHub does not look"));
 }

@@ -23,6 +23,8 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ReadinessCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
+    gather::<steps::SecretCode>(&mut all);
+    gather::<steps::OwnersCode>(&mut all);
     all.sort_by_key(|info| info.code);
     all
 }

@@ -2,6 +2,7 @@
 
 pub mod base_image;
 mod cargo_test;
+mod code_owners;
 mod coverage_gate;
 mod dev_build;
 pub mod docker_build;
@@ -15,12 +16,14 @@ mod python_env;
 mod readiness;
 mod ruff;
 mod sast;
+mod secret_scan;
 mod trivy_database;
 mod trivy_scan;
 mod workflow_lint;
 
 pub use base_image::{BaseCode, PinnedBase};
 pub use cargo_test::{CargoTest, CargoTestCode};
+pub use code_owners::{CodeOwners, OwnersChecked, OwnersCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
@@ -37,6 +40,7 @@ pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
 pub use sast::{CodeSearched, Sast};
+pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};
 pub use workflow_lint::{WorkflowLint, WorkflowsChecked};

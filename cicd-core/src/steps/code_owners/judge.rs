@@ -1,0 +1,258 @@
+use std::collections::BTreeMap;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use super::OwnersCode;
+use crate::formats::codeowners::{CodeOwnersFile, DefectKind, Owner, Pattern, Rule};
+use crate::model::{Finding, Location, Severity};
+use crate::policy::Exception;
+use crate::step::StepError;
+
+/// Files beyond these are counted, not named.
+const NAMED_MAX: usize = 5;
+
+/// Who should own what.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Expected<'a> {
+    /// Sensitive files, and who alone may approve their changes.
+    pub(super) sensitive: &'a [(Vec<Pattern>, String)],
+    /// Every owner there may be; empty for any.
+    pub(super) known: &'a [String],
+    /// The exceptions that are written down in files of the repository.
+    pub(super) exceptions: &'a [Exception],
+}
+
+/// What there is to say about a CODEOWNERS file and the files of its repository.
+#[derive(Debug)]
+pub(super) struct Judgement {
+    pub(super) findings: Vec<Finding>,
+    pub(super) unowned: Vec<Utf8PathBuf>,
+    /// How many files were found to be sensitive.
+    pub(super) sensitive: usize,
+}
+
+/// Judges the owners of `files`.
+///
+/// # Errors
+/// When a sensitive pattern matches no file: it would check nothing.
+pub(super) fn judge(
+    path: &Utf8Path,
+    owners: &CodeOwnersFile,
+    files: &[Utf8PathBuf],
+    expected: &Expected<'_>,
+) -> Result<Judgement, StepError> {
+    let mut findings: Vec<Finding> = owners
+        .defects
+        .iter()
+        .map(|defect| {
+            let code = match defect.kind {
+                DefectKind::Syntax => OwnersCode::Syntax,
+                DefectKind::Owner => OwnersCode::NotAnOwner,
+                DefectKind::Ghost => OwnersCode::Ghost,
+            };
+            Finding::new(code, defect.message.as_str()).at(defect.location.clone())
+        })
+        .collect();
+    for rule in &owners.rules {
+        for owner in &rule.owners {
+            if !expected.known.is_empty() && !expected.known.iter().any(|known| owner.is(known)) {
+                let message = format!("{owner} is not among the known owners");
+                findings.push(Finding::new(OwnersCode::NotAnOwner, message).at(rule.location.clone()));
+            }
+        }
+    }
+    findings.extend(useless_rules(owners, files));
+    let unowned: Vec<_> = files.iter().filter(|file| owners.owners_of(file).is_empty()).cloned().collect();
+    if !unowned.is_empty() {
+        let message = format!("{} of {} files have no owner: {}", unowned.len(), files.len(), named(&unowned));
+        findings.push(Finding::new(OwnersCode::Unowned, message).at(Location::file(path)));
+    }
+    let mut sensitive = 0;
+    for (patterns, team) in expected.sensitive {
+        let (count, elsewhere) = sensitive_elsewhere(path, owners, files, patterns, team)?;
+        sensitive += count;
+        findings.extend(elsewhere);
+    }
+    findings.extend(expected.exceptions.iter().filter_map(|exception| foreign(owners, exception)));
+    Ok(Judgement { findings, unowned, sensitive })
+}
+
+fn named(files: &[Utf8PathBuf]) -> String {
+    let names: Vec<_> = files.iter().take(NAMED_MAX).map(|file| file.as_str()).collect();
+    match files.len().saturating_sub(NAMED_MAX) {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names.join(", ")),
+    }
+}
+
+/// Rules that are in the way of others, or do nothing.
+fn useless_rules(owners: &CodeOwnersFile, files: &[Utf8PathBuf]) -> Vec<Finding> {
+    let mut matched = vec![0_usize; owners.rules.len()];
+    let mut decided = vec![0_usize; owners.rules.len()];
+    for file in files {
+        let mut matching = owners.rules.iter().enumerate().rev().filter(|(_, rule)| rule.pattern.matches(file));
+        if let Some((last, _)) = matching.next() {
+            decided[last] += 1;
+            matched[last] += 1;
+        }
+        matching.for_each(|(index, _)| matched[index] += 1);
+    }
+    let mut findings = Vec::new();
+    for (index, rule) in owners.rules.iter().enumerate() {
+        let pattern = rule.pattern.as_str();
+        let found =
+            |code, message: String| Finding::new(code, message).severity(Severity::Medium).at(rule.location.clone());
+        if rule.pattern.is_catch_all() {
+            // It stands for the files to come as well, and so is never useless.
+            if index > 0 {
+                let message = format!("`{pattern}` overrides the {index} rules above it");
+                findings.push(found(OwnersCode::CatchAllNotFirst, message));
+            }
+        } else if matched[index] == 0 {
+            findings.push(found(OwnersCode::Dead, format!("`{pattern}` matches no file")));
+        } else if decided[index] == 0 {
+            let count = matched[index];
+            findings.push(found(
+                OwnersCode::Shadowed,
+                format!("later rules decide about all {count} files of `{pattern}`"),
+            ));
+        }
+    }
+    findings
+}
+
+/// How many files are sensitive, and one finding for each rule that gives some of them to others.
+fn sensitive_elsewhere(
+    path: &Utf8Path,
+    owners: &CodeOwnersFile,
+    files: &[Utf8PathBuf],
+    patterns: &[Pattern],
+    team: &str,
+) -> Result<(usize, Vec<Finding>), StepError> {
+    if let Some(idle) = patterns.iter().find(|pattern| !files.iter().any(|file| pattern.matches(file))) {
+        let what = format!("the sensitive pattern `{}` matches no file", idle.as_str());
+        return Err(StepError::not_looked(what, "correct it in the step: it protects nothing"));
+    }
+    let sensitive: Vec<_> = files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file))).collect();
+    // By the place of the rule that decides; files without one come first.
+    let mut elsewhere: BTreeMap<Option<&Location>, (Option<&Rule>, Vec<Utf8PathBuf>)> = BTreeMap::new();
+    for &file in &sensitive {
+        let rule = owners.rule_for(file);
+        let owners = rule.map_or(&[][..], |rule| &rule.owners);
+        if owners.is_empty() || !owners.iter().all(|owner| owner.is(team)) {
+            let entry = elsewhere.entry(rule.map(|rule| &rule.location)).or_insert((rule, Vec::new()));
+            entry.1.push(file.clone());
+        }
+    }
+    let finding = |(rule, files): (Option<&Rule>, Vec<Utf8PathBuf>)| {
+        let who = match rule {
+            Some(rule) if !rule.owners.is_empty() => {
+                let others: Vec<_> = rule.owners.iter().filter(|owner| !owner.is(team)).map(Owner::as_str).collect();
+                format!("{} may approve changes of", others.join(" and "))
+            }
+            _ => "nobody has to approve changes of".to_owned(),
+        };
+        let message = format!("{who} {}, where only {team} should", named(&files));
+        let location = rule.map_or_else(|| Location::file(path), |rule| rule.location.clone());
+        Finding::new(OwnersCode::SensitiveElsewhere, message).at(location)
+    };
+    Ok((sensitive.len(), elsewhere.into_values().map(finding).collect()))
+}
+
+fn foreign(owners: &CodeOwnersFile, exception: &Exception) -> Option<Finding> {
+    let Exception { id, justification, location, .. } = exception;
+    let effective = owners.owners_of(&location.path);
+    if effective.iter().any(|owner| owner.is(&justification.owner)) {
+        return None;
+    }
+    let whose = match effective {
+        [] => "nobody".to_owned(),
+        some => some.iter().map(Owner::as_str).collect::<Vec<_>>().join(" and "),
+    };
+    let message = format!("{} answers for the exception for {id}, but {whose} owns the file", justification.owner);
+    Some(Finding::new(OwnersCode::ForeignIgnoreOwner, message).severity(Severity::Medium).at(location.clone()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::formats::ignore_file::read_plain;
+
+    const FILES: [&str; 6] =
+        [".github/CODEOWNERS", "Dockerfile", "app/main.py", "ci/.trivyignore", "ci/tools.toml", "docs/a.md"];
+    const GOOD: &str = "* @o/dev\n/.github/ @o/sec\n/ci/ @o/sec\n/Dockerfile @o/sec\n/docs/ @o/docs\n";
+
+    fn look(text: &str, sensitive: &[&str], known: &[&str], ignored: &str) -> Result<Judgement, StepError> {
+        let owners = CodeOwnersFile::parse(".github/CODEOWNERS".into(), text);
+        let patterns = sensitive.iter().map(|pattern| Pattern::parse(pattern).expect("a pattern")).collect();
+        let known: Vec<_> = known.iter().map(|owner| (*owner).to_owned()).collect();
+        let exceptions = read_plain("ci/.trivyignore".into(), ignored.as_bytes()).exceptions;
+        let sensitive = [(patterns, "@o/sec".to_owned())];
+        let expected = Expected { sensitive: &sensitive, known: &known, exceptions: &exceptions };
+        judge(".github/CODEOWNERS".into(), &owners, &FILES.map(Utf8PathBuf::from), &expected)
+    }
+
+    const SENSITIVE: [&str; 3] = ["ci/**", ".github/**", "**/Dockerfile"];
+
+    fn found(text: &str) -> Vec<String> {
+        let judgement = look(text, &SENSITIVE, &[], "").expect("looked");
+        let shown =
+            |one: &Finding| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0));
+        judgement.findings.iter().map(shown).collect()
+    }
+
+    #[test]
+    fn each_defect_has_its_code() {
+        assert!(found(GOOD).is_empty());
+        assert_eq!(look(GOOD, &SENSITIVE, &[], "").expect("looked").sensitive, 4);
+        for (from, to, codes) in [
+            ("* @o/dev\n", "", &["CO-001 0"][..]),
+            ("/docs/ @o/docs", "/docs/", &["CO-001 0"]),
+            ("/ci/ @o/sec\n", "", &["CO-002 1"]),
+            ("/ci/ @o/sec\n", "/ci/ @o/sec @o/dev\n", &["CO-002 3"]),
+            ("/docs/ @o/docs\n", "/docs/ @o/docs\n*.toml @o/dev\n", &["CO-002 6"]),
+            ("/ci/ @o/sec\n", "/ci/\n", &["CO-001 0", "CO-002 3"]),
+            ("/docs/ @o/docs\n", "/docs/ @o/docs\n/docs/a.md @o/dev\n", &["CO-003 5"]),
+            ("/docs/ @o/docs\n", "/dokcs/ @o/docs\n", &["CO-004 5"]),
+            ("/docs/ @o/docs\n", "!docs @o/docs\n", &["CO-005 5"]),
+            ("/docs/ @o/docs\n", "/docs/ @o/docs\r\n", &["CO-005 5"]),
+            ("/docs/ @o/docs\n", "/docs/ @o/docs docs\n", &["CO-006 5"]),
+            ("/docs/ @o/docs\n", "/docs/ @o/docs @ghost\n", &["CO-010 5"]),
+        ] {
+            assert_eq!(found(&GOOD.replacen(from, to, 1)), codes, "{to:?}");
+        }
+        let below = found("/ci/ @o/sec\n* @o/sec\n");
+        assert_eq!(below, ["CO-003 1", "CO-009 2"]);
+    }
+
+    #[test]
+    fn owners_may_be_limited_to_those_that_are_known() {
+        assert!(look(GOOD, &SENSITIVE, &["@O/Dev", "@o/sec", "@o/docs"], "").expect("looked").findings.is_empty());
+        let findings = look(GOOD, &SENSITIVE, &["@o/dev", "@o/sec"], "").expect("looked").findings;
+        assert_eq!(findings[0].message, "@o/docs is not among the known owners");
+        assert_eq!(findings[0].code.as_str(), "CO-006");
+    }
+
+    #[test]
+    fn the_owner_of_an_exception_owns_its_file() {
+        let entry = |owner| {
+            format!(
+                "# reason: the affected parser is never used here\n# owner: {owner}\nCVE-2023-32681 exp:2027-01-01\n"
+            )
+        };
+        assert!(look(GOOD, &SENSITIVE, &[], &entry("@o/sec")).expect("looked").findings.is_empty());
+        let findings = look(GOOD, &SENSITIVE, &[], &entry("@o/dev")).expect("looked").findings;
+        assert_eq!(findings[0].code.as_str(), "CO-011");
+        assert_eq!(
+            findings[0].message,
+            "@o/dev answers for the exception for CVE-2023-32681, but @o/sec owns the file"
+        );
+        assert_eq!(findings[0].location.as_ref().expect("a place").to_string(), "ci/.trivyignore:3:1");
+    }
+
+    #[test]
+    fn a_sensitive_pattern_that_protects_nothing_is_an_error() {
+        let error = look(GOOD, &["ci/**", "xtaks/**"], &[], "").expect_err("idle").to_string();
+        assert!(error.contains("`xtaks/**` matches no file"), "{error}");
+    }
+}

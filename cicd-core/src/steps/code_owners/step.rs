@@ -1,0 +1,209 @@
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use super::OwnersCode;
+use super::judge::{Expected, Judgement, judge};
+use crate::formats::codeowners::{CodeOwnersFile, Pattern};
+use crate::formats::{Paint, ignore_file, read_exceptions};
+use crate::model::{Finding, Judged, Location, Subject};
+use crate::policy::Exception;
+use crate::process::ToolRequirement;
+use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+
+/// Where GitHub looks for the file, in this order; it reads the first.
+const LOCATIONS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
+/// From this size on GitHub ignores the file.
+const FILE_BYTES_MAX: u64 = 3_000_000;
+/// The list of files without an owner, in the step's folder.
+const UNOWNED_FILE: &str = "unowned.txt";
+
+/// Checks who owns the files of the repository, as GitHub decides it.
+///
+/// ```
+/// use cicd_core::steps::CodeOwners;
+///
+/// let owners = CodeOwners::file(".github/CODEOWNERS")
+///     .sensitive(["ci/**", ".github/**", "**/Dockerfile"], "@example/security")
+///     .known_owners(["@example/security", "@example/developers"])
+///     .exceptions_in(["ci/.trivyignore"]);
+/// ```
+///
+/// Every file that git tracks, and new ones that it does not ignore, has to have an owner; sensitive ones the named team and nobody
+/// else, since the approval of any one owner is enough.
+#[derive(Debug, Clone)]
+pub struct CodeOwners {
+    file: Utf8PathBuf,
+    sensitive: Vec<(Vec<String>, String)>,
+    known: Vec<String>,
+    exceptions_in: Vec<Utf8PathBuf>,
+}
+
+impl CodeOwners {
+    /// The CODEOWNERS file, relative to the workspace.
+    #[must_use]
+    pub fn file(path: impl Into<Utf8PathBuf>) -> Self {
+        Self { file: path.into(), sensitive: Vec::new(), known: Vec::new(), exceptions_in: Vec::new() }
+    }
+
+    /// Files whose changes only `team` may approve, by patterns as CODEOWNERS has them. A pattern that matches no file is an error.
+    #[must_use]
+    pub fn sensitive(mut self, patterns: impl IntoIterator<Item = impl Into<String>>, team: impl Into<String>) -> Self {
+        self.sensitive.push((patterns.into_iter().map(Into::into).collect(), team.into()));
+        self
+    }
+
+    /// Every owner there may be; any other is a mistake.
+    #[must_use]
+    pub fn known_owners(mut self, owners: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        self.known.extend(owners.into_iter().map(Into::into));
+        self
+    }
+
+    /// Files with exceptions, `.trivyignore` or `exceptions.toml`: who answers for one has to own the file.
+    #[must_use]
+    pub fn exceptions_in(mut self, files: impl IntoIterator<Item = impl Into<Utf8PathBuf>>) -> Self {
+        self.exceptions_in.extend(files.into_iter().map(Into::into));
+        self
+    }
+
+    fn sensitive_patterns(&self) -> Result<Vec<(Vec<Pattern>, String)>, StepError> {
+        let parse = |text: &String| {
+            Pattern::parse(text).map_err(|error| {
+                StepError::not_looked(format!("`{text}` is not a pattern: {error}"), "correct it in the step")
+            })
+        };
+        let sensitive = self.sensitive.iter();
+        sensitive.map(|(texts, team)| Ok((texts.iter().map(parse).collect::<Result<_, _>>()?, team.clone()))).collect()
+    }
+
+    /// The complete entries of the files with exceptions; what is wrong with the others, the steps that use them say.
+    fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        let mut exceptions = Vec::new();
+        for path in &self.exceptions_in {
+            let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let unreadable =
+                |problem: String| ReadError::new("the file with exceptions", problem).at(Location::file(path));
+            exceptions.extend(if path.extension() == Some("toml") {
+                let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
+                read_exceptions(path, &text).map_err(|error| unreadable(error.render(Paint::Plain)))?
+            } else {
+                ignore_file::read(path, &bytes).map_err(|error| unreadable(error.to_string()))?.exceptions
+            });
+        }
+        Ok(exceptions)
+    }
+
+    /// The text of the file, or that GitHub would not read it.
+    fn read(&self, cx: &Context) -> Result<Result<String, Finding>, StepError> {
+        let path = cx.path(&self.file);
+        let bytes = fs::metadata(&path).map_err(StepError::io("reading", &self.file))?.len();
+        if bytes >= FILE_BYTES_MAX {
+            let message = format!("{} has {bytes} bytes, so none of its rules holds", self.file);
+            return Ok(Err(Finding::new(OwnersCode::TooLarge, message).at(Location::file(&self.file))));
+        }
+        Ok(Ok(fs::read_to_string(&path).map_err(StepError::io("reading", &self.file))?))
+    }
+}
+
+/// Whose owners were checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnersChecked {
+    /// How many files.
+    pub files: usize,
+    /// How many of them have no owner.
+    pub unowned: usize,
+    /// The commit whose files they are.
+    pub commit: String,
+}
+
+impl Judged for OwnersChecked {
+    fn subject(&self) -> Subject {
+        Subject::Commit(self.commit.clone())
+    }
+}
+
+impl Step for CodeOwners {
+    type Input = ();
+    type Output = OwnersChecked;
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<OwnersChecked>, StepError> {
+        if !LOCATIONS.contains(&self.file.as_str()) {
+            let what = format!("GitHub does not look for owners in {}", self.file);
+            return Err(StepError::not_looked(what, format!("use one of {}", LOCATIONS.join(", "))));
+        }
+        let files = cx.repository_files()?;
+        if !files.contains(&self.file) {
+            let what = format!("{} is not a file of the repository", self.file);
+            return Err(StepError::not_looked(what, "add it with git"));
+        }
+        let patterns = self.sensitive_patterns()?;
+        let exceptions = self.exceptions(cx)?;
+        let others = second_files(&self.file, &files);
+        let (judgement, rules) = match self.read(cx)? {
+            Ok(text) => {
+                let owners = CodeOwnersFile::parse(&self.file, &text);
+                let expected = Expected { sensitive: &patterns, known: &self.known, exceptions: &exceptions };
+                (judge(&self.file, &owners, &files, &expected)?, owners.rules.len())
+            }
+            Err(finding) => (Judgement { findings: vec![finding], unowned: files.clone(), sensitive: 0 }, 0),
+        };
+        let Judgement { findings, unowned, sensitive } = judgement;
+        let (count, unowned_count, problems) = (files.len(), unowned.len(), findings.len() + others.len());
+        let headline = match problems {
+            0 => format!("{count} files owned, {sensitive} sensitive"),
+            _ => format!("{problems} findings, {unowned_count} files unowned"),
+        };
+        let commit = cx.revision()?.commit.clone();
+        let mut outcome = Outcome::of(OwnersChecked { files: count, unowned: unowned_count, commit })
+            .findings(others)
+            .findings(findings)
+            .fact("files", count)
+            .fact("unowned", unowned_count)
+            .fact("sensitive", sensitive)
+            .fact("rules", rules)
+            .headline(headline);
+        if !unowned.is_empty() {
+            let path = cx.dir().join(UNOWNED_FILE);
+            let list: String = unowned.iter().map(|file| format!("{file}\n")).collect();
+            fs::write(&path, list).map_err(StepError::io("writing", &path))?;
+            outcome.attachments.push(path);
+        }
+        Ok(outcome)
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        vec![git_tool()]
+    }
+}
+
+/// The other files that GitHub might read, or that people might take for the one it reads.
+fn second_files(file: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Finding> {
+    let is_other = |other: &&Utf8PathBuf| {
+        *other != file && LOCATIONS.iter().any(|location| other.as_str().eq_ignore_ascii_case(location))
+    };
+    let read = LOCATIONS.iter().find(|location| files.iter().any(|file| file == **location));
+    let message = |other: &Utf8PathBuf| {
+        let read = read.map_or(file.as_str(), |read| *read);
+        format!("there are {file} and {other}; GitHub reads {read} alone")
+    };
+    let found = files.iter().filter(is_other);
+    found.map(|other| Finding::new(OwnersCode::SecondFile, message(other)).at(Location::file(other))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn github_reads_one_file_of_several() {
+        let files = ["CODEOWNERS", "docs/Codeowners", "src/CODEOWNERS"].map(Utf8PathBuf::from);
+        let found = second_files("CODEOWNERS".into(), &files);
+        assert_eq!(found.len(), 1);
+        assert_eq!(found[0].code.as_str(), "CO-007");
+        let files = [".github/CODEOWNERS", "CODEOWNERS"].map(Utf8PathBuf::from);
+        let found = second_files("CODEOWNERS".into(), &files);
+        assert!(found[0].message.ends_with("GitHub reads .github/CODEOWNERS alone"), "{}", found[0].message);
+    }
+}

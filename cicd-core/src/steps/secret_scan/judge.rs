@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+
+use sha2::{Digest as _, Sha256};
+
+use super::export::{CANARY_RULE, Exported};
+use crate::formats::printable::printable;
+use crate::formats::trivy_report::{FoundSecret, TrivyReport};
+use crate::formats::{hex, secret_target};
+use crate::model::{Code, Finding, Location, finding_codes};
+use crate::step::{ReadError, StepError};
+
+finding_codes! {
+    /// What the search for secrets can find beside secrets, which are named by Trivy's rule.
+    pub enum SecretCode {
+        LeftOut = "SEC-001" {
+            summary: "files are not searched for secrets",
+            help: "search them, or shorten what is left out",
+            example: ".leaving_out(\"fixtures\", justification)",
+        },
+    }
+}
+
+/// The secrets of a report, if it shows that Trivy has looked at each of these files. `read` gives a file as it was exported.
+pub(super) fn secrets(
+    report: &TrivyReport,
+    trivy: &semver::Version,
+    exported: &[Exported],
+    read: impl Fn(&Exported) -> Result<Vec<u8>, StepError>,
+) -> Result<Vec<Finding>, StepError> {
+    let unreadable = |problem: String| StepError::from(ReadError::new("Trivy's report", problem));
+    if report.artifact_type != "filesystem" {
+        return Err(unreadable(format!("it is about a {}, not about files", printable(&report.artifact_type))));
+    }
+    if let Some(wrote) = report.version.as_deref().filter(|wrote| wrote.trim_start_matches('v') != trivy.to_string()) {
+        return Err(unreadable(format!("it was written by Trivy {}, but {trivy} was run", printable(wrote))));
+    }
+    if report.results.iter().any(|result| result.suppressed > 0) {
+        return Err(unreadable("Trivy suppressed findings, although it was given nothing to ignore".to_owned()));
+    }
+    let mut found: BTreeMap<&str, Vec<&FoundSecret>> = BTreeMap::new();
+    for result in report.results.iter().filter(|result| !result.secrets.is_empty()) {
+        if !exported.iter().any(|file| file.name == result.target) {
+            return Err(unreadable(format!("it names {:?}, which Trivy was not given", printable(&result.target))));
+        }
+        found.entry(&result.target).or_default().extend(&result.secrets);
+    }
+    let is_canary = |file: &Exported, one: &FoundSecret| one.rule == CANARY_RULE && one.start_line == file.canary_line;
+    let sang = |file: &&Exported| {
+        found.get(file.name.as_str()).is_some_and(|found| found.iter().any(|one| is_canary(file, one)))
+    };
+    let silent: Vec<_> = exported.iter().filter(|file| !sang(file)).collect();
+    if let [first, ..] = silent.as_slice() {
+        return Err(StepError::not_looked(
+            format!("Trivy did not look at {} of {} files, among them {}", silent.len(), exported.len(), first.path),
+            "every file carries a known secret while it is searched, and this one's was not found; see the step's log",
+        ));
+    }
+    let mut findings = Vec::new();
+    for file in exported {
+        let secrets = found.get(file.name.as_str()).into_iter().flatten().filter(|one| !is_canary(file, one));
+        let secrets: Vec<_> = secrets.collect();
+        if !secrets.is_empty() {
+            let text = read(file)?;
+            findings.extend(secrets.into_iter().map(|secret| finding(file, secret, &text)));
+        }
+    }
+    Ok(findings)
+}
+
+fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
+    let first = secret.start_line.max(1);
+    let count = secret.end_line.max(first).saturating_sub(first).saturating_add(1);
+    let mut hasher = Sha256::new();
+    for line in text.split(|&b| b == b'\n').skip(first as usize - 1).take(count as usize) {
+        hasher.update(line.trim_ascii_end());
+        hasher.update(b"\n");
+    }
+    let sha256 = hex(&hasher.finalize());
+    let (rule, path) = (printable(&secret.rule), &file.path);
+    let message = format!("{} in {path}", printable(&secret.title));
+    Finding::with_code(Code::new(rule.as_str()), message)
+        .severity(secret.severity)
+        .target(secret_target(path, &sha256))
+        .at(Location::line(path, first))
+        .help(format!(
+            "revoke it, then take it out of the history too; if it opens nothing, write it down: rule = \"{rule}\", path = \"{path}\", sha256 = \"{sha256}\""
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::formats::read_exceptions;
+    use crate::model::Status;
+    use crate::policy::evaluate;
+
+    const REPORT: &str = include_str!("../../../tests/data/trivy/secrets-0.70.0.json");
+    /// As `export` wrote the files of the recorded scan, but for their canaries.
+    const LEAK: &str = "# settings\nkey = \"the secret\"\n";
+
+    fn exported() -> Vec<Exported> {
+        let file =
+            |path: &str, name: &str, canary_line| Exported { path: path.into(), name: name.to_owned(), canary_line };
+        vec![file("a.py", "000000.txt", 2), file("tests/settings.md", "000001.txt", 3), file("b.png", "000002.txt", 1)]
+    }
+
+    fn look(text: &str, exported: &[Exported]) -> Result<Vec<Finding>, String> {
+        let report = TrivyReport::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
+        let trivy = semver::Version::new(0, 70, 0);
+        secrets(&report, &trivy, exported, |_| Ok(LEAK.into())).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn a_secret_is_found_and_canaries_are_not_shown() {
+        let findings = look(REPORT, &exported()).expect("looked");
+        assert_eq!(findings.len(), 1);
+        assert_eq!(findings[0].code.as_str(), "aws-access-key-id");
+        assert_eq!(findings[0].location.as_ref().expect("a place").to_string(), "tests/settings.md:2");
+        assert_eq!(findings[0].message, "AWS Access Key ID in tests/settings.md");
+    }
+
+    #[test]
+    fn an_exception_names_the_text_of_the_secret() {
+        let findings = look(REPORT, &exported()).expect("looked");
+        let help = findings[0].help.clone().expect("help");
+        let (_, entry) = help.split_once("down: ").expect("an entry");
+        let rest = "\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
+        let entry = format!("[[secret]]\n{}{rest}", entry.replace(", ", "\n"));
+        let verdict = |entry: &str| {
+            let exceptions = read_exceptions("ci/exceptions.toml".into(), entry).expect("valid");
+            let verdict = evaluate(findings.clone(), &exceptions, date(2026, 11, 21));
+            (verdict.status, verdict.findings.last().map(|one| one.code.to_string()))
+        };
+        assert_eq!(verdict(&entry), (Status::Exempted, Some("aws-access-key-id".to_owned())));
+        let (_, digest) = entry.split_once("sha256 = \"").expect("a sum");
+        let other = entry.replace(&digest[..64], &"0".repeat(64));
+        assert_eq!(verdict(&other), (Status::Failed, Some("EXC-002".to_owned())));
+        assert_eq!(verdict(&entry.replace("settings.md", "b.md")), (Status::Failed, Some("EXC-002".to_owned())));
+        assert_eq!(verdict(&entry.replace("2027", "2025")), (Status::Failed, Some("EXC-001".to_owned())));
+    }
+
+    #[test]
+    fn a_file_without_its_canary_was_not_looked_at() {
+        let mut more = exported();
+        more.push(Exported { path: "c.bin".into(), name: "000003.txt".to_owned(), canary_line: 1 });
+        assert!(look(REPORT, &more).expect_err("no canary").contains("did not look at 1 of 4 files, among them c.bin"));
+        more.truncate(2);
+        assert!(look(REPORT, &more).expect_err("foreign").contains("it names \"000002.txt\""));
+        let mut moved = exported();
+        moved[0].canary_line = 7;
+        assert!(look(REPORT, &moved).expect_err("elsewhere").contains("among them a.py"));
+        for (from, to) in [
+            ("github-pat", "other-rule"),
+            ("\"filesystem\"", "\"repository\""),
+            ("\"Version\": \"0.70.0\"", "\"Version\": \"0.60.0\""),
+            ("\"Results\"", "\"Nothing\""),
+            ("\"Class\": \"secret\"", "\"Class\": \"secret\", \"ExperimentalModifiedFindings\": [{}]"),
+        ] {
+            assert!(REPORT.contains(from), "{from}");
+            assert!(look(&REPORT.replace(from, to), &exported()).is_err(), "{to}");
+        }
+        for cut in [0, 2, REPORT.len() / 2, REPORT.len() - 3] {
+            assert!(look(&REPORT[..cut], &exported()).is_err(), "{cut}");
+        }
+    }
+}
