@@ -21,8 +21,7 @@ workers = 1
 threads = settings.threads
 max_requests = 0
 
-# The only place that is written to: the heartbeat between server and worker.
-worker_tmp_dir = "/tmp"  # noqa: S108 - gunicorn creates the file with mkstemp and unlinks it at once
+# The heartbeat between server and worker, in the system's folder for temporary files, is all that is ever written.
 control_socket_disable = True
 
 # `docker stop` kills after ten seconds; be done before.
