@@ -7,8 +7,8 @@ use cicd_core::docker::BuildRecipe;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CoverageGate, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest, PythonEnv,
-    Readiness, RuffFormat, RuffLint, TrivyDatabase, TrivyScan,
+    CodeOwners, CoverageGate, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest,
+    PythonEnv, Readiness, RuffFormat, RuffLint, Sast, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
 };
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
@@ -23,6 +23,19 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let lint = ci.add("lint", RuffLint::in_dir(app), ());
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
     let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
+    let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
+    let sast = Sast::bandit(app).leaving_out("flask-app/tests").leaving_out("flask-app/tests_browser");
+    let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
+
+    // What must not be in it, and who has to agree when it changes.
+    let secrets = SecretScan::new().exceptions_file("ci/exceptions.toml").expiry_limits(limits.expiry);
+    let secrets = ci.add("secret-scan", secrets, ());
+    let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
+    let owners = CodeOwners::file(".github/CODEOWNERS")
+        .sensitive(sensitive, "@cicd-core/security")
+        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
+        .exceptions_in(["ci/.trivyignore", "ci/exceptions.toml"]);
+    let owners = ci.add("code-owners", owners, ());
 
     // What it does.
     let python = ci.add("python-env", PythonEnv::locked("flask-app/requirements-dev.txt"), ());
@@ -58,8 +71,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let loaded = ci.add("load", load, &image);
 
     // What may leave: an image that every one of these has looked at, in this run.
-    let gates = (&lint, &docker_lint, &tests, &coverage, &scanned, &licensed, &loaded);
-    let cleared = ci.clear(&image, (&format, gates));
+    let sources = (&format, &lint, &docker_lint, &workflows, &sast, &secrets, &owners);
+    let cleared = ci.clear(&image, (sources, (&tests, &coverage, &scanned, &licensed, &loaded)));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
 }

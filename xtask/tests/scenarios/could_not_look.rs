@@ -116,3 +116,30 @@ fn a_source_is_edited_after_its_tests() {
     let summary = checkout.ci("coverage", 3);
     assert_step(&summary, "coverage", Status::Error, None);
 }
+
+#[test]
+fn a_python_file_that_cannot_be_parsed() {
+    let checkout = Checkout::new();
+    checkout.write("flask-app/myapplication/broken.py", "def broken(:\n");
+    checkout.commit();
+    let summary = checkout.ci("sast", 3);
+    assert_step(&summary, "sast", Status::Error, None);
+}
+
+#[test]
+fn a_workflow_that_cannot_be_parsed() {
+    let checkout = Checkout::new();
+    checkout.write(".github/workflows/other.yml", "name: other\non: [\n");
+    checkout.commit();
+    let summary = checkout.ci("workflow-lint", 3);
+    assert_step(&summary, "workflow-lint", Status::Error, None);
+}
+
+#[test]
+fn an_exception_for_a_secret_that_cannot_be_read() {
+    let checkout = Checkout::new();
+    checkout.write("ci/exceptions.toml", "[[secret]]\nrule = \"private-key\"\n");
+    checkout.commit();
+    let summary = checkout.ci("secret-scan", 3);
+    assert_step(&summary, "secret-scan", Status::Error, None);
+}

@@ -104,6 +104,51 @@ fn an_image_that_runs_as_root() {
 }
 
 #[test]
+fn a_workflow_with_an_action_that_is_not_pinned() {
+    let checkout = Checkout::new();
+    let pinned = "actions/setup-python@a309ff8b426b58ec0e2a45f0f869d46889d02405";
+    checkout.replace(".github/workflows/ci.yml", pinned, "actions/setup-python@v6");
+    checkout.commit();
+    let summary = checkout.ci("workflow-lint", 1);
+    assert_step(&summary, "workflow-lint", Status::Failed, Some("unpinned-uses"));
+}
+
+#[test]
+fn python_that_runs_what_it_is_told() {
+    let checkout = Checkout::new();
+    let views = checkout.read("flask-app/myapplication/views.py");
+    checkout.write(
+        "flask-app/myapplication/views.py",
+        &format!("{views}\n\ndef run(text):\n    return eval(text)  # nosec\n"),
+    );
+    checkout.commit();
+    let summary = checkout.ci("sast", 1);
+    assert_step(&summary, "sast", Status::Failed, Some("B307"));
+    assert_step(&summary, "sast", Status::Failed, Some("IGN-016"));
+}
+
+#[test]
+fn a_secret_in_a_test() {
+    let checkout = Checkout::new();
+    let key = ["AK", "IAT5YVN3WQ8KXLB2MD"].concat();
+    let tests = checkout.read("flask-app/tests/test_probe.py");
+    checkout.write("flask-app/tests/test_probe.py", &format!("{tests}\nKEY = \"{key}\"\n"));
+    checkout.commit();
+    let summary = checkout.ci("secret-scan", 1);
+    assert_step(&summary, "secret-scan", Status::Failed, Some("aws-access-key-id"));
+}
+
+#[test]
+fn a_rule_that_gives_the_policy_to_somebody_else() {
+    let checkout = Checkout::new();
+    let owners = checkout.read(".github/CODEOWNERS");
+    checkout.write(".github/CODEOWNERS", &format!("{owners}*.toml @cicd-core/maintainers\n"));
+    checkout.commit();
+    let summary = checkout.ci("code-owners", 1);
+    assert_step(&summary, "code-owners", Status::Failed, Some("CO-002"));
+}
+
+#[test]
 fn a_dockerfile_that_hadolint_refuses() {
     let checkout = Checkout::new();
     checkout.replace("flask-app/Dockerfile", "WORKDIR /opt/app", "WORKDIR opt/app");
