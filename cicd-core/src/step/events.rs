@@ -20,14 +20,16 @@ pub struct EventQueue {
 }
 
 impl EventQueue {
-    /// Takes what came, waiting for `patience` unless the run finishes earlier.
+    /// Takes what came, waiting for `patience` unless the run finishes or the queue is full earlier.
     #[must_use]
     pub fn take(&self, patience: Duration) -> Vec<Event> {
         let events = self.events.lock().unwrap_or_else(PoisonError::into_inner);
         let finished = |event: &Event| matches!(event.kind, EventKind::RunFinished { .. });
         let (mut events, _) = self
             .urgent
-            .wait_timeout_while(events, patience, |events| !events.last().is_some_and(finished))
+            .wait_timeout_while(events, patience, |events| {
+                events.len() < OUTPUT_EVENTS_MAX && !events.last().is_some_and(finished)
+            })
             .unwrap_or_else(PoisonError::into_inner);
         self.taken.notify_all();
         std::mem::take(&mut events)
@@ -62,6 +64,8 @@ impl EventSender {
         let mut events = queue.events.lock().unwrap_or_else(PoisonError::into_inner);
         if output && events.len() >= OUTPUT_EVENTS_MAX {
             let full = |events: &mut Vec<Event>| events.len() >= OUTPUT_EVENTS_MAX;
+            // The watcher need not sit out its patience when there is so much to show.
+            queue.urgent.notify_all();
             events =
                 queue.taken.wait_timeout_while(events, OUTPUT_PATIENCE, full).unwrap_or_else(PoisonError::into_inner).0;
         }
