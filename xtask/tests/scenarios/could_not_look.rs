@@ -8,14 +8,15 @@ use cicd_core::model::Status;
 
 use crate::checkout::{Checkout, assert_step};
 
-/// Takes the tools that setup installed away and puts a folder in front of `PATH`; gives that folder.
+/// Takes every Trivy away, whether setup or the machine installed it, and puts a folder in front of `PATH`; gives that
+/// folder. The runner of these tests has the tools' folders on its own `PATH`.
 fn only_path(checkout: &mut Checkout) -> camino::Utf8PathBuf {
     let folder = checkout.path("target/scenario-bin");
     fs::create_dir_all(&folder).expect("made");
     let path = std::env::var_os("PATH").expect("a PATH");
+    let without_trivy = std::env::split_paths(&path).filter(|each| !each.join("trivy").exists());
     let joined =
-        std::env::join_paths([folder.clone().into_std_path_buf()].into_iter().chain(std::env::split_paths(&path)))
-            .expect("a PATH");
+        std::env::join_paths([folder.clone().into_std_path_buf()].into_iter().chain(without_trivy)).expect("a PATH");
     checkout.env("PATH", joined);
     checkout.env("CICD_TOOLS_DIR", checkout.path("target/no-tools").into_std_path_buf());
     folder
