@@ -12,8 +12,8 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use super::invocation::EnvChange;
 use super::{Cancel, Captured, Exit, Invocation, OutputSink, ProcessError, Stream};
 
-/// How long a process group has between TERM and KILL.
-const GRACE: Duration = Duration::from_secs(2);
+/// How long a process group has between TERM and KILL, at its deadline and when a run is cancelled.
+pub const GRACE: Duration = Duration::from_secs(2);
 /// How long a process that has ended may leave its pipes open to something it started.
 const DRAIN: Duration = Duration::from_millis(500);
 /// How often a child is asked whether it has ended where the system has no descriptor to wait on.

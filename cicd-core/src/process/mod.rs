@@ -19,7 +19,7 @@ mod tools;
 pub use cancel::{Cancel, CancelReason};
 pub use captured::{Captured, Exit};
 pub use error::ProcessError;
-pub use execute::execute;
+pub use execute::{GRACE, execute};
 pub(crate) use invocation::MARK;
 pub use invocation::{DEADLINE_DEFAULT, Invocation, Program};
 pub use redact::{REDACTED, Redactor, StreamRedactor};

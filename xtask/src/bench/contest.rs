@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt::Write as _;
+use std::time::Instant;
 
 use cicd_core::cli::Output;
 
@@ -43,6 +44,14 @@ pub(super) fn contest(
     }
     Output.say(&text);
     Ok(())
+}
+
+/// How long a command takes, in milliseconds.
+pub(super) fn timed(command: xshell::Cmd<'_>) -> Result<f64, Box<dyn Error>> {
+    let command = command.quiet().ignore_stdout();
+    let started = Instant::now();
+    command.run()?;
+    Ok(started.elapsed().as_secs_f64() * 1e3)
 }
 
 fn median(samples: &[f64]) -> f64 {

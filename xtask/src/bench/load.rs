@@ -5,6 +5,7 @@ use cicd_core::cli::Output;
 use xshell::{Shell, cmd};
 
 use super::contest::{Contender, contest};
+use super::tools::{here, installed};
 
 const ROUNDS: usize = 5;
 const SECONDS: &str = "4";
@@ -17,15 +18,10 @@ const RATES: [u32; 6] = [20_000, 40_000, 60_000, 80_000, 90_000, 100_000];
 pub(super) fn rates(shell: &Shell) -> Result<(), Box<dyn Error>> {
     cmd!(shell, "cargo build --quiet --profile measured --package cicd-core --example hello_server --example load")
         .run()?;
-    let tools = shell.current_dir().join("target/bench-tools");
-    if !tools.join("bin/oha").exists() {
-        Output.say("installing oha into target/bench-tools; this takes some minutes\n");
-        cmd!(shell, "cargo install --quiet --locked --root {tools} oha").run()?;
-    }
-    let (oha, examples) = (tools.join("bin/oha"), shell.current_dir().join("target/measured/examples"));
+    let (oha, examples) = (installed(shell, "oha")?, here(shell)?.join("target/measured/examples"));
     let (ours, server) = (examples.join("load"), examples.join("hello_server"));
     let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string();
-    let server = Server(duct::cmd!(server, &address).stdout_null().start()?);
+    let server = Server(duct::cmd!(server.as_std_path(), &address).stdout_null().start()?);
     wait_for(&address)?;
     let url = format!("http://{address}/");
     let contenders = vec![

@@ -5,6 +5,7 @@ mod contest;
 mod load;
 mod pipeline;
 mod runner;
+mod tools;
 
 use std::ffi::OsString;
 
@@ -17,7 +18,7 @@ type Bench = fn(&Shell) -> Result<(), Box<dyn std::error::Error>>;
 
 /// Every benchmark, by the name that `cargo xtask bench NAME` takes.
 const ALL: &[(&str, Bench)] =
-    &[("runner", runner::overhead), ("pipeline", pipeline::whole), ("load", load::rates), ("build", build::features)];
+    &[("runner", runner::all), ("pipeline", pipeline::whole), ("load", load::rates), ("build", build::features)];
 
 /// Runs the named benchmarks, or all of them.
 pub(crate) fn run(workspace: &Workspace, names: &[OsString]) -> ExitStatus {

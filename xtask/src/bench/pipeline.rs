@@ -7,14 +7,13 @@ use cicd_core::setup::tool_folders;
 use cicd_core::step::Workspace;
 use xshell::{Shell, cmd};
 
-use super::contest::{Contender, contest};
-use super::runner::timed;
+use super::contest::{Contender, contest, timed};
 
 const ROUNDS: usize = 3;
 
 /// The whole pipeline against the same commands in a plain sequential shell script.
 pub(super) fn whole(shell: &Shell) -> Result<(), Box<dyn Error>> {
-    cmd!(shell, "cargo build --quiet --release --package cicd-core --example load").run()?;
+    cmd!(shell, "cargo build --quiet --profile measured --package cicd-core --example load").run()?;
     let root = camino::Utf8PathBuf::from_path_buf(shell.current_dir()).map_err(|_| "the path is not UTF-8")?;
     let xtask = std::env::current_exe()?;
     cmd!(shell, "{xtask} ci").quiet().ignore_stdout().run()?;
@@ -27,7 +26,7 @@ pub(super) fn whole(shell: &Shell) -> Result<(), Box<dyn Error>> {
         database_folder(&camino::Utf8PathBuf::from_path_buf(kept.to_owned()).map_err(|_| "the path is not UTF-8")?)?;
     let base: BaseImage = serde_json::from_str(&shell.read_file(steps.join("base-image/output.json"))?)?;
     let base = base.reference;
-    let (script, load) = (root.join("xtask/src/bench/sequential.sh"), root.join("target/release/examples/load"));
+    let (script, load) = (root.join("xtask/src/bench/sequential.sh"), root.join("target/measured/examples/load"));
     let path = search_path(&Workspace::at(&root))?;
     let contenders = vec![
         Contender::new("sequential script", || {
