@@ -1,4 +1,5 @@
-use std::ffi::OsStr;
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::OpenOptions;
 use std::io::{self, Write as _};
 
@@ -7,6 +8,7 @@ use super::{Output, show, signals};
 use crate::model::ExitStatus;
 use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, abandon, run};
 use crate::reporters::{Lines, Live, Masks, annotations, junit, report, step_summary};
+use crate::setup;
 use crate::step::Workspace;
 
 /// The area of every pipeline but `ci`, so that `target/ci/latest` is always about the main one.
@@ -70,8 +72,9 @@ pub(super) fn execute(
     let folder = workspace.path("target").join(area).join("runs").join(summary.run.as_str());
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
     out.say(&report(&summary, shown.as_str(), &format!("cargo xtask {name}"), out.columns()));
-    let told =
-        tell_others(&summary, &folder, on_github, variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref));
+    let told = keep_tools(workspace, &variables, &folder).and_then(|()| {
+        tell_others(&summary, &folder, on_github, variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref))
+    });
     if let Err(error) = told {
         out.complain(&format!("warning: the verdict stands, but a report could not be written: {error}"));
     }
@@ -91,6 +94,16 @@ fn exit_of(summary: &Summary) -> ExitStatus {
         code if code > 128 => ExitStatus::Interrupted(code - 128),
         _ => ExitStatus::Error,
     }
+}
+
+/// Writes where the tools that setup installed came from, as `tools.json`.
+fn keep_tools(
+    workspace: &Workspace,
+    variables: &BTreeMap<OsString, OsString>,
+    folder: &camino::Utf8Path,
+) -> io::Result<()> {
+    let tools = setup::provenance(variables, workspace).map_err(io::Error::other)?;
+    std::fs::write(folder.join("tools.json"), serde_json::to_vec_pretty(&tools)?)
 }
 
 /// Writes the reports that other systems read.
