@@ -78,6 +78,23 @@ impl Checkout {
     /// Runs one step and what it needs, and asserts the exit code of the whole run.
     #[track_caller]
     pub(crate) fn ci(&self, step: &str, exit_code: i32) -> Summary {
+        let (code, summary) = self.run(step);
+        assert_eq!(code, exit_code, "\n{}", told(&summary));
+        summary
+    }
+
+    /// Runs one step and gives what it came to.
+    #[track_caller]
+    pub(crate) fn status_of(&self, step: &str) -> Status {
+        let (code, summary) = self.run(step);
+        let report = summary.steps.iter().find(|report| report.name.as_str() == step);
+        let status = report.expect("the step is in the pipeline").status;
+        assert_eq!(code == 0, status.is_green(), "\n{}", told(&summary));
+        status
+    }
+
+    #[track_caller]
+    fn run(&self, step: &str) -> (i32, Summary) {
         let xtask = env!("CARGO_BIN_EXE_xtask");
         let mut command = cmd!(self.shell, "{xtask} ci --only {step}").quiet().ignore_status();
         for (name, value) in &self.env {
@@ -89,9 +106,7 @@ impl Checkout {
         let text = text.unwrap_or_else(|error| {
             panic!("no summary ({error}), exit code {code}:\n{}", String::from_utf8_lossy(&output.stderr))
         });
-        let summary: Summary = serde_json::from_str(&text).expect("a summary");
-        assert_eq!(code, exit_code, "\n{}", told(&summary));
-        summary
+        (code, serde_json::from_str(&text).expect("a summary"))
     }
 }
 

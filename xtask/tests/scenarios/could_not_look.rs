@@ -2,46 +2,16 @@
 
 use std::ffi::OsString;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 use cicd_core::model::Status;
 
 use crate::checkout::{Checkout, assert_step};
-
-/// Takes every Trivy away, whether setup or the machine installed it, and puts a folder in front of `PATH`; gives that
-/// folder. The runner of these tests has the tools' folders on its own `PATH`.
-fn only_path(checkout: &mut Checkout) -> camino::Utf8PathBuf {
-    let folder = checkout.path("target/scenario-bin");
-    fs::create_dir_all(&folder).expect("made");
-    let path = std::env::var_os("PATH").expect("a PATH");
-    let without_trivy = std::env::split_paths(&path).filter(|each| !each.join("trivy").exists());
-    let joined =
-        std::env::join_paths([folder.clone().into_std_path_buf()].into_iter().chain(without_trivy)).expect("a PATH");
-    checkout.env("PATH", joined);
-    checkout.env("CICD_TOOLS_DIR", checkout.path("target/no-tools").into_std_path_buf());
-    folder
-}
-
-fn script(path: &camino::Utf8Path, text: &str) {
-    fs::write(path, text).expect("written");
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).expect("made executable");
-}
-
-/// The Trivy that `cargo xtask setup` installed.
-fn real_trivy() -> camino::Utf8PathBuf {
-    let workspace = cicd_core::step::Workspace::at(camino::Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
-    let folders = cicd_core::setup::tool_folders(&std::env::vars_os().collect(), &workspace).expect("a manifest");
-    folders
-        .into_iter()
-        .map(|folder| folder.join("trivy"))
-        .find(|trivy| trivy.exists())
-        .expect("`cargo xtask setup` installs trivy")
-}
+use crate::tools::{Toolbox, real};
 
 #[test]
 fn trivy_is_not_installed() {
     let mut checkout = Checkout::new();
-    only_path(&mut checkout);
+    Toolbox::without(&mut checkout, &["trivy"]);
     let summary = checkout.ci("trivy", 3);
     assert_step(&summary, "vulnerability-db", Status::Error, None);
 }
@@ -49,8 +19,8 @@ fn trivy_is_not_installed() {
 #[test]
 fn trivy_is_of_another_version() {
     let mut checkout = Checkout::new();
-    let folder = only_path(&mut checkout);
-    script(&folder.join("trivy"), "#!/bin/sh\necho 'Version: 0.40.0'\n");
+    let toolbox = Toolbox::without(&mut checkout, &["trivy"]);
+    toolbox.put("trivy", "#!/bin/sh\necho 'Version: 0.40.0'\n");
     let summary = checkout.ci("trivy", 3);
     assert_step(&summary, "vulnerability-db", Status::Error, None);
     let reason = summary
@@ -65,13 +35,13 @@ fn trivy_is_of_another_version() {
 #[test]
 fn trivy_leaves_half_a_report() {
     let mut checkout = Checkout::new();
-    let folder = only_path(&mut checkout);
+    let toolbox = Toolbox::without(&mut checkout, &["trivy"]);
     // The real program does all the work; then half of every report that it was asked for is cut off.
     let text = format!(
         "#!/bin/sh\n{} \"$@\" || exit $?\nwhile [ $# -gt 0 ]; do\n  if [ \"$1\" = --output ] || [ \"$1\" = -o ]; then\n    size=$(stat -c %s \"$2\")\n    truncate -s $((size / 2)) \"$2\"\n  fi\n  shift\ndone\n",
-        real_trivy()
+        real("trivy")
     );
-    script(&folder.join("trivy"), &text);
+    toolbox.put("trivy", &text);
     let summary = checkout.ci("trivy", 3);
     assert_step(&summary, "trivy", Status::Error, None);
 }

@@ -8,4 +8,6 @@
 
 mod checkout;
 mod could_not_look;
+mod flipped;
 mod found_something;
+mod tools;
