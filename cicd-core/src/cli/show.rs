@@ -31,17 +31,19 @@ pub(super) fn redactor(pipeline: &Pipeline, variables: &BTreeMap<OsString, OsStr
 
 pub(super) fn explain(pipeline: &Pipeline, left_out: &[Option<String>]) -> String {
     let mut text = String::new();
-    for ((name, invocations), left_out) in pipeline.explain().into_iter().zip(left_out) {
+    let planned = Plan::of(pipeline).steps;
+    for (((name, invocations), left_out), planned) in pipeline.explain().into_iter().zip(left_out).zip(planned) {
+        let attempts = planned.attempts.map_or_else(String::new, |attempts| format!(" ({attempts})"));
         match left_out {
             Some(reason) => {
                 let _ = writeln!(text, "# {name}: {reason}");
                 continue;
             }
             None if invocations.is_empty() => {
-                let _ = writeln!(text, "# {name}: runs no command");
+                let _ = writeln!(text, "# {name}: runs no command{attempts}");
             }
             None => {
-                let _ = writeln!(text, "# {name}");
+                let _ = writeln!(text, "# {name}{attempts}");
             }
         }
         for invocation in invocations {

@@ -13,6 +13,7 @@ pub mod ignore_file;
 pub mod image_reference;
 mod junit;
 mod limits;
+pub mod network_failure;
 pub mod printable;
 mod python_metadata;
 pub mod requirements;

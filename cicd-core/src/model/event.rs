@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Facts, Finding, Status, StepName};
+use super::{Attempt, Facts, Finding, Status, StepName};
 
 /// One line of `events.ndjson`: something that happened, and when.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -53,6 +53,19 @@ pub enum EventKind {
         /// What it is doing, in one line.
         message: String,
     },
+    /// A step could not decide, and is tried again.
+    AttemptFailed {
+        /// The step.
+        step: StepName,
+        /// Which attempt it was, from 1.
+        attempt: u32,
+        /// How many there may be.
+        attempts_max: u32,
+        /// Why it could not decide.
+        error: String,
+        /// How long is waited before the next one, in milliseconds.
+        delay_ms: u64,
+    },
     /// A step ended.
     StepFinished {
         /// The step.
@@ -68,6 +81,9 @@ pub enum EventKind {
         findings: Vec<Finding>,
         /// What it tells.
         facts: Facts,
+        /// Every attempt, where there was more than one.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        attempts: Vec<Attempt>,
     },
     /// The run ended.
     RunFinished {

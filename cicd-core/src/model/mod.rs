@@ -1,5 +1,6 @@
 //! Floor 0: values that every other floor speaks in. No input, no output, no clock.
 
+mod attempt;
 mod code;
 mod event;
 mod exit;
@@ -12,6 +13,7 @@ mod severity;
 mod status;
 mod subject;
 
+pub use attempt::Attempt;
 pub(crate) use code::finding_codes;
 pub use code::{Code, CodeInfo, FindingCode};
 pub use event::{Event, EventKind};

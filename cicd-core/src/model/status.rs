@@ -10,7 +10,7 @@ pub enum Status {
     Passed,
     /// Looked; every finding that counts is allowed by a valid exception.
     Exempted,
-    /// Passed, but only on a retry.
+    /// Passed or exempted, but only on a retry.
     Flaky,
     /// Looked, and found something that no exception allows.
     Failed,

@@ -1,13 +1,9 @@
-use std::any::Any;
-use std::sync::Arc;
-
 use super::StepReport;
 use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
 use crate::docker::{Fresh, Image};
 use crate::model::{Finding, Level, Severity, Subject, finding_codes};
-use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Cleared, Context, Effect, GateRecord, Handle, Outcome, StepError, Wiring};
+use crate::step::{Cleared, Context, GateRecord, Handle, Outcome, StepError, Wiring};
 
 finding_codes! {
     /// Why an image is not cleared.
@@ -75,29 +71,5 @@ impl Job for ClearJob {
         let headline = format!("{} by {} gates", image.short_id(), gates.len());
         let outcome = Outcome::of(Cleared::grant(image, gates)).findings(findings).headline(headline);
         Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
-    }
-
-    fn load(&self, _: &str) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
-    }
-
-    fn tools(&self) -> Vec<ToolRequirement> {
-        Vec::new()
-    }
-
-    fn secrets(&self) -> Vec<SecretSource> {
-        Vec::new()
-    }
-
-    fn explain(&self) -> Vec<Invocation> {
-        Vec::new()
-    }
-
-    fn claims(&self) -> Claims {
-        Claims::none()
-    }
-
-    fn effect(&self) -> Effect {
-        Effect::None
     }
 }

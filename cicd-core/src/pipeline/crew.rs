@@ -1,9 +1,9 @@
-use std::any::Any;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::attempts::{Attempts, Granted};
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
@@ -11,16 +11,14 @@ use super::redacted::redacted;
 use super::resume::Earlier;
 use super::schedule::Schedule;
 use super::scrub::scrub;
-use super::{ExceptionReport, KeepGoing, Pipeline, StepReport};
-use crate::model::{EventKind, Facts, Status, StepName};
-use crate::policy::evaluate;
-use crate::process::{CancelReason, ProcessError, SecretOrigin};
+use super::verdict::{self, Output};
+use super::{KeepGoing, Pipeline, StepReport};
+use crate::model::{EventKind, Status, StepName};
+use crate::process::{CancelReason, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
 /// How often a waiting thread looks for a cancellation that came between two ends of steps.
 const PATIENCE: Duration = Duration::from_millis(100);
-
-type Output = Arc<dyn Any + Send + Sync>;
 
 /// The threads that run the steps of one run, and what they share.
 pub(super) struct Crew<'a> {
@@ -203,6 +201,7 @@ impl Crew<'_> {
             reason: report.reason.clone(),
             findings: report.findings.clone(),
             facts: report.facts.clone(),
+            attempts: report.attempts.clone(),
         });
     }
 
@@ -211,47 +210,14 @@ impl Crew<'_> {
         self.context.events.send(EventKind::StepStarted { step: name.clone() });
         let started = Instant::now();
         let cx = Context::for_step(Arc::clone(&self.context), name.clone());
-        let result = self.look(index, &cx, upstream);
-        let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let mut report = StepReport {
-            name: name.clone(),
-            status: Status::Error,
-            duration_ms,
-            reason: None,
-            findings: Vec::new(),
-            facts: Facts::new(),
-            attachments: Vec::new(),
-            exceptions: Vec::new(),
-            loaded_from: None,
-        };
-        let mut output = None;
-        match result {
-            Ok(JobEnd::Looked(outcome)) => {
-                let verdict = evaluate(outcome.findings, &outcome.exceptions, self.context.environment.clock.today());
-                let covered = verdict.covered.iter();
-                let exceptions = outcome
-                    .exceptions
-                    .into_iter()
-                    .zip(covered)
-                    .map(|(exception, &covers)| ExceptionReport { exception, covers });
-                output = verdict.status.is_green().then_some(outcome.output);
-                report.status = verdict.status;
-                report.findings = verdict.findings;
-                report.exceptions = exceptions.collect();
-                report.facts = outcome.facts;
-                report.attachments = outcome.attachments;
-            }
-            Ok(JobEnd::Withheld(reason)) => {
-                report.status = Status::Skipped;
-                report.reason = Some(reason);
-            }
-            Err(error) => {
-                if matches!(error, StepError::Process(ProcessError::Cancelled { .. })) {
-                    report.status = Status::Cancelled;
-                }
-                report.reason = Some(self.context.redactor.redact(&error.to_string()).into_owned());
-            }
-        }
+        let node = &self.pipeline.nodes[index];
+        let today = self.context.environment.clock.today();
+        let holds = |granted: &&Granted| !granted.exception.justification.is_expired(today);
+        let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
+        let attempted = attempts.run(&cx, |cx| self.look(index, cx, upstream));
+        let (mut report, mut output) = verdict::report(name, attempted, node.granted.as_ref(), today);
+        report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        report.reason = report.reason.map(|reason| self.context.redactor.redact(&reason).into_owned());
         if let Err(error) = scrub(cx.dir_unmade(), &self.context.redactor) {
             report.status = Status::Error;
             report.reason = Some(format!("its folder may still hold a secret, for it cannot be read: {error}"));

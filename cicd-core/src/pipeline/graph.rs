@@ -3,13 +3,15 @@ use std::fmt;
 use std::panic::Location as Caller;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::attempts::{Granted, RetryCode};
 use super::clear::ClearJob;
 use super::gates::Gates;
 use super::job::{Job, StepJob};
 use crate::docker::{Fresh, Image};
 use crate::model::StepName;
+use crate::policy::{Exception, Justification, Scope};
 use crate::process::Invocation;
-use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Step};
+use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Retry, Step};
 
 static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
 
@@ -26,6 +28,7 @@ pub(super) struct Node {
     /// The steps whose outputs it takes, then those it only comes after.
     pub(super) needs: BTreeSet<usize>,
     pub(super) job: Box<dyn Job>,
+    pub(super) granted: Option<Granted>,
 }
 
 impl Pipeline {
@@ -86,6 +89,54 @@ impl Pipeline {
         }
     }
 
+    /// Lets a step be tried again whatever its error is, such as a browser test that does not always find its browser. That is
+    /// an exception like any other: it is among the exceptions of the run, every attempt it was needed for is the finding
+    /// `RTY-001`, and once it has expired nothing is tried again. A step that looked and found something is not tried again, and
+    /// neither is one that lacks a tool or a secret, or that panicked.
+    ///
+    /// A step with an effect decides by itself what is worth another attempt, and is refused here.
+    ///
+    /// ```
+    /// use cicd_core::pipeline::Pipeline;
+    /// use cicd_core::policy::Justification;
+    /// use cicd_core::process::Invocation;
+    /// use cicd_core::step::Retry;
+    ///
+    /// let mut ci = Pipeline::new("example");
+    /// let browser = ci.command("browser-tests", Invocation::tool("browser-tests"));
+    /// let because = Justification::new("the browser loses its socket at start", "@example/web", "2027-03-01")?;
+    /// ci.retry(&browser, Retry::times(2), because);
+    /// # Ok::<(), cicd_core::policy::InvalidJustification>(())
+    /// ```
+    #[track_caller]
+    pub fn retry<T>(&mut self, step: &Handle<T>, retry: Retry, because: Justification) {
+        let caller = Caller::caller();
+        let exception = Exception::in_pipeline(RetryCode::Asked, Scope::Any, because);
+        let NodeId { pipeline, index } = step.node();
+        let problem = match self.nodes.get_mut(index).filter(|_| pipeline == self.id) {
+            None => Some("a handle of another pipeline cannot be tried again in this one".to_owned()),
+            Some(node) if retry.attempts_max() == 1 => {
+                Some(format!("{} is to be tried again 0 times; say how often", node.name))
+            }
+            Some(node) if node.granted.is_some() => {
+                Some(format!("{} is to be tried again already; say so once", node.name))
+            }
+            Some(node) => match node.job.effect().name() {
+                Some(effect) => Some(format!(
+                    "{} may not be tried again whatever its error is: it may have had its effect ({effect}) by then",
+                    node.name
+                )),
+                None => {
+                    node.granted = Some(Granted { retry, exception });
+                    None
+                }
+            },
+        };
+        if let Some(problem) = problem {
+            self.problem(caller, problem);
+        }
+    }
+
     /// Grants a [`Cleared`] image once every gate has looked at that image, or at the commit it was built from, and let it
     /// pass in this same run. Pushing and deploying take nothing else.
     #[track_caller]
@@ -121,7 +172,7 @@ impl Pipeline {
         }
         // A node is kept even when its name is refused, so that later handles point at the right place; such a pipeline never runs.
         if let Ok(name) = StepName::new(name).or(fallback) {
-            self.nodes.push(Node { name, needs, job });
+            self.nodes.push(Node { name, needs, job, granted: None });
         }
         Handle::new(NodeId { pipeline: self.id, index })
     }

@@ -80,7 +80,9 @@ fn reconstruct(run: &Utf8Path) -> Option<Summary> {
 }
 
 fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
-    let EventKind::StepFinished { step, status, duration_ms, reason, findings, facts } = kind else { return None };
+    let EventKind::StepFinished { step, status, duration_ms, reason, findings, facts, attempts } = kind else {
+        return None;
+    };
     let report = StepReport {
         name: step.clone(),
         status: *status,
@@ -91,6 +93,7 @@ fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
         attachments: Vec::new(),
         exceptions: Vec::new(),
         loaded_from: None,
+        attempts: attempts.clone(),
     };
     Some((step, report))
 }
@@ -122,6 +125,7 @@ mod tests {
                 reason: None,
                 findings: Vec::new(),
                 facts: Facts::new(),
+                attempts: Vec::new(),
             }),
             "{\"at\":\"1970-01-01T".to_owned(),
         ];

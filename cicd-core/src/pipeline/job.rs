@@ -8,18 +8,40 @@ use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Context, Effect, Outcome, Outputs, Step, StepError, Wiring};
+use crate::step::{Claims, Context, Effect, Outcome, Outputs, Retry, Step, StepError, Wiring};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
     fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError>;
+
     /// The output from its written form; `None` where it must not be loaded.
-    fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>>;
-    fn tools(&self) -> Vec<ToolRequirement>;
-    fn secrets(&self) -> Vec<SecretSource>;
-    fn explain(&self) -> Vec<Invocation>;
-    fn claims(&self) -> Claims;
-    fn effect(&self) -> Effect;
+    fn load(&self, _: &str) -> Option<Arc<dyn Any + Send + Sync>> {
+        None
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        Vec::new()
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        Vec::new()
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        Vec::new()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none()
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::NEVER
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::None
+    }
 }
 
 /// What a job may see of the steps before it.
@@ -35,6 +57,8 @@ pub(super) struct Upstream {
 pub(super) enum JobEnd {
     /// It looked.
     Looked(JobOutcome),
+    /// It looked, and what it found leaves it without an output.
+    Found(Finding),
     /// It holds its output back, for this reason, without anything being wrong.
     Withheld(String),
 }
@@ -72,7 +96,11 @@ impl<S: Step> Job for StepJob<S> {
             .inputs
             .resolve(&upstream.outputs)
             .map_err(|error| StepError::not_looked(error.to_string(), "run the steps it needs too"))?;
-        Ok(JobEnd::Looked(JobOutcome::of(self.step.run(cx, input)?)?))
+        match self.step.run(cx, input) {
+            Ok(outcome) => Ok(JobEnd::Looked(JobOutcome::of(outcome)?)),
+            Err(StepError::Found(finding)) => Ok(JobEnd::Found(*finding)),
+            Err(error) => Err(error),
+        }
     }
 
     fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>> {
@@ -94,6 +122,10 @@ impl<S: Step> Job for StepJob<S> {
 
     fn claims(&self) -> Claims {
         self.step.claims()
+    }
+
+    fn retry(&self) -> Retry {
+        self.step.retry()
     }
 
     fn effect(&self) -> Effect {

@@ -1,5 +1,6 @@
 //! Floor 5: steps wired into a pipeline, and a pipeline run.
 
+mod attempts;
 mod clear;
 mod crew;
 mod folder;
@@ -18,7 +19,9 @@ mod schedule;
 mod scrub;
 mod selection;
 mod summary;
+mod verdict;
 
+pub use attempts::RetryCode;
 pub use clear::ClearanceCode;
 pub use folder::{RUNS_KEPT, RunFolder, latest_summary};
 pub use gates::{Gates, Subjects};

@@ -3,7 +3,10 @@ use std::fmt::{self, Write as _};
 use serde::Serialize;
 
 use super::Pipeline;
+use super::attempts::Granted;
+use super::graph::Node;
 use crate::model::StepName;
+use crate::policy::Justification;
 use crate::process::{Invocation, SecretSource};
 
 /// What a pipeline would do, as a value: its steps, what each needs, claims and changes.
@@ -28,6 +31,20 @@ pub struct PlannedStep {
     pub effect: Option<&'static str>,
     /// The tools it needs, with the versions they may have.
     pub tools: Vec<String>,
+    /// How often it may be tried, where that is more than once, and who answers for that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attempts: Option<String>,
+}
+
+fn attempts(node: &Node) -> Option<String> {
+    let own = Some(node.job.retry()).filter(|retry| retry.attempts_max() > 1);
+    let own = own.map(|retry| format!("{retry} when the network fails it"));
+    let granted = node.granted.as_ref().map(|Granted { retry, exception }| {
+        let Justification { reason, owner, expires } = &exception.justification;
+        format!("{retry} until {expires} by {owner}: {reason}")
+    });
+    let all: Vec<String> = own.into_iter().chain(granted).collect();
+    (!all.is_empty()).then(|| all.join(", "))
 }
 
 impl Plan {
@@ -43,6 +60,7 @@ impl Plan {
                 claims: node.job.claims().to_string(),
                 effect: node.job.effect().name(),
                 tools: node.job.tools().iter().map(|tool| format!("{} {}", tool.name, tool.version)).collect(),
+                attempts: attempts(node),
             })
             .collect();
         Self { pipeline: pipeline.name().to_owned(), steps }
@@ -84,7 +102,8 @@ impl fmt::Display for Plan {
             let needs = if needs.is_empty() { String::new() } else { format!("needs {}", needs.join(", ")) };
             let claims = if step.claims.is_empty() { String::new() } else { format!("alone with {}", step.claims) };
             let effect = step.effect.map_or_else(String::new, |name| format!("only with --effect {name}"));
-            let notes: Vec<_> = [needs, claims, effect].into_iter().filter(|note| !note.is_empty()).collect();
+            let notes = [needs, claims, effect].into_iter().chain(step.attempts.clone());
+            let notes: Vec<_> = notes.filter(|note| !note.is_empty()).collect();
             writeln!(f, "{}", format!("{:width$}  {}", step.name, notes.join("; ")).trim_end())?;
         }
         Ok(())

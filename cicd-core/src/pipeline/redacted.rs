@@ -1,7 +1,7 @@
 use camino::Utf8PathBuf;
 
 use super::{ExceptionReport, StepReport};
-use crate::model::{Code, ExceptionRef, Fact, Facts, Finding, Location};
+use crate::model::{Attempt, Code, ExceptionRef, Fact, Facts, Finding, Location};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::Redactor;
 
@@ -12,8 +12,18 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
     if !redactor.knows_any() {
         return report;
     }
-    let StepReport { name, status, duration_ms, reason, loaded_from, findings, exceptions, facts, attachments } =
-        report;
+    let StepReport {
+        name,
+        status,
+        duration_ms,
+        reason,
+        loaded_from,
+        attempts,
+        findings,
+        exceptions,
+        facts,
+        attachments,
+    } = report;
     let by = By(redactor);
     StepReport {
         name,
@@ -21,6 +31,10 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         duration_ms,
         reason: reason.map(|text| by.text(&text)),
         loaded_from,
+        attempts: attempts
+            .into_iter()
+            .map(|Attempt { duration_ms, error }| Attempt { duration_ms, error: error.map(|text| by.text(&text)) })
+            .collect(),
         findings: findings.into_iter().map(|finding| by.finding(finding)).collect(),
         exceptions: exceptions
             .into_iter()

@@ -79,7 +79,11 @@ fn changes(files: &[String]) -> String {
 /// A hash of everything that the pipeline says about itself: its graph, its tools and its command lines.
 pub(super) fn definition(pipeline: &Pipeline) -> String {
     let mut hash = Sha256::new();
-    hash.update(Plan::of(pipeline).to_dot());
+    let plan = Plan::of(pipeline);
+    hash.update(plan.to_dot());
+    for step in &plan.steps {
+        hash.update(format!("{} {:?}\n", step.name, step.attempts));
+    }
     for (name, tool) in pipeline.tools() {
         hash.update(format!("{name} {} {}\n", tool.name, tool.version));
     }

@@ -2,7 +2,7 @@ use camino::Utf8PathBuf;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Facts, Finding, RunId, Status, StepName};
+use crate::model::{Attempt, Facts, Finding, RunId, Status, StepName};
 use crate::policy::Exception;
 
 /// The version of the shape of `summary.json`. A field is only ever added; anything else raises it.
@@ -54,6 +54,9 @@ pub struct StepReport {
     /// The earlier run that it was loaded from instead of being run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded_from: Option<RunId>,
+    /// Every attempt, where there was more than one: a step that is `flaky` has at least one with an error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     /// What it saw.
     pub findings: Vec<Finding>,
     /// The exceptions that were written down for it.
@@ -87,6 +90,7 @@ impl StepReport {
             facts: Facts::new(),
             attachments: Vec::new(),
             loaded_from: None,
+            attempts: Vec::new(),
         }
     }
 }

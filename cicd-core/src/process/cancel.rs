@@ -2,6 +2,9 @@ use std::io::{self, PipeReader, PipeWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 /// Why work is to stop.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -13,6 +16,9 @@ pub enum CancelReason {
 }
 
 const FAIL_FAST: u8 = u8::MAX;
+
+/// How often who waits looks at the state, should the pipe ever fail to tell.
+const WAKE_UP: Duration = Duration::from_millis(500);
 
 /// A request to stop that every running process hears at once. Clones share one state; a request is never taken back.
 #[derive(Debug, Clone)]
@@ -63,6 +69,22 @@ impl Cancel {
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
         self.reason().is_some()
+    }
+
+    /// Waits for so long, or until everything is asked to stop; tells whether it was.
+    #[must_use]
+    pub fn wait(&self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while !self.is_cancelled() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            let Ok(timeout) = Timespec::try_from(left.min(WAKE_UP)) else { return false };
+            // Whatever ends the call early, the state and the clock are what counts.
+            let _ = poll(&mut [PollFd::new(&self.0.reader, PollFlags::IN)], Some(&timeout));
+        }
+        true
     }
 
     /// Asks that what was told to stop is killed at once, without its grace.

@@ -8,6 +8,7 @@ use crate::{formats, pipeline, policy, step, steps};
 pub fn codes() -> Vec<CodeInfo> {
     let mut all = Vec::new();
     gather::<pipeline::ClearanceCode>(&mut all);
+    gather::<pipeline::RetryCode>(&mut all);
     gather::<policy::ExceptionCode>(&mut all);
     gather::<step::CommandCode>(&mut all);
     gather::<policy::SuppressionCode>(&mut all);

@@ -1,16 +1,17 @@
 use std::fmt::Write as _;
 
+use super::attempts::flaky;
 use super::text::{duration, plain};
 use crate::model::{Finding, Level, Status};
 use crate::pipeline::Summary;
 
-/// GitHub shows at most this many error annotations of one workflow step and drops the rest unseen.
+/// GitHub shows at most this many annotations of each level of one workflow step and drops the rest unseen.
 const ANNOTATIONS_MAX: usize = 10;
 /// GitHub drops a whole step summary beyond 1 MiB; some of it is left for what other tools add.
 const SUMMARY_BYTES_MAX: usize = 900 << 10;
 
-/// Workflow commands that annotate what fails: one for each step first, then one for each finding with a place, within
-/// GitHub's limit, the rest counted in the last one.
+/// Workflow commands that annotate what fails: one for each step first, then one for each finding with a place; and as warnings,
+/// the steps that are flaky. Within GitHub's limit, the rest counted in the last one.
 #[must_use]
 pub fn annotations(summary: &Summary) -> String {
     let red = || summary.steps.iter().filter(|step| matches!(step.status, Status::Failed | Status::Error));
@@ -36,18 +37,23 @@ pub fn annotations(summary: &Summary) -> String {
             data(&finding.message)
         ))
     });
-    let all: Vec<String> = steps.chain(places).collect();
+    let warnings = summary.steps.iter().filter_map(|step| {
+        let told = flaky(step)?;
+        Some(format!("::warning title={}::{}", property(&format!("{} flaky", step.name)), data(&told)))
+    });
+    limited(&steps.chain(places).collect::<Vec<_>>(), "error") + &limited(&warnings.collect::<Vec<_>>(), "warning")
+}
+
+/// GitHub counts the annotations of each level by themselves.
+fn limited(all: &[String], level: &str) -> String {
     let mut text = String::new();
     let shown = if all.len() > ANNOTATIONS_MAX { ANNOTATIONS_MAX - 1 } else { all.len() };
     for line in &all[..shown] {
         let _ = writeln!(text, "{line}");
     }
     if all.len() > shown {
-        let _ = writeln!(
-            text,
-            "::error title=more::and {} more; see the step summary and the run folder",
-            all.len() - shown
-        );
+        let more = all.len() - shown;
+        let _ = writeln!(text, "::{level} title=more::and {more} more; see the step summary and the run folder");
     }
     text
 }
@@ -65,14 +71,10 @@ pub fn step_summary(summary: &Summary) -> String {
         summary.status
     );
     for step in &summary.steps {
-        let facts = step
-            .reason
-            .as_deref()
-            .and_then(|reason| reason.lines().next())
-            .or(step.facts.headline())
-            .unwrap_or_default();
-        let _ =
-            writeln!(text, "| {} | {} | {} | {} |", step.name, step.status, duration(step.duration_ms), cell(facts));
+        let first = step.reason.as_deref().and_then(|reason| reason.lines().next()).or(step.facts.headline());
+        let facts: Vec<String> = flaky(step).into_iter().chain(first.map(str::to_owned)).collect();
+        let (time, facts) = (duration(step.duration_ms), cell(&facts.join("; ")));
+        let _ = writeln!(text, "| {} | {} | {time} | {facts} |", step.name, step.status);
     }
     let findings = summary.steps.iter().flat_map(|step| step.findings.iter().map(move |finding| (step, finding)));
     for (number, (step, finding)) in findings.enumerate() {
@@ -138,6 +140,7 @@ mod tests {
             attachments: Vec::new(),
             exceptions: Vec::new(),
             loaded_from: None,
+            attempts: Vec::new(),
         };
         Summary {
             schema_version: SCHEMA_VERSION,

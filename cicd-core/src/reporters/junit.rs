@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
+use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
 use crate::model::Status;
 use crate::pipeline::Summary;
@@ -26,6 +26,13 @@ pub fn junit(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
         let message: Vec<String> = step.reason.iter().cloned().chain(findings).collect();
         if !step.status.is_green() {
             status.set_message(message.join("\n"));
+        }
+        // A test case that succeeds with earlier runs is what others call flaky.
+        let earlier = step.attempts.iter().rev().skip(1).rev();
+        for error in earlier.filter_map(|attempt| attempt.error.as_deref()) {
+            let mut rerun = TestRerun::new(NonSuccessKind::Error);
+            rerun.set_message(error);
+            status.add_rerun(rerun);
         }
         let mut case = TestCase::new(step.name.as_str(), status);
         case.set_time(Duration::from_millis(step.duration_ms));

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 use std::io::Write;
 
+use super::attempts::attempt_failed;
 use super::text::{duration, plain};
 use crate::model::{Event, EventKind, StepName};
 use crate::pipeline::Observer;
@@ -34,6 +35,11 @@ impl<W: Write> Observer for Lines<W> {
             }
             EventKind::Progress { step, message } => self.line(&format!("          {step}: {message}")),
             EventKind::Output { step, line } => self.line(&format!("{step} | {line}")),
+            EventKind::AttemptFailed { .. } => {
+                if let Some(line) = attempt_failed(&event.kind) {
+                    self.line(&line);
+                }
+            }
             EventKind::StepFinished { step, status, duration_ms, .. } if self.running.remove(step).is_some() => {
                 self.line(&format!("{status:9} {step} ({})", duration(*duration_ms)));
             }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::attempts::attempt_failed;
 use super::text::{duration, plain};
 use crate::model::{Event, EventKind, Status, StepName};
 use crate::pipeline::Observer;
@@ -60,6 +61,11 @@ impl Observer for Live {
                 }
             }
             EventKind::Output { step, line } => self.print(&format!("{step} | {line}")),
+            EventKind::AttemptFailed { .. } => {
+                if let Some(line) = attempt_failed(&event.kind) {
+                    self.print(&line);
+                }
+            }
             EventKind::StepFinished { step, status, duration_ms, .. } => {
                 if let Some(bar) = self.running.remove(step) {
                     bar.finish_and_clear();

@@ -1,5 +1,6 @@
 //! Floor 6: what a run shows. Reporters see events and the summary; they cannot change a verdict.
 
+mod attempts;
 mod codes;
 mod github;
 mod junit;

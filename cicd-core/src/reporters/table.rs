@@ -51,6 +51,10 @@ fn told(step: &StepReport) -> String {
     if let Some(reason) = &step.reason {
         return reason.lines().next().unwrap_or_default().to_owned();
     }
+    if step.status == Status::Flaky {
+        let headline = step.facts.headline().map(|headline| format!(", {headline}"));
+        return format!("{} attempts{}", step.attempts.len(), headline.as_deref().unwrap_or(""));
+    }
     if let Some(headline) = step.facts.headline() {
         return headline.to_owned();
     }
@@ -89,6 +93,7 @@ mod tests {
             attachments: Vec::new(),
             exceptions: Vec::new(),
             loaded_from: None,
+            attempts: Vec::new(),
         }
     }
 

@@ -3,6 +3,7 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
 
+use super::attempts::flaky;
 use super::table::table;
 use crate::model::{Finding, Level, Severity, Status};
 use crate::pipeline::{StepReport, Summary};
@@ -34,6 +35,9 @@ pub(super) fn style_of(status: Status) -> Style {
 #[must_use]
 pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> String {
     let mut text = table(&summary.steps, width);
+    for (step, told) in summary.steps.iter().filter_map(|step| Some((step, flaky(step)?))) {
+        let _ = writeln!(text, "{}", plain(&format!("flaky {}: {told}", step.name)));
+    }
     for (step, finding) in findings(summary, |finding| finding.exception.is_some()) {
         if let Some(exception) = &finding.exception {
             let Finding { code, .. } = finding;

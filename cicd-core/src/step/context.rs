@@ -62,6 +62,8 @@ pub struct Context {
     made: Arc<Once>,
     log: StepLog,
     tools: Arc<Mutex<BTreeMap<String, Tool>>>,
+    attempt: u32,
+    attempts_max: u32,
 }
 
 impl Context {
@@ -70,7 +72,19 @@ impl Context {
     pub fn for_step(run: Arc<RunContext>, step: StepName) -> Self {
         let dir = run.dir.join("steps").join(step.as_str());
         let log = StepLog::at(dir.join("log.txt"));
-        Self { run, step, dir, made: Arc::new(Once::new()), log, tools: Arc::default() }
+        Self { run, step, dir, made: Arc::new(Once::new()), log, tools: Arc::default(), attempt: 1, attempts_max: 1 }
+    }
+
+    /// The same context for one attempt of several.
+    #[must_use]
+    pub(crate) fn for_attempt(&self, attempt: u32, attempts_max: u32) -> Self {
+        Self { attempt, attempts_max, ..self.clone() }
+    }
+
+    /// Whether no other attempt follows this one: a step with another way takes it now.
+    #[must_use]
+    pub fn is_last_attempt(&self) -> bool {
+        self.attempt >= self.attempts_max
     }
 
     /// The workspace's root.

@@ -3,7 +3,8 @@ use std::io;
 
 use camino::Utf8PathBuf;
 
-use crate::model::Location;
+use crate::formats::network_failure::NetworkFailure;
+use crate::model::{Finding, Level, Location};
 use crate::process::{ProcessError, SecretError, ToolError};
 
 /// Why a step could not decide.
@@ -40,6 +41,25 @@ pub enum StepError {
         /// What to do.
         help: String,
     },
+    /// A network or a server failed it: the same may pass a moment later.
+    #[error("{error}\n({cause})")]
+    Transient {
+        /// What the network did.
+        cause: NetworkFailure,
+        /// The error as it came.
+        error: Box<StepError>,
+    },
+    /// The run was cancelled while the step waited for another attempt.
+    #[error("cancelled before attempt {attempt}; the one before it ended so: {error}")]
+    Cancelled {
+        /// The attempt that did not begin, from 2.
+        attempt: u32,
+        /// How the one before it ended.
+        error: Box<StepError>,
+    },
+    /// It looked, and what it found leaves nothing to hand on: the step has failed, which is no error.
+    #[error("{} {}", .0.code, .0.message)]
+    Found(Box<Finding>),
     /// It panicked.
     #[error("panicked: {0}")]
     Panicked(String),
@@ -50,6 +70,12 @@ impl StepError {
     #[must_use]
     pub fn not_looked(what: impl Into<String>, help: impl Into<String>) -> Self {
         Self::NotLooked { what: what.into(), help: help.into() }
+    }
+
+    /// It looked, and what it found leaves no value to hand on. Nothing can allow this.
+    #[must_use]
+    pub fn found(finding: Finding) -> Self {
+        Self::Found(Box::new(finding.level(Level::Deny)))
     }
 
     /// A file could not be read or written: `.map_err(StepError::io("reading", path))`.

@@ -11,6 +11,7 @@ mod inputs;
 mod log;
 mod outcome;
 mod plain;
+mod retry;
 mod secrets;
 mod tool_step;
 mod tracked;
@@ -27,6 +28,7 @@ pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
 pub use log::StepLog;
 pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
+pub use retry::Retry;
 pub(crate) use secrets::SECRETS_FOLDER;
 pub use secrets::SecretFile;
 pub use tool_step::ToolStep;
@@ -69,6 +71,13 @@ pub trait Step: Send + Sync + 'static {
     /// What it needs for itself while it runs.
     fn claims(&self) -> Claims {
         Claims::none()
+    }
+
+    /// How often it is tried again when a network or a server fails it. Only errors that the step itself calls
+    /// [transient](StepError::Transient), as [`Context::run_remote`] does, are worth it: a finding never is. The next attempt
+    /// begins with an empty folder; the step keeps its claims meanwhile.
+    fn retry(&self) -> Retry {
+        Retry::NEVER
     }
 
     /// What it changes in the world. Steps with an effect run only when asked for by name.
