@@ -23,9 +23,11 @@ pub enum NetworkFailure {
     Busy,
     /// The server, or something in front of it, is not well: HTTP 500, 502, 503 and 504.
     Unwell,
+    /// A download failed, and the tool does not tell why.
+    Unsaid,
 }
 
-use NetworkFailure::{Busy, Interrupted, NoAnswer, Refused, Unreachable, Unresolved, Unwell};
+use NetworkFailure::{Busy, Interrupted, NoAnswer, Refused, Unreachable, Unresolved, Unsaid, Unwell};
 
 /// Parts of error messages, in lower case, with the more particular before the more general. "Manifest unknown", "denied" or a
 /// certificate that does not hold are answers, and are not among them.
@@ -49,12 +51,15 @@ const WORDS: &[(&str, NetworkFailure)] = &[
     ("operation timed out", NoAnswer),
     ("connection timed out", NoAnswer),
     ("429 too many requests", Busy),
+    ("http 429", Busy),
     ("toomanyrequests", Busy),
     ("500 internal server error", Unwell),
     ("502 bad gateway", Unwell),
     ("503 service unavailable", Unwell),
     ("504 gateway time", Unwell),
     ("dial tcp", Unreachable),
+    ("failed getting release file", Unsaid),
+    ("couldn't download", Unsaid),
 ];
 
 impl NetworkFailure {
@@ -74,7 +79,7 @@ impl NetworkFailure {
     /// stays so.
     #[must_use]
     pub fn is_of_a_server(self) -> bool {
-        matches!(self, Refused | Interrupted | Busy | Unwell)
+        matches!(self, Refused | Interrupted | Busy | Unwell | Unsaid)
     }
 }
 
@@ -88,6 +93,33 @@ impl fmt::Display for NetworkFailure {
             NoAnswer => "nothing came in time",
             Busy => "the server is busy",
             Unwell => "the server is not well",
+            Unsaid => "a download failed, without a word why",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RECORDED: &str = include_str!("../../tests/data/network/errors.txt");
+
+    #[test]
+    fn what_tools_write_is_told_apart() {
+        let records: Vec<_> = RECORDED.split("== ").skip(1).collect();
+        assert_eq!(records.len(), 17);
+        for record in records {
+            let (heading, text) = record.split_once('\n').expect("a heading");
+            let expected = heading.split(':').next().filter(|cause| *cause != "none").map(str::to_owned);
+            assert_eq!(NetworkFailure::told(text).map(|cause| format!("{cause:?}")), expected, "{record}");
+        }
+    }
+
+    #[test]
+    fn nothing_is_read_into_an_empty_or_cut_error() {
+        for text in ["", "\n\n", "error: ", "Error response from daemon: received unexpected HTTP status: 5", "EOF"] {
+            assert_eq!(NetworkFailure::told(text), None, "{text:?}");
+        }
+        assert_eq!(NetworkFailure::told("Get \"http://r/v2/\": EOF"), Some(NetworkFailure::Interrupted));
     }
 }

@@ -97,6 +97,12 @@ impl StepError {
             Self::Process(ProcessError::TimedOut { .. }) => Some(NetworkFailure::NoAnswer),
             _ => None,
         };
+        self.caused_by(cause)
+    }
+
+    /// The same error as transient, if there is a cause that may be gone a moment later.
+    #[must_use]
+    pub fn caused_by(self, cause: Option<NetworkFailure>) -> Self {
         match cause {
             Some(cause) => Self::Transient { cause, error: Box::new(self) },
             None => self,

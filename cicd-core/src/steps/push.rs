@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::docker::{Fresh, Image, docker, docker_tool, engine_info, require_image};
 use crate::formats::image_reference::{ImageReference, is_sha256};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Claims, Cleared, Context, Effect, Outcome, ReadError, Step, StepError};
+use crate::step::{Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, Step, StepError};
 
 /// An image in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,7 +81,7 @@ impl Step for Push {
         let name = target.to_string();
         cx.run_ok(&docker(["image", "tag", "--"]).arg(&image.id).arg(&name))?;
         cx.progress(format!("pushing {name}"));
-        cx.run_ok(&session.docker(["image", "push", "--"]).arg(&name))?;
+        cx.run_remote(&session.docker(["image", "push", "--"]).arg(&name))?;
 
         let stored = read_back(cx, &session, &target)?;
         if stored.image_id != image.id && stored.digest != image.id {
@@ -126,6 +126,11 @@ impl Step for Push {
 
     fn claims(&self) -> Claims {
         Claims::exclusive("push")
+    }
+
+    /// What is pushed is named by its content, so that pushing it twice is pushing it once.
+    fn retry(&self) -> Retry {
+        Retry::NETWORK
     }
 
     fn effect(&self) -> Effect {
@@ -182,7 +187,7 @@ fn read_back(cx: &Context, session: &Session, reference: &ImageReference) -> Res
         // A registry on this machine speaks plain HTTP, as the engine allows by itself.
         invocation = invocation.arg("--insecure");
     }
-    let captured = cx.run_ok(&invocation.arg("--").arg(reference.to_string()))?;
+    let captured = cx.run_remote(&invocation.arg("--").arg(reference.to_string()))?;
     Ok(read_manifest(captured.stdout_text()?)?)
 }
 

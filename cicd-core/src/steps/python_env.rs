@@ -9,7 +9,7 @@ use crate::formats::same_version;
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
 use crate::python::Interpreter;
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Context, Outcome, ReadError, Retry, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
 /// hashes.
@@ -83,7 +83,7 @@ impl Step for PythonEnv {
         let venv = cx.dir().join("venv");
         let python = venv.join("bin/python");
         cx.run_ok(&self.create(&venv))?;
-        cx.run_ok(&self.sync(&python))?;
+        cx.run_remote(&self.sync(&python))?;
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
         let packages = compare(&locked, list.stdout_text()?)?;
         let value = Interpreter { path: python, lock: self.lock.clone(), packages };
@@ -92,6 +92,10 @@ impl Step for PythonEnv {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         vec![uv_tool()]
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::NETWORK
     }
 
     fn explain(&self) -> Vec<Invocation> {

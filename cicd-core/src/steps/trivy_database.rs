@@ -13,7 +13,7 @@ use crate::formats::trivy_db::{AdvisoryList, DatabaseMetadata, trivy_db};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
 use crate::policy::{Exception, Justification, Origin, Scope};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Context, Outcome, ReadError, Retry, Step, StepError};
 use crate::trivy::{CANARY, DatabaseOrigin, Neutral, VulnerabilityDatabase, trivy_tool};
 
 /// Where Trivy publishes its database. Trivy itself goes on to the next only when the first is busy, not when it cannot be
@@ -122,19 +122,28 @@ impl TrivyDatabase {
         self
     }
 
-    /// Downloads; `Err` says why not, one reason a repository.
+    /// Downloads; the inner `Err` says why not, one reason a repository. Where a server was there and not well, another attempt is
+    /// worth more than what is at hand without it.
     fn download(&self, cx: &Context, neutral: &Neutral) -> Result<Result<VulnerabilityDatabase, String>, StepError> {
         let cache_dir = cx.path(self.cache_dir.as_deref().unwrap_or(&cx.dir().join("official")));
         let mut reasons = Vec::new();
+        let mut unwell = None;
         for repository in &self.repositories {
             cx.progress(format!("downloading the vulnerability database from {repository}"));
-            match cx.run_ok(&download(neutral, &cache_dir, repository)) {
+            let error = match cx.run_ok(&download(neutral, &cache_dir, repository)) {
                 Ok(_) => return self.downloaded(cx, cache_dir, repository).map(Ok),
-                Err(StepError::Process(error)) => reasons.push(format!("{repository}: {}", reason(error)?)),
-                Err(error) => return Err(error),
-            }
+                Err(error) => error.by_network(),
+            };
+            let cause = error.transient();
+            let other_way = self.advisories.is_some();
+            unwell = unwell.or(cause.filter(|cause| cause.is_of_a_server() || !other_way));
+            reasons.push(format!("{repository}: {}", reason(error)?));
         }
-        Ok(Err(if reasons.is_empty() { "not asked for".to_owned() } else { reasons.join("; ") }))
+        let why = if reasons.is_empty() { "not asked for".to_owned() } else { reasons.join("; ") };
+        match unwell {
+            Some(_) if !cx.is_last_attempt() => Err(unavailable(&why).caused_by(unwell)),
+            _ => Ok(Err(why)),
+        }
     }
 
     fn downloaded(&self, cx: &Context, cache_dir: Utf8PathBuf, from: &str) -> Result<VulnerabilityDatabase, StepError> {
@@ -193,10 +202,7 @@ impl Step for TrivyDatabase {
             Ok(database) => Ok(told(database, "official")),
             Err(why) => {
                 let Some(folder) = &self.advisories else {
-                    return Err(StepError::not_looked(
-                        format!("Trivy's database cannot be downloaded ({why})"),
-                        "let this machine reach one of them, name a mirror, or add `.or_offline(\"ci/advisories\")`",
-                    ));
+                    return Err(unavailable(&why));
                 };
                 let database = self.make(cx, folder)?;
                 let message = format!("{database}: verdicts based on it clear no effect");
@@ -216,6 +222,10 @@ impl Step for TrivyDatabase {
         vec![trivy_tool()]
     }
 
+    fn retry(&self) -> Retry {
+        if self.repositories.is_empty() { Retry::NEVER } else { Retry::NETWORK }
+    }
+
     fn explain(&self) -> Vec<Invocation> {
         let neutral = Neutral::placeholder();
         let cache_dir = self.cache_dir.as_deref().unwrap_or(Utf8Path::new("<step>/official"));
@@ -231,15 +241,25 @@ fn download(neutral: &Neutral, cache_dir: &Utf8Path, repository: &str) -> Invoca
         .deadline(DOWNLOAD_DEADLINE)
 }
 
+fn unavailable(why: &str) -> StepError {
+    StepError::not_looked(
+        format!("Trivy's database cannot be downloaded ({why})"),
+        "let this machine reach one of them, name a mirror, or add `.or_offline(\"ci/advisories\")`",
+    )
+}
+
 /// Why a download failed, in one line. Being cancelled is no reason to try something else.
-fn reason(error: ProcessError) -> Result<String, StepError> {
+fn reason(error: StepError) -> Result<String, StepError> {
     match error {
-        ProcessError::Exited { stderr, exit, .. } => {
+        StepError::Transient { error, .. } => reason(*error),
+        StepError::Process(ProcessError::Exited { stderr, exit, .. }) => {
             let last = stderr.lines().rev().find(|line| !line.trim().is_empty());
             Ok(last.map_or_else(|| exit.to_string(), |line| printable(line.trim_start_matches([' ', '\t', '*']))))
         }
-        ProcessError::TimedOut { deadline, .. } => Ok(format!("not done after {} s", deadline.as_secs())),
-        error => Err(error.into()),
+        StepError::Process(ProcessError::TimedOut { deadline, .. }) => {
+            Ok(format!("not done after {} s", deadline.as_secs()))
+        }
+        error => Err(error),
     }
 }
 

@@ -7,7 +7,8 @@ use jiff::{SignedDuration, Timestamp};
 use super::PackagesRecipe;
 use super::root_fs::{mounts_below, name_updates, slim};
 use crate::docker::{ImageDetails, docker, inspect_image, require_image};
-use crate::process::{Invocation, ToolRequirement};
+use crate::formats::network_failure::NetworkFailure;
+use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
 /// An image made here is as safe as its packages were on that day.
@@ -77,11 +78,12 @@ fn make(cx: &Context, recipe: &PackagesRecipe, name: &str) -> Result<Made, StepE
 fn make_in(cx: &Context, recipe: &PackagesRecipe, name: &str, folder: &Utf8Path) -> Result<Made, StepError> {
     let root = folder.join("root");
     cx.progress(format!("making {name} from Debian's packages"));
-    cx.run_ok(&debootstrap(recipe, &root))?;
+    bootstrapped(cx.run(&debootstrap(recipe, &root))?)?;
     name_updates(&root, recipe)?;
     cx.progress("installing security updates");
-    cx.run_ok(&inside(&root, &["apt-get", "update"]))?;
-    cx.run_ok(&inside(&root, &["apt-get", "--yes", "--no-install-recommends", "dist-upgrade"]))?;
+    // Without it, apt takes a list that it could not fetch for a warning, and the updates in it are missing unseen.
+    cx.run_remote(&inside(&root, &["apt-get", "--option", "APT::Update::Error-Mode=any", "update"]))?;
+    cx.run_remote(&inside(&root, &["apt-get", "--yes", "--no-install-recommends", "dist-upgrade"]))?;
     cx.run_ok(&inside(&root, &["apt-get", "clean"]))?;
     slim(&root)?;
     let archive = folder.join("root.tar");
@@ -103,6 +105,19 @@ fn make_in(cx: &Context, recipe: &PackagesRecipe, name: &str, folder: &Utf8Path)
         return Err(ReadError::new("the imported base image", problem).into());
     }
     Ok(Made { details, at, reused: false })
+}
+
+/// Debootstrap tells its errors on standard output.
+fn bootstrapped(captured: Captured) -> Result<(), StepError> {
+    if captured.success() {
+        return Ok(());
+    }
+    let output = String::from_utf8_lossy(&captured.stdout);
+    let errors: Vec<&str> = output.lines().filter(|line| line.starts_with("E: ")).collect();
+    let told = errors.join("\n");
+    let what = format!("debootstrap ended with {}: {told}\n{}", captured.exit, captured.stderr_text());
+    let help = "check the suite and the mirror in the recipe; the step's log has everything it printed";
+    Err(StepError::not_looked(what.trim_end(), help).caused_by(NetworkFailure::told(&told)))
 }
 
 fn debootstrap_tool() -> ToolRequirement {

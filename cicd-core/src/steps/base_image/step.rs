@@ -8,7 +8,7 @@ use super::{BaseRecipe, PackagesRecipe};
 use crate::docker::{BaseImage, BaseOrigin, docker, docker_tool, engine_info};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Claims, Context, Outcome, ReadError, Retry, Step, StepError};
 
 finding_codes! {
     /// What can be said about a base image.
@@ -130,6 +130,10 @@ impl Step for PinnedBase {
 
     fn explain(&self) -> Vec<Invocation> {
         vec![docker(["pull", "--", "<upstream>@<digest>"])]
+    }
+
+    fn retry(&self) -> Retry {
+        Retry::NETWORK
     }
 
     fn claims(&self) -> Claims {
