@@ -7,8 +7,9 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 use cicd_core::cli::Cli;
 use cicd_core::pipeline::{GraphError, Pipeline};
-use cicd_core::process::{Invocation, Secret, SecretSource};
-use cicd_core::step::{Context, Outcome, Step, StepError, Workspace, step_fn};
+use cicd_core::process::{Invocation, Secret, SecretSource, ToolRequirement};
+use cicd_core::step::{Context, Outcome, Retry, Step, StepError, Workspace, step_fn};
+use cicd_core::steps::PythonEnv;
 
 /// Long enough for the program to be running and short enough for a test.
 const SHORT: Duration = Duration::from_millis(400);
@@ -42,6 +43,10 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.command("a-folder", Invocation::program("target"));
     ci.command("nul-argument", misbehave(&["exit", "0"]).arg("a\0b"));
     ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(8 << 20)));
+    let soon = Duration::from_millis(20);
+    ci.add("index", Patient(Retry::times(2).delays(soon, soon)), ());
+    let day = Duration::from_secs(24 * 3600);
+    ci.add("index-tomorrow", Patient(Retry::times(2).delays(day, day)), ());
     ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panics("boom") }), ());
     let stuck = step_fn(|_, ()| {
         std::thread::sleep(Duration::from_secs(60));
@@ -59,6 +64,30 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
         (),
     );
     Ok(ci)
+}
+
+/// Python packages from an index, with delays of a test's own.
+struct Patient(Retry);
+
+fn packages() -> PythonEnv {
+    PythonEnv::locked("tiny.txt")
+}
+
+impl Step for Patient {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        Ok(packages().run(cx, ())?.map(|_| ()))
+    }
+
+    fn tools(&self) -> Vec<ToolRequirement> {
+        packages().tools()
+    }
+
+    fn retry(&self) -> Retry {
+        self.0
+    }
 }
 
 #[expect(clippy::panic, reason = "a step that panics is what is being tested")]

@@ -7,7 +7,11 @@ mod docker_support;
 mod small_base;
 
 use std::ffi::OsString;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::SeqCst;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -180,6 +184,81 @@ fn a_password_is_used_and_left_nowhere() {
     let (status, reason) = status(&missing, "push");
     assert_eq!(status, Status::Error);
     assert!(reason.is_some_and(|reason| reason.contains("REGISTRY_PASSWORD")));
+}
+
+/// A registry's front door, which answers so many questions whether it is a registry with 503 before it lets anyone in.
+struct BusyDoor {
+    address: SocketAddr,
+}
+
+impl BusyDoor {
+    fn before(registry: SocketAddr, refusals: usize) -> Self {
+        let door = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = door.local_addr().expect("an address");
+        let left = Arc::new(AtomicUsize::new(refusals));
+        // It ends with the test program.
+        std::thread::spawn(move || {
+            for visitor in door.incoming().flatten() {
+                let left = Arc::clone(&left);
+                // A visitor who goes away in the middle is not what is tested here.
+                std::thread::spawn(move || Self::open(visitor, registry, &left).ok());
+            }
+        });
+        Self { address }
+    }
+
+    fn open(mut visitor: TcpStream, registry: SocketAddr, left: &AtomicUsize) -> std::io::Result<()> {
+        let mut first = [0; 4];
+        let known = visitor.peek(&mut first)?;
+        // The engine tries TLS first, and goes on to plain HTTP when it is answered in that.
+        let request = [&b"GET "[..], b"HEAD"].contains(&&first[..known]);
+        if request && left.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+            BufReader::new(&visitor).lines().map_while(Result::ok).take_while(|line| !line.is_empty()).for_each(drop);
+            visitor.write_all(b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")?;
+            return Ok(());
+        }
+        let (mut inside, mut out) = (TcpStream::connect(registry)?, visitor.try_clone()?);
+        let mut answers = inside.try_clone()?;
+        std::thread::spawn(move || std::io::copy(&mut answers, &mut out).and_then(|_| out.shutdown(Shutdown::Both)));
+        std::io::copy(&mut visitor, &mut inside)?;
+        inside.shutdown(Shutdown::Both)
+    }
+}
+
+#[test]
+fn a_base_from_a_registry_that_refuses_twice_is_flaky_and_one_that_is_never_had_is_an_error() {
+    let sandbox = sandbox();
+    let registry = Registry::start(&sandbox, "");
+    let cx = sandbox.context("seed");
+    // An archive without files makes an image without files.
+    let name = format!("{}/busy:1", registry.address);
+    cx.run_ok(&docker(["import", "-"]).arg(&name).stdin(vec![0; 1024])).expect("imported");
+    let pushed = cx.run_ok(&docker(["image", "push", "--", &name])).expect("pushed");
+    let pushed = pushed.stdout_text().expect("text").to_owned();
+    let digest = pushed.split_whitespace().find(|word| word.starts_with("sha256:")).expect("a digest");
+    cx.run_ok(&docker(["image", "rm", "--force", "--", &name])).expect("removed");
+
+    for (refusals, expected, exit) in [(2, Status::Flaky, 0), (usize::MAX, Status::Error, 3)] {
+        let door = BusyDoor::before(registry.address, refusals);
+        let upstream = format!("{}/busy:1", door.address);
+        sandbox.write("base.toml", &format!("upstream = \"{upstream}\"\ndigest = \"{digest}\"\n"));
+        let mut ci = Pipeline::new("busy");
+        ci.add("base", PinnedBase::from_file("base.toml"), ());
+        let summary = run_with(&sandbox, &ci, &[], &[]);
+        assert_eq!((status(&summary, "base").0, summary.exit_code), (expected, exit), "{:?}", status(&summary, "base"));
+        let attempts = &summary.steps[0].attempts;
+        let errors: Vec<_> = attempts.iter().filter_map(|attempt| attempt.error.as_deref()).collect();
+        // Engines differ in how many refusals one attempt takes.
+        let failed = if expected == Status::Flaky { 1..=2 } else { 3..=3 };
+        assert!(failed.contains(&errors.len()), "{attempts:?}");
+        assert!(errors.iter().all(|error| error.contains("503 Service Unavailable")), "{errors:?}");
+        let log = std::fs::read_to_string(sandbox.root.join("target/ci/latest/steps/base/log.txt")).expect("a log");
+        let heading = |number| log.contains(&format!("= attempt {number} of 3 ="));
+        assert!((1..=attempts.len()).all(heading), "{log}");
+        assert!(log.matches("503 Service Unavailable").count() >= errors.len(), "{log}");
+        // The engine keeps it by its digest alone.
+        let _ = cx.run(&docker(["image", "rm", "--force", "--"]).arg(format!("{}/busy@{digest}", door.address)));
+    }
 }
 
 /// The files below a folder that hold a text, or its base64 together with the user's name.

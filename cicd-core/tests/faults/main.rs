@@ -7,5 +7,6 @@
 
 mod canary;
 mod process;
+mod retries;
 mod run;
 mod support;

@@ -66,7 +66,8 @@ impl Place {
     }
 
     pub(crate) fn log(&self, step: &str) -> Vec<u8> {
-        fs::read(self.root.join("target/ci/latest/steps").join(step).join("log.txt")).unwrap_or_default()
+        let path = self.root.join("target/ci/latest/steps").join(step).join("log.txt");
+        fs::read(&path).map_err(|error| format!("{path}: {error}")).expect("a log")
     }
 
     /// The processes that were started for this folder and are still there after a moment.
