@@ -41,6 +41,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.command("not-executable", Invocation::program("plain"));
     ci.command("wrong-format", Invocation::program("foreign"));
     ci.command("a-folder", Invocation::program("target"));
+    ci.command("script", Invocation::program("script"));
     ci.command("nul-argument", misbehave(&["exit", "0"]).arg("a\0b"));
     ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(8 << 20)));
     let soon = Duration::from_millis(20);

@@ -100,6 +100,10 @@ fn start_errors_are_told_apart() {
     assert!(matches!(missing, ProcessError::ProgramMissing { .. }), "{missing}");
     let no_dir = run(&invocation(&["exit", "0"]).dir(dir.join("no-such-folder"))).expect_err("no folder");
     assert!(matches!(no_dir, ProcessError::DirectoryMissing { .. }), "{no_dir}");
+    let folder = run(&Invocation::program(dir)).expect_err("a folder");
+    assert!(matches!(folder, ProcessError::IsFolder { .. }), "{folder}");
+    let long = run(&invocation(&["exit", "0"]).arg("x".repeat(8 << 20))).expect_err("too long");
+    assert!(matches!(long, ProcessError::ArgumentsTooLong { bytes, .. } if bytes > 8 << 20), "{long:.300}");
     let plain = dir.join("plain");
     fs::write(&plain, "no program").expect("written");
     let not_executable = run(&Invocation::program(&plain)).expect_err("not executable");
@@ -109,6 +113,9 @@ fn start_errors_are_told_apart() {
     fs::set_permissions(&foreign, std::os::unix::fs::PermissionsExt::from_mode(0o755)).expect("made executable");
     let wrong = run(&Invocation::program(&foreign)).expect_err("wrong format");
     assert!(matches!(wrong, ProcessError::WrongFormat { .. }), "{wrong}");
+    fs::write(&foreign, b"#!/no/such/interpreter\n").expect("written");
+    let no_interpreter = run(&Invocation::program(&foreign)).expect_err("no interpreter");
+    assert!(matches!(no_interpreter, ProcessError::InterpreterMissing { .. }), "{no_interpreter}");
 }
 
 #[test]

@@ -41,6 +41,42 @@ pub enum ProcessError {
         /// The program.
         program: String,
     },
+    /// The program's file is a folder.
+    #[error("`{command}`: {program} is a folder, not a program; correct the path")]
+    IsFolder {
+        /// The command line as it may be shown.
+        command: String,
+        /// The folder.
+        program: String,
+    },
+    /// The program's file is there, and what it names to run it is not: the shell of a script, the loader of a binary.
+    #[error(
+        "`{command}`: {program} is there, but what runs it is not; install the interpreter that its first line names, or the loader of its system (`file {program}` tells)"
+    )]
+    InterpreterMissing {
+        /// The command line as it may be shown.
+        command: String,
+        /// The program.
+        program: String,
+    },
+    /// The program's file stays open for writing.
+    #[error("`{command}`: {program} is still being written; wait until that has ended, or look for what holds it open")]
+    BeingWritten {
+        /// The command line as it may be shown.
+        command: String,
+        /// The program.
+        program: String,
+    },
+    /// The arguments and variables are longer than the system takes.
+    #[error(
+        "`{program}` was given {bytes} bytes of arguments, more than this system takes together with the environment; hand them on in a file or on standard input"
+    )]
+    ArgumentsTooLong {
+        /// The program.
+        program: String,
+        /// The length of the arguments alone.
+        bytes: usize,
+    },
     /// The system refused in another way.
     #[error("`{command}`: {action}: {source}")]
     Io {

@@ -152,6 +152,9 @@ fn start(
     if !program.exists() {
         return Err(ProcessError::ProgramMissing { command: command(), program: program.to_string() });
     }
+    if program.is_dir() {
+        return Err(ProcessError::IsFolder { command: command(), program: program.to_string() });
+    }
     if let Some(dir) = invocation.dir.as_deref().filter(|dir| !dir.is_dir()) {
         return Err(ProcessError::DirectoryMissing { command: command(), dir: dir.to_owned() });
     }
@@ -160,11 +163,20 @@ fn start(
         match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
             Some(rustix::io::Errno::ACCESS) => ProcessError::NotExecutable { command: command(), program },
             Some(rustix::io::Errno::NOEXEC) => ProcessError::WrongFormat { command: command(), program },
+            // The file and the directory were there a moment ago.
+            Some(rustix::io::Errno::NOENT) => ProcessError::InterpreterMissing { command: command(), program },
+            Some(rustix::io::Errno::TXTBSY) => ProcessError::BeingWritten { command: command(), program },
+            Some(rustix::io::Errno::TOOBIG) => {
+                let bytes = invocation.args.iter().map(|argument| argument.len()).sum();
+                ProcessError::ArgumentsTooLong { program, bytes }
+            }
             _ => ProcessError::Io { command: command(), action: "starting it", source },
         }
     };
-    let (stdout, stdout_child) = io::pipe().map_err(failed)?;
-    let (stderr, stderr_child) = io::pipe().map_err(failed)?;
+    let pipe = |source: io::Error| ProcessError::Io { command: command(), action: "making a pipe for it", source };
+    let (stdout, stdout_child) = io::pipe().map_err(pipe)?;
+    let (stderr, stderr_child) = io::pipe().map_err(pipe)?;
+    let spool = |source: io::Error| ProcessError::Io { command: command(), action: "spooling its input", source };
     let mut expression = duct::cmd(program.as_std_path(), &invocation.args)
         .stdout_file(OwnedFd::from(stdout_child))
         .stderr_file(OwnedFd::from(stderr_child))
@@ -175,7 +187,7 @@ fn start(
             Ok(())
         });
     expression = match &invocation.stdin {
-        Some(bytes) => expression.stdin_file(spooled(bytes).map_err(failed)?),
+        Some(bytes) => expression.stdin_file(spooled(bytes).map_err(spool)?),
         None => expression.stdin_null(),
     };
     if let Some(dir) = &invocation.dir {

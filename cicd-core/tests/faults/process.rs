@@ -13,6 +13,13 @@ fn alone(place: &Place, step: &str) -> Seen {
     Seen::new(place, place.status("ci", step), code(output.status))
 }
 
+/// A step that cannot start its process, and says why in these words.
+fn told(place: &Place, step: &str, words: &str) -> Seen {
+    let seen = alone(place, step);
+    let reason = place.reason("ci", step);
+    seen.require(reason.contains(words), &format!("not told so: {reason:.300}"))
+}
+
 /// A flood: bounded memory, and a log with every byte.
 fn flood(place: &Place, step: &str, bytes_min: u64) -> Seen {
     let seen = alone(place, step);
@@ -154,9 +161,50 @@ const FAULTS: &[Fault] = &[
             seen.require(place.reason("ci", "wrong-format").contains("not a program for this machine"), "not told so")
         },
     },
-    Fault { name: "program is a folder", status: "error", exit: 3, run: |place| alone(place, "a-folder") },
-    Fault { name: "argument with a NUL byte", status: "error", exit: 3, run: |place| alone(place, "nul-argument") },
-    Fault { name: "argument of 8 MB", status: "error", exit: 3, run: |place| alone(place, "long-argument") },
+    Fault {
+        name: "program is a folder",
+        status: "error",
+        exit: 3,
+        run: |place| told(place, "a-folder", "is a folder, not a program"),
+    },
+    Fault {
+        name: "interpreter of a script is missing",
+        status: "error",
+        exit: 3,
+        run: |place| {
+            file(place, "script", b"#!/no/such/interpreter\n", 0o755);
+            told(place, "script", "what runs it is not; install the interpreter")
+        },
+    },
+    Fault {
+        name: "program is still being written",
+        status: "error",
+        exit: 3,
+        run: |place| {
+            file(place, "script", b"#!/bin/sh\nexit 0\n", 0o755);
+            let held = fs::OpenOptions::new().append(true).open(place.root.join("script")).expect("opened");
+            let seen = told(place, "script", "is still being written");
+            drop(held);
+            seen
+        },
+    },
+    Fault {
+        name: "argument with a NUL byte",
+        status: "error",
+        exit: 3,
+        run: |place| told(place, "nul-argument", "nul byte found"),
+    },
+    Fault {
+        name: "argument of 8 MB",
+        status: "error",
+        exit: 3,
+        run: |place| {
+            let seen =
+                told(place, "long-argument", "was given 8388613 bytes of arguments, more than this system takes");
+            let short = place.reason("ci", "long-argument").len() < 1024;
+            seen.require(short, "the whole argument is in the message")
+        },
+    },
 ];
 
 #[test]
