@@ -10,7 +10,9 @@ use std::sync::{Mutex, PoisonError};
 
 use cicd_core::docker::{BaseImage, BaseOrigin, Bases, BuildRecipe, Fresh, Image, docker, inspect_image};
 use cicd_core::model::{Fact, Level, Status};
+use cicd_core::pipeline::alone;
 use cicd_core::policy::{Justification, evaluate};
+use cicd_core::process::Secret;
 use cicd_core::step::{Outcome, Step, StepError};
 use cicd_core::steps::{DevBuild, DockerBuild};
 use docker_support::{COMMIT, Sandbox};
@@ -285,4 +287,38 @@ fn an_image_that_is_not_there_is_none_and_not_an_error() {
     let sandbox = sandbox(GOOD);
     let cx = sandbox.context("inspect");
     assert_eq!(inspect_image(&cx, "cicd-core-test-no-such-image:1").expect("an answer"), None);
+}
+
+#[test]
+fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found() {
+    const CANARY: &str = "canary-0123456789";
+    let dockerfile = |does: &str| {
+        format!(
+            "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=index cat /run/secrets/index && {does}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\"]\n"
+        )
+    };
+    for (does, expected) in [("echo used > /used", &[][..]), ("cat /run/secrets/index > /leaked", &["IMG-005"][..])] {
+        let mut sandbox = sandbox(&dockerfile(does));
+        let base = sandbox.base("secret");
+        let mut outside = sandbox.outside();
+        outside.environment.variables.insert("INDEX_TOKEN".into(), CANARY.into());
+        let cx = alone(&sandbox.workspace(), "image", outside).expect("a context");
+        sandbox.removes(&format!("cicd-core-test-secret:{COMMIT}"));
+        let step = DockerBuild::context("app").image_name("cicd-core-test-secret").base_arg("BASE_IMAGE");
+        let step = step.secret("index", Secret::env("INDEX_TOKEN"));
+        assert!(step.explain()[0].to_string().contains("'id=index,src=<secret INDEX_TOKEN>'"), "{}", step.explain()[0]);
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = step.run(&cx, base.into()).expect("built");
+        assert_eq!(codes(&outcome), expected);
+        let log = std::fs::read_to_string(cx.dir().join("log.txt")).expect("a log");
+        assert!(log.contains("--secret 'id=index,src=") || log.contains("--secret id=index,src="), "{log}");
+        assert!(log.contains(" ***") && !log.contains(CANARY), "{log}");
+        assert_eq!(std::fs::read_dir(cx.dir().join("secrets")).expect("it was made").count(), 0);
+        let archive = cx.dir().join("image.tar");
+        cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(&outcome.value.id))
+            .expect("saved");
+        let bytes = std::fs::read(&archive).expect("readable");
+        let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
+        assert_eq!(holds, !expected.is_empty(), "the layers are searched as they are");
+    }
 }

@@ -7,9 +7,9 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::{Fresh, Image};
 use cicd_core::formats::write_approved;
-use cicd_core::pipeline::{Outside, alone};
+use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::evaluate;
-use cicd_core::step::{Context, Step as _, Workspace};
+use cicd_core::step::{Step as _, Workspace};
 use cicd_core::steps::{LicenseCheck, propose_licenses};
 
 const LIST: &str = "ci/approved_dependencies.csv";
@@ -46,7 +46,7 @@ impl Bench {
         Utf8Path::from_path(self.root.path()).expect("UTF-8")
     }
 
-    fn context(&self, step: &str) -> Context {
+    fn context(&self, step: &str) -> Alone {
         let workspace = Workspace::at(self.path());
         alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
     }

@@ -6,9 +6,9 @@ use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::model::Status;
-use cicd_core::pipeline::{Outside, alone};
+use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::{Justification, evaluate};
-use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
+use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
     CodeOwners, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan, WorkflowLint,
 };
@@ -53,7 +53,7 @@ impl Repository {
         self.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "--message", "x"]);
     }
 
-    fn context(&self, step: &str) -> Context {
+    fn context(&self, step: &str) -> Alone {
         let workspace = Workspace::at(self.path());
         alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
     }

@@ -30,7 +30,8 @@ fn propose(workspace: &Workspace, image: Option<&str>, list: &Utf8Path) -> Resul
         None => latest_image(workspace)
             .ok_or("no run of `cargo xtask ci` has built an image yet; run it, or name one with --image")?,
     };
-    let rows = propose_licenses(&alone(workspace, "licenses-propose", machine::outside(workspace)?)?, &image, list)?;
+    let cx = alone(workspace, "licenses-propose", machine::outside(workspace)?)?;
+    let rows = propose_licenses(&cx, &image, list)?;
     if rows.is_empty() {
         Output.say(&format!("every package of {image} is in {list}\n"));
         return Ok(ExitStatus::Green);

@@ -1,5 +1,6 @@
 //! Floor 5: steps wired into a pipeline, and a pipeline run.
 
+mod alone;
 mod attempts;
 mod clear;
 mod crew;
@@ -21,6 +22,7 @@ mod selection;
 mod summary;
 mod verdict;
 
+pub use alone::{Alone, alone};
 pub use attempts::RetryCode;
 pub use clear::ClearanceCode;
 pub use folder::{RUNS_KEPT, RunFolder, latest_summary};
@@ -31,7 +33,7 @@ pub use lock::WhenBusy;
 pub use outside::Outside;
 pub use plan::{Plan, PlannedStep};
 pub use resume::ResumeError;
-pub use run::{Observer, RunError, RunOptions, Start, alone, run};
+pub use run::{Observer, RunError, RunOptions, Start, run};
 pub use schedule::KeepGoing;
 pub use selection::{Selection, SelectionError};
 pub use summary::{ExceptionReport, SCHEMA_VERSION, StepReport, Summary};

@@ -24,6 +24,7 @@ pub(super) fn redact_with(redactor: &Redactor) -> RedactedPanics {
     RedactedPanics(redactor.clone())
 }
 
+#[derive(Debug)]
 pub(super) struct RedactedPanics(Redactor);
 
 impl Drop for RedactedPanics {

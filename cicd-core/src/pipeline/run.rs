@@ -18,13 +18,10 @@ use super::{
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret};
-use crate::step::{Context, EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
+use crate::step::{EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
 const TICK: Duration = Duration::from_millis(50);
-
-/// The area of steps that are run alone.
-const ALONE: &str = "ci-alone";
 
 /// Sees a run while it happens. It cannot change a verdict.
 pub trait Observer {
@@ -197,7 +194,7 @@ pub fn run(
 }
 
 /// The id of a run that begins now: under a clock that stands still or was set back, one that no earlier run has.
-fn unused_id(workspace: &Workspace, area: &str, mut started_at: Timestamp) -> RunId {
+pub(super) fn unused_id(workspace: &Workspace, area: &str, mut started_at: Timestamp) -> RunId {
     loop {
         let id = RunId::new(started_at, std::process::id());
         match started_at.checked_add(Span::new().milliseconds(1)) {
@@ -218,20 +215,7 @@ fn millis(since: Instant) -> u64 {
     u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A context for running one step by itself, outside a pipeline, with a run folder of its own:
-/// `step.run(&alone(&workspace, "trivy", outside)?, input)`.
-///
-/// # Errors
-/// When the name is not one or the folder cannot be written.
-pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Context, StepError> {
-    let name =
-        StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
-    let id = unused_id(workspace, ALONE, outside.environment.clock.now());
-    let (context, _) = open(workspace, ALONE, id, outside, EventSender::nowhere())?;
-    Ok(Context::for_step(Arc::new(context), name))
-}
-
-fn open(
+pub(super) fn open(
     workspace: &Workspace,
     area: &str,
     id: RunId,

@@ -1,6 +1,6 @@
-use std::fs::{self, OpenOptions};
+use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{Read as _, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -28,11 +28,12 @@ pub struct SecretFile {
 }
 
 impl SecretFile {
-    fn create(folder: &Utf8Path, secret: &Secret) -> Result<Self, StepError> {
-        fs::create_dir_all(folder).map_err(StepError::io("creating", folder))?;
-        let path = folder.join(NEXT_FILE.fetch_add(1, Ordering::Relaxed).to_string());
+    fn create(folder: &Utf8Path, name: &str, secret: &Secret) -> Result<Self, StepError> {
+        let folder = folder.join(NEXT_FILE.fetch_add(1, Ordering::Relaxed).to_string());
         // From here on it is removed, whatever happens.
-        let file = Self { path };
+        let file = Self { path: folder.join(name) };
+        let made = DirBuilder::new().recursive(true).mode(0o700).create(&folder);
+        made.map_err(StepError::io("creating", &folder))?;
         let created = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&file.path);
         let written = created.and_then(|mut file| file.write_all(secret.expose().as_bytes()));
         written.map_err(StepError::io("writing", &file.path))?;
@@ -43,6 +44,12 @@ impl SecretFile {
     #[must_use]
     pub fn path(&self) -> &Utf8Path {
         &self.path
+    }
+
+    /// The folder that it is in, alone, for tools that are told a folder. What they write beside it goes with it.
+    #[must_use]
+    pub fn folder(&self) -> &Utf8Path {
+        self.path.parent().unwrap_or(&self.path)
     }
 
     /// The arguments that give it to `docker build`; `RUN --mount=type=secret,id=…` of the Dockerfile reads it, and no layer
@@ -56,7 +63,7 @@ impl SecretFile {
 impl Drop for SecretFile {
     fn drop(&mut self) {
         // Nothing can be told from here; the scrubbing of the step's folder still overwrites what stays.
-        let _ = fs::remove_file(&self.path);
+        let _ = fs::remove_dir_all(self.folder());
     }
 }
 
@@ -143,6 +150,14 @@ impl Context {
     /// # Errors
     /// When it cannot be written.
     pub fn secret_file(&self, secret: &Secret) -> Result<SecretFile, StepError> {
-        SecretFile::create(&self.dir().join(SECRETS_FOLDER), secret)
+        self.secret_file_named("secret", secret)
+    }
+
+    /// A file with a secret under a name that a tool looks for, such as `config.json`, in a folder of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn secret_file_named(&self, name: &str, secret: &Secret) -> Result<SecretFile, StepError> {
+        SecretFile::create(&self.dir().join(SECRETS_FOLDER), name, secret)
     }
 }

@@ -4,7 +4,7 @@ use crate::docker::{
     Build, BuildRecipe, CacheUse, Cached, DevBases, Image, Pull, docker_tool, engine_info, require_image,
 };
 use crate::formats::buildkit_log::{VertexEnd, VertexKind};
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
 
 /// The tag of images that are only for the machine they were built on.
@@ -65,6 +65,10 @@ impl Step for DevBuild {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         vec![docker_tool()]
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        self.recipe.declared_secrets()
     }
 
     fn explain(&self) -> Vec<Invocation> {

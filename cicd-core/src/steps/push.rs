@@ -1,12 +1,13 @@
 //! `Push`: a cleared image into a registry, read back from there.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 
 use crate::docker::{Fresh, Image, docker, docker_tool, engine_info, require_image};
 use crate::formats::image_reference::{ImageReference, is_sha256};
-use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, Step, StepError};
+use crate::process::{Invocation, Secret, SecretSource, ToolRequirement};
+use crate::step::{Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, SecretFile, Step, StepError};
 
 /// An image in a registry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,7 +35,7 @@ pub struct Push {
 #[derive(Debug, Clone)]
 struct Login {
     user: String,
-    password_variable: String,
+    password: SecretSource,
 }
 
 impl Push {
@@ -44,11 +45,12 @@ impl Push {
         Self { repository: repository.into(), login: None }
     }
 
-    /// As this user, with the password or token that an environment variable holds. It is handed to Docker on its standard input
-    /// and forgotten after the push.
+    /// As this user, with a password or token from the environment variable of that name or from elsewhere
+    /// (`Secret::file(…)`, `Secret::command(…)`). Docker reads it from a configuration file that only its owner may read and
+    /// that is removed after the push.
     #[must_use]
-    pub fn login(mut self, user: impl Into<String>, password_variable: impl Into<String>) -> Self {
-        self.login = Some(Login { user: user.into(), password_variable: password_variable.into() });
+    pub fn login(mut self, user: impl Into<String>, password: impl Into<SecretSource>) -> Self {
+        self.login = Some(Login { user: user.into(), password: password.into() });
         self
     }
 
@@ -115,6 +117,10 @@ impl Step for Push {
         vec![docker_tool()]
     }
 
+    fn secrets(&self) -> Vec<SecretSource> {
+        self.login.iter().map(|login| login.password.clone()).collect()
+    }
+
     fn explain(&self) -> Vec<Invocation> {
         let name = format!("{}:<commit>", self.repository);
         vec![
@@ -138,37 +144,28 @@ impl Step for Push {
     }
 }
 
-/// Where Docker keeps the credentials while we push: in a folder of their own that is removed with this value, whatever happens.
+/// Docker's configuration while we push: with the credentials of one registry, and removed with this value.
 struct Session {
-    folder: Option<(tempfile::TempDir, Utf8PathBuf)>,
+    configuration: Option<SecretFile>,
 }
+
+/// Docker looks for the credentials of its own registry under this name.
+const HUB: (&str, &str) = ("docker.io", "https://index.docker.io/v1/");
 
 impl Session {
     fn open(cx: &Context, login: Option<&Login>, registry: &str) -> Result<Self, StepError> {
-        let Some(login) = login else { return Ok(Self { folder: None }) };
-        let password = cx.secret(&login.password_variable)?;
-        // Outside the run's folder, which is kept and handed on; only the owner may enter a temporary folder.
-        let dir = tempfile::Builder::new()
-            .prefix("docker-login-")
-            .tempdir()
-            .map_err(StepError::io("creating a temporary folder for", "docker login"))?;
-        let path = Utf8Path::from_path(dir.path())
-            .ok_or_else(|| ReadError::new("the name of a temporary folder", "it is not UTF-8"))?
-            .to_owned();
-        let session = Self { folder: Some((dir, path)) };
-        let invocation = session
-            .docker(["login", "--password-stdin", "--username"])
-            .arg(&login.user)
-            .arg("--")
-            .arg(registry)
-            .stdin(password.expose());
-        cx.run_ok(&invocation)?;
-        Ok(session)
+        let Some(Login { user, password }) = login else { return Ok(Self { configuration: None }) };
+        let password = cx.secret(password)?;
+        let registry = if registry == HUB.0 { HUB.1 } else { registry };
+        let basic = STANDARD.encode(format!("{user}:{}", password.expose()));
+        let json = serde_json::json!({ "auths": { registry: { "auth": basic } } }).to_string();
+        let json = Secret::new(format!("the credentials for {registry}"), json)?;
+        Ok(Self { configuration: Some(cx.secret_file_named("config.json", &json)?) })
     }
 
     fn docker<const N: usize>(&self, args: [&str; N]) -> Invocation {
-        match &self.folder {
-            Some((_, path)) => docker(args).env("DOCKER_CONFIG", path),
+        match &self.configuration {
+            Some(file) => docker(args).env("DOCKER_CONFIG", file.folder()),
             None => docker(args),
         }
     }

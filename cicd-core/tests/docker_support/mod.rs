@@ -5,8 +5,8 @@ use std::fs;
 use camino::Utf8PathBuf;
 use cicd_core::docker::{LABEL_IMAGE, docker, docker_tool};
 use cicd_core::model::Revision;
-use cicd_core::pipeline::{Outside, alone};
-use cicd_core::step::{Context, Workspace};
+use cicd_core::pipeline::{Alone, Outside, alone};
+use cicd_core::step::Workspace;
 
 /// The commit that every test image says it was built from.
 pub(crate) const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
@@ -37,7 +37,7 @@ impl Sandbox {
     }
 
     /// A context as `pipeline::alone` makes it, with the tools this machine has.
-    pub(crate) fn context(&self, step: &str) -> Context {
+    pub(crate) fn context(&self, step: &str) -> Alone {
         let cx = alone(&self.workspace(), step, self.outside()).expect("a context");
         cx.require(&docker_tool())
             .expect("Docker with BuildKit is needed for these tests; `cargo xtask setup` installs it");

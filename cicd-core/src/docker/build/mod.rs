@@ -3,5 +3,5 @@
 mod recipe;
 mod run;
 
-pub use recipe::{BuildRecipe, SecretSource};
+pub use recipe::{BuildRecipe, BuildSecret};
 pub(crate) use run::{Build, Built, CacheUse, LABEL_REVISION, Pull};

@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::process::SecretSource;
+
 /// What an image is built from: shared by `DockerBuild` and `DevBuild`, so that the inner loop builds the same image.
 ///
 /// ```
@@ -10,14 +12,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// let recipe = BuildRecipe::context("flask-app").base_arg("DEPS_IMAGE").revision_arg("REVISION");
 /// assert_eq!(recipe.image_name_or_default(), "flask-app");
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct BuildRecipe {
     pub(crate) context: Utf8PathBuf,
     pub(crate) dockerfile: Option<Utf8PathBuf>,
     pub(crate) base_args: Vec<String>,
     pub(crate) build_args: Vec<(String, String)>,
     pub(crate) revision_arg: Option<String>,
-    pub(crate) secrets: Vec<SecretSource>,
+    pub(crate) secrets: Vec<BuildSecret>,
     pub(crate) target: Option<String>,
     pub(crate) platform: Option<String>,
     pub(crate) image_name: Option<String>,
@@ -25,15 +27,22 @@ pub struct BuildRecipe {
 }
 
 /// A file that the build may read and the image must not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 #[non_exhaustive]
-pub enum SecretSource {
+pub enum BuildSecret {
     /// A file, relative to the workspace's root.
     File {
         /// The name that `RUN --mount=type=secret,id=…` asks for.
         id: String,
         /// The file.
         path: Utf8PathBuf,
+    },
+    /// A secret that is declared, so that it is read when a run begins and redacted wherever it would be shown.
+    Declared {
+        /// The name that `RUN --mount=type=secret,id=…` asks for.
+        id: String,
+        /// Where it comes from.
+        source: SecretSource,
     },
     /// The certificate authorities that this machine trusts, if it says so anywhere; an empty list of secrets otherwise.
     CaBundle {
@@ -96,15 +105,41 @@ impl BuildRecipe {
     /// the built image is searched for its content.
     #[must_use]
     pub fn secret_file(mut self, id: impl Into<String>, path: impl Into<Utf8PathBuf>) -> Self {
-        self.secrets.push(SecretSource::File { id: id.into(), path: path.into() });
+        self.secrets.push(BuildSecret::File { id: id.into(), path: path.into() });
         self
+    }
+
+    /// A secret for `RUN --mount=type=secret,id=…`: a token for a package index, say, from the environment variable of that name
+    /// or from elsewhere (`Secret::file(…)`, `Secret::command(…)`). The builder gets it in a file that exists while it builds; it
+    /// is in no argument, log or layer, and an image that holds it all the same is refused (`IMG-005`).
+    ///
+    /// ```
+    /// use cicd_core::docker::BuildRecipe;
+    /// use cicd_core::process::Secret;
+    ///
+    /// let recipe = BuildRecipe::context("app").secret("index", Secret::env("INDEX_TOKEN"));
+    /// ```
+    #[must_use]
+    pub fn secret(mut self, id: impl Into<String>, source: impl Into<SecretSource>) -> Self {
+        self.secrets.push(BuildSecret::Declared { id: id.into(), source: source.into() });
+        self
+    }
+
+    /// The secrets that it declares.
+    #[must_use]
+    pub fn declared_secrets(&self) -> Vec<SecretSource> {
+        let declared = |secret: &BuildSecret| match secret {
+            BuildSecret::Declared { source, .. } => Some(source.clone()),
+            BuildSecret::File { .. } | BuildSecret::CaBundle { .. } => None,
+        };
+        self.secrets.iter().filter_map(declared).collect()
     }
 
     /// The certificate authorities that this machine trusts, as a secret file: the file that `SSL_CERT_FILE` names, or the
     /// distribution's bundle; nothing where there is neither. For networks whose proxy has an authority of its own.
     #[must_use]
     pub fn ca_bundle_secret(mut self, id: impl Into<String>) -> Self {
-        self.secrets.push(SecretSource::CaBundle { id: id.into() });
+        self.secrets.push(BuildSecret::CaBundle { id: id.into() });
         self
     }
 

@@ -3,14 +3,14 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::{BuildRecipe, SecretSource};
+use super::{BuildRecipe, BuildSecret};
 use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
 use crate::formats::dockerfile::{Arguments, Dockerfile};
 use crate::formats::image_reference::is_sha256;
 use crate::model::Location;
 use crate::process::Invocation;
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, SecretFile, StepError};
 
 /// The label that says which commit an image was built from.
 pub(crate) const LABEL_REVISION: &str = "org.opencontainers.image.revision";
@@ -47,6 +47,8 @@ pub(crate) struct Build {
     pub bases: Vec<BaseImage>,
     /// The id and file of each secret.
     pub secrets: Vec<(String, Utf8PathBuf)>,
+    /// The files of declared secrets, which are removed with this value.
+    _secret_files: Vec<SecretFile>,
     invocation: Invocation,
     folder: Utf8PathBuf,
 }
@@ -93,7 +95,7 @@ impl Build {
                 ));
             }
         }
-        let secrets = secrets(cx, recipe)?;
+        let Secrets { files: secrets, declared } = secrets(cx, recipe)?;
         let name = format!("{}:{tag}", recipe.image_name_or_default());
         let folder = cx.path(&recipe.context);
         if !folder.is_dir() {
@@ -108,7 +110,16 @@ impl Build {
             .report(cx.dir().join("image-id.txt"))
             .arg("--iidfile")
             .arg(cx.dir().join("image-id.txt"));
-        Ok(Self { name, dockerfile, dockerfile_path, bases: bases.0, secrets, invocation, folder })
+        Ok(Self {
+            name,
+            dockerfile,
+            dockerfile_path,
+            bases: bases.0,
+            secrets,
+            _secret_files: declared,
+            invocation,
+            folder,
+        })
     }
 
     /// Builds; `pull` asks registries for what the Dockerfile builds on, even where the engine has something of that name.
@@ -157,8 +168,11 @@ impl BuildRecipe {
             .secrets
             .iter()
             .map(|secret| match secret {
-                SecretSource::File { id, path } => (id.clone(), path.clone()),
-                SecretSource::CaBundle { id } => (id.clone(), Utf8PathBuf::from("<ca-bundle>")),
+                BuildSecret::File { id, path } => (id.clone(), path.clone()),
+                BuildSecret::CaBundle { id } => (id.clone(), Utf8PathBuf::from("<ca-bundle>")),
+                BuildSecret::Declared { id, source } => {
+                    (id.clone(), Utf8PathBuf::from(format!("<secret {}>", source.name())))
+                }
             })
             .collect();
         let tag = match cache {
@@ -236,15 +250,27 @@ fn read_dockerfile(cx: &Context, path: &Utf8Path, arguments: &Arguments) -> Resu
     Ok(Dockerfile::parse(&text, arguments).map_err(|error| unreadable(error.to_string()))?)
 }
 
-fn secrets(cx: &Context, recipe: &BuildRecipe) -> Result<Vec<(String, Utf8PathBuf)>, StepError> {
-    let mut found = Vec::new();
+struct Secrets {
+    /// The id and file of each.
+    files: Vec<(String, Utf8PathBuf)>,
+    declared: Vec<SecretFile>,
+}
+
+fn secrets(cx: &Context, recipe: &BuildRecipe) -> Result<Secrets, StepError> {
+    let mut found = Secrets { files: Vec::new(), declared: Vec::new() };
     for secret in &recipe.secrets {
         let (id, path) = match secret {
-            SecretSource::File { id, path } => (id, cx.path(path)),
-            SecretSource::CaBundle { id } => match ca_bundle(cx) {
+            BuildSecret::File { id, path } => (id, cx.path(path)),
+            BuildSecret::CaBundle { id } => match ca_bundle(cx) {
                 Some(path) => (id, path),
                 None => continue,
             },
+            BuildSecret::Declared { id, source } => {
+                let file = cx.secret_file(&cx.secret(source)?)?;
+                let path = file.path().to_owned();
+                found.declared.push(file);
+                (id, path)
+            }
         };
         if !path.is_file() {
             return Err(StepError::not_looked(
@@ -259,7 +285,7 @@ fn secrets(cx: &Context, recipe: &BuildRecipe) -> Result<Vec<(String, Utf8PathBu
                 "rename it; Docker cannot be told such a name",
             ));
         }
-        found.push((id.clone(), path));
+        found.files.push((id.clone(), path));
     }
     Ok(found)
 }

@@ -1,7 +1,7 @@
 use super::DockerBuild;
 use super::step::Purpose;
 use crate::docker::{BaseImage, BaseOrigin, Bases};
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, Step, StepError};
 
 /// Builds an image that others start from, exactly as [`DockerBuild`] does, and judges it as such: its user and its health check
@@ -26,6 +26,10 @@ impl Step for IntermediateBuild {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         self.0.tools()
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        self.0.secrets()
     }
 
     fn explain(&self) -> Vec<Invocation> {

@@ -12,7 +12,7 @@ use crate::docker::{
 };
 use crate::model::{Finding, Level, Location, Revision, Severity};
 use crate::policy::{Exception, Justification, Scope};
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
 
 /// A build beyond this is where people begin to wish for a cache.
@@ -73,6 +73,12 @@ impl DockerBuild {
     #[must_use]
     pub fn secret_file(self, id: impl Into<String>, path: impl Into<Utf8PathBuf>) -> Self {
         self.with(|recipe| recipe.secret_file(id, path))
+    }
+
+    /// A secret that the build may read, redacted everywhere and in no argument, log or layer; see [`BuildRecipe::secret`].
+    #[must_use]
+    pub fn secret(self, id: impl Into<String>, source: impl Into<SecretSource>) -> Self {
+        self.with(|recipe| recipe.secret(id, source))
     }
 
     /// The certificate authorities of this machine as a secret; see [`BuildRecipe::ca_bundle_secret`].
@@ -295,6 +301,10 @@ impl Step for DockerBuild {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         vec![docker_tool()]
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        self.recipe.declared_secrets()
     }
 
     fn explain(&self) -> Vec<Invocation> {

@@ -1,0 +1,106 @@
+use std::ops::Deref;
+use std::sync::Arc;
+
+use camino::Utf8Path;
+
+use super::Outside;
+use super::panics::{self, RedactedPanics};
+use super::run::{open, unused_id};
+use super::scrub::scrub;
+use crate::model::StepName;
+use crate::step::{Context, EventSender, StepError, Workspace};
+
+/// The area of steps that are run alone.
+const AREA: &str = "ci-alone";
+
+/// A context for running one step by itself, outside a pipeline, with a run folder of its own. When it is dropped, the secrets
+/// that are known by then are overwritten in everything that the step left.
+///
+/// ```
+/// use cicd_core::pipeline::{Outside, alone};
+/// use cicd_core::step::{Outcome, Step, Workspace, step_fn};
+///
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = camino::Utf8Path::from_path(folder.path()).ok_or("a name in UTF-8")?;
+/// let workspace = Workspace::at(folder);
+/// let cx = alone(&workspace, "sum", Outside::gather(&workspace, Vec::new())?)?;
+/// let outcome = step_fn(|_, numbers: Vec<u32>| Ok(Outcome::of(numbers.iter().sum::<u32>()))).run(&cx, vec![1, 2])?;
+/// assert_eq!(outcome.value, 3);
+/// cx.finish()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug)]
+pub struct Alone {
+    context: Context,
+    _redacted_panics: RedactedPanics,
+}
+
+/// Makes a context for one step; see [`Alone`].
+///
+/// # Errors
+/// When the name is not one or the folder cannot be written.
+pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Alone, StepError> {
+    let name =
+        StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
+    let id = unused_id(workspace, AREA, outside.environment.clock.now());
+    let (run, _) = open(workspace, AREA, id, outside, EventSender::nowhere())?;
+    let redacted_panics = panics::redact_with(&run.redactor);
+    Ok(Alone { context: Context::for_step(Arc::new(run), name), _redacted_panics: redacted_panics })
+}
+
+impl Alone {
+    /// Ends the run and tells whether its folder could be cleaned, which dropping it alone does not tell.
+    ///
+    /// # Errors
+    /// When a file cannot be read or overwritten: it may still hold a secret then.
+    pub fn finish(self) -> Result<(), StepError> {
+        self.scrub()
+    }
+
+    fn scrub(&self) -> Result<(), StepError> {
+        let folder: &Utf8Path = &self.context.shared().dir;
+        scrub(folder, &self.context.shared().redactor).map_err(StepError::io("removing secrets from", folder))
+    }
+}
+
+impl Deref for Alone {
+    type Target = Context;
+
+    fn deref(&self) -> &Context {
+        &self.context
+    }
+}
+
+impl Drop for Alone {
+    fn drop(&mut self) {
+        // Who wants to be told calls `finish`.
+        let _ = self.scrub();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    #[test]
+    fn a_report_that_a_tool_wrote_beside_the_log_holds_no_secret_afterwards() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(folder.path()).expect("UTF-8"));
+        let mut outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+        outside.environment.variables.insert("CANARY".into(), "canary-0123456789".into());
+        for finished in [true, false] {
+            let cx = alone(&workspace, "lonely", outside.clone()).expect("a context");
+            let secret = cx.secret("CANARY").expect("a secret");
+            let report = cx.dir().join("report.json");
+            fs::write(&report, secret.expose()).expect("written");
+            if finished {
+                cx.finish().expect("cleaned")
+            } else {
+                drop(cx)
+            }
+            assert_eq!(fs::read_to_string(&report).expect("read"), "*".repeat(17));
+        }
+    }
+}
