@@ -247,8 +247,12 @@ fn an_intermediate_image_may_run_as_root_and_is_a_base_only() {
 fn a_failing_instruction_is_named_with_what_it_printed() {
     let mut sandbox = sandbox(&GOOD.replace("COPY app.txt", "RUN echo no luck; exit 7\nCOPY app.txt"));
     let base = sandbox.base("failing");
-    let error = build(&mut sandbox, application(), base).expect_err("failed").to_string();
-    assert!(error.contains("RUN echo no luck; exit 7") && error.contains("exit code: 7"), "{error}");
+    let StepError::Found(finding) = build(&mut sandbox, application(), base).expect_err("failed") else {
+        panic!("a command of the Dockerfile that fails is a finding");
+    };
+    assert_eq!(finding.code.as_str(), "IMG-009");
+    assert_eq!(finding.message, "`RUN echo no luck; exit 7` ended with exit code 7:\nno luck");
+    assert_eq!(finding.location.expect("a place").to_string(), "app/Dockerfile:8");
 }
 
 #[test]

@@ -87,7 +87,7 @@ fn run(program: &str, args: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-fn containers_of(cx: &Context) -> String {
+fn containers_of(cx: &Alone) -> String {
     run("docker", &["ps", "--all", "--quiet", "--filter", &format!("label=dev.cicd-core.run={}", cx.shared().id)])
 }
 

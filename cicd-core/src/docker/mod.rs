@@ -10,7 +10,7 @@ mod leftovers;
 mod ready;
 
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull};
-pub use build::{BuildRecipe, BuildSecret};
+pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};

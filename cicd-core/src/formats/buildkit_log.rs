@@ -18,6 +18,32 @@ pub struct Vertex {
     pub name: String,
     /// How it ended, as far as the log says.
     pub end: VertexEnd,
+    /// The builder's error, if it told one.
+    pub error: Option<String>,
+}
+
+/// Where an instruction stands, as the builder counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StepPlace<'a> {
+    /// The name of its stage; nothing where there is but one.
+    pub stage: Option<&'a str>,
+    /// Its place in the stage, from 1.
+    pub number: usize,
+    /// How many places the stage has.
+    pub total: usize,
+}
+
+/// An instruction whose command ended with an exit code other than 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FailedCommand<'a> {
+    /// The number of its vertex.
+    pub vertex: u32,
+    /// The instruction, such as `RUN make`.
+    pub instruction: &'a str,
+    /// Its place in the Dockerfile.
+    pub place: Option<StepPlace<'a>>,
+    /// What its command ended with.
+    pub exit_code: i32,
 }
 
 /// How a vertex ended.
@@ -71,7 +97,61 @@ impl Vertex {
     }
 }
 
+/// How the builder words the end of a command, as the start and the end of its error: Docker 20.10, then newer ones.
+const COMMAND_ENDS: [(&str, &str); 2] =
+    [("executor failed running [", "]: exit code: "), ("process \"", "\" did not complete successfully: exit code: ")];
+
+impl Vertex {
+    /// The exit code of its command. Nothing where something else failed it: the engine, the network, a file that is not there.
+    fn exit_code(&self) -> Option<i32> {
+        let error = self.error.as_deref()?;
+        let code = COMMAND_ENDS.iter().find_map(|(start, end)| {
+            let (_, code) = error.strip_prefix(start)?.rsplit_once(end)?;
+            Some(code)
+        });
+        code?.parse().ok()
+    }
+
+    /// `[builder 2/3] RUN make` in two parts.
+    fn place(&self) -> Option<(Option<StepPlace<'_>>, &str)> {
+        let (place, instruction) = self.name.strip_prefix('[')?.split_once("] ")?;
+        let mut words = place.split(' ').rev();
+        let counted = words.next().and_then(|count| {
+            let (number, total) = count.split_once('/')?;
+            Some((number.parse().ok()?, total.parse().ok()?))
+        });
+        // A platform may stand before the name of the stage.
+        let stage = words.next().filter(|word| !word.contains('/'));
+        Some((counted.map(|(number, total)| StepPlace { stage, number, total }), instruction))
+    }
+}
+
 impl BuildLog {
+    /// The instruction whose own command failed the build; nothing where anything else failed as well, apart from what was
+    /// cancelled because of it.
+    #[must_use]
+    pub fn failed_command(&self) -> Option<FailedCommand<'_>> {
+        let told = |vertex: &Vertex| vertex.error.as_deref().is_some_and(|error| !error.ends_with("context canceled"));
+        let mut failed = self.vertices.iter().filter(|(_, vertex)| told(vertex));
+        let ((&number, vertex), None) = (failed.next()?, failed.next()) else { return None };
+        let exit_code = vertex.exit_code().filter(|_| vertex.kind() == VertexKind::Instruction)?;
+        let (place, instruction) = vertex.place()?;
+        Some(FailedCommand { vertex: number, instruction, place, exit_code })
+    }
+
+    /// The last `count` lines that the command of a vertex printed, without the times before them.
+    #[must_use]
+    pub fn last_output(log: &[u8], vertex: u32, count: usize) -> Vec<String> {
+        let lines = log.split(|&byte| byte == b'\n').rev().map(String::from_utf8_lossy);
+        let output = lines.filter_map(|line| {
+            let (_, rest) = numbered(&line).filter(|(number, rest)| *number == vertex && is_output(rest))?;
+            Some(rest.split_once(' ').map_or("", |(_, text)| text).to_owned())
+        });
+        let mut last: Vec<String> = output.take(count).collect();
+        last.reverse();
+        last
+    }
+
     /// Reads a log. Lines that are not the builder's own are passed over: whatever a command prints is prefixed by the number
     /// of its vertex and a time, so it cannot pass for a line of the builder.
     #[must_use]
@@ -91,13 +171,16 @@ impl BuildLog {
             return;
         }
         let Some(vertex) = self.vertices.get_mut(&index) else {
-            self.vertices.insert(index, Vertex { name: rest.to_owned(), end: VertexEnd::Started });
+            self.vertices.insert(index, Vertex { name: rest.to_owned(), end: VertexEnd::Started, error: None });
             return;
         };
         if rest == "CACHED" {
             vertex.end = VertexEnd::Cached;
-        } else if rest == "CANCELED" || rest.starts_with("ERROR: ") {
+        } else if rest == "CANCELED" {
             vertex.end = VertexEnd::Failed;
+        } else if let Some(error) = rest.strip_prefix("ERROR: ") {
+            vertex.end = VertexEnd::Failed;
+            vertex.error = Some(error.to_owned());
         } else if rest.starts_with("DONE ") {
             vertex.end = VertexEnd::Done;
         } else if vertex.kind() == VertexKind::Export
@@ -146,6 +229,8 @@ mod tests {
     const FRESH_HOSTILE: &[u8] = include_bytes!("../../tests/data/docker/build-fresh-hostile.log");
     const CACHED: &[u8] = include_bytes!("../../tests/data/docker/build-cached.log");
     const FAILED: &[u8] = include_bytes!("../../tests/data/docker/build-failed.log");
+    const FAILED_STAGE: &[u8] = include_bytes!("../../tests/data/docker/build-failed-stage.log");
+    const FAILED_BESIDE: &[u8] = include_bytes!("../../tests/data/docker/build-failed-beside.log");
     const BUILDX: &[u8] = include_bytes!("../../tests/data/docker/build-buildx-style.log");
 
     fn ends(log: &BuildLog, kind: VertexKind<'_>) -> Vec<(u32, VertexEnd)> {
@@ -182,6 +267,38 @@ mod tests {
         let log = BuildLog::parse(FAILED);
         assert!(!log.exported());
         assert_eq!(ends(&log, VertexKind::Instruction), [(5, VertexEnd::Failed)]);
+    }
+
+    #[test]
+    fn a_command_that_failed_is_told_from_everything_else() {
+        let log = BuildLog::parse(FAILED_STAGE);
+        let place = StepPlace { stage: Some("builder"), number: 4, total: 4 };
+        let failed = log.failed_command().expect("a failed command");
+        assert_eq!((failed.vertex, failed.place, failed.exit_code), (7, Some(place), 7));
+        assert!(failed.instruction.starts_with("RUN echo"), "{failed:?}");
+        assert_eq!(BuildLog::last_output(FAILED_STAGE, 7, 2), ["oops", "last"]);
+        let beside = BuildLog::parse(FAILED_BESIDE);
+        assert_eq!(beside.failed_command().map(|failed| failed.exit_code), Some(3));
+
+        let text = String::from_utf8_lossy(FAILED);
+        let with = |error: &str| {
+            let error = format!("#5 ERROR: {error}\n");
+            let text = text
+                .replace("#5 ERROR: executor failed running [/bin/sh -c echo oops; exit 7]: exit code: 7\n", &error);
+            BuildLog::parse(text.as_bytes()).failed_command().map(|failed| failed.exit_code)
+        };
+        assert_eq!(with("process \"/bin/sh -c exit 9\" did not complete successfully: exit code: 9"), Some(9));
+        for other in [
+            "executor failed running [/bin/sh -c exit 7]: runc did not terminate successfully",
+            "failed to compute cache key: \"/nothing\" not found: not found",
+            "Get \"http://x/\": dial tcp: lookup x: no such host",
+            "executor failed running [/bin/sh -c exit 7]: exit code: ",
+            "context canceled",
+        ] {
+            assert_eq!(with(other), None, "{other}");
+        }
+        let two = format!("{text}#9 [x 2/2] COPY a b\n#9 ERROR: no space left on device\n");
+        assert_eq!(BuildLog::parse(two.as_bytes()).failed_command(), None, "two things failed");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::model::{CodeInfo, FindingCode};
-use crate::{formats, pipeline, policy, step, steps};
+use crate::{docker, formats, pipeline, policy, step, steps};
 
 /// Every finding code of this library, in order.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<step::CommandCode>(&mut all);
     gather::<policy::SuppressionCode>(&mut all);
     gather::<formats::ignore_file::IgnoreCode>(&mut all);
+    gather::<docker::BuildCode>(&mut all);
     gather::<steps::BaseCode>(&mut all);
     gather::<steps::CargoTestCode>(&mut all);
     gather::<steps::CoverageCode>(&mut all);

@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::broken::broken_instruction;
 use super::{BuildRecipe, BuildSecret};
 use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
@@ -129,7 +130,13 @@ impl Build {
             invocation = invocation.arg("--pull");
         }
         let captured = cx.run(&invocation.arg("--").arg(&self.folder))?;
-        let log = BuildLog::parse(captured.stderr_whole()?);
+        let text = captured.stderr_whole()?;
+        let log = BuildLog::parse(text);
+        if !captured.success()
+            && let Some(finding) = broken_instruction(self, &log, text)
+        {
+            return Err(StepError::found(finding));
+        }
         if !captured.success()
             && let Some(vertex) = log
                 .vertices

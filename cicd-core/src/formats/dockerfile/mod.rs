@@ -9,4 +9,4 @@ mod lines;
 mod stages;
 
 pub use expand::Arguments;
-pub use stages::{Dockerfile, DockerfileError, ImageUse, ImageUseKind, Stage};
+pub use stages::{Counted, Dockerfile, DockerfileError, ImageUse, ImageUseKind, Stage};

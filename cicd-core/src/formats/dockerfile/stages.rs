@@ -43,8 +43,19 @@ pub struct Stage {
     pub line: u32,
     /// How many of its own instructions make files: `RUN`, `COPY` and `ADD`.
     pub instructions: usize,
+    /// Its instructions that the builder counts, in order: `RUN`, `COPY`, `ADD` and `WORKDIR`.
+    pub counted: Vec<Counted>,
     /// The earlier stages it needs, by their place in the file, from 0.
     pub needs: Vec<usize>,
+}
+
+/// One instruction that the builder counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Counted {
+    /// `RUN`, `COPY`, `ADD` or `WORKDIR`.
+    pub keyword: String,
+    /// The line where it begins, from 1.
+    pub line: u32,
 }
 
 /// A Dockerfile that cannot be read.
@@ -126,6 +137,27 @@ impl Dockerfile {
         Some(stage.from.as_str()).filter(|from| *from != SCRATCH)
     }
 
+    /// The line of the instruction that the builder calls number `number` of `total` in a stage; `stage` is nothing where there is
+    /// but one. `None` where that cannot be told for sure: a base image may bring instructions of its own.
+    #[must_use]
+    pub fn line_of(&self, stage: Option<&str>, number: usize, total: usize, keyword: &str) -> Option<u32> {
+        let stage = match stage {
+            None => self.stages.first().filter(|_| self.stages.len() == 1)?,
+            Some(name) => {
+                let unnamed = name.strip_prefix("stage-").and_then(|index| index.parse().ok());
+                let named = |stage: &&Stage| stage.name.as_deref() == Some(&name.to_ascii_lowercase());
+                let unnamed =
+                    unnamed.and_then(|index: usize| self.stages.get(index)).filter(|stage| stage.name.is_none());
+                self.stages.iter().rfind(named).or(unnamed)?
+            }
+        };
+        let is_counted = stage.from != SCRATCH && self.stage_named(&stage.from, stage.line).is_none();
+        let before = usize::from(is_counted);
+        let counted = (stage.counted.len() + before == total).then_some(&stage.counted)?;
+        let instruction = counted.get(number.checked_sub(1 + before)?)?;
+        (instruction.keyword == keyword).then_some(instruction.line)
+    }
+
     fn target(&self, target: Option<&str>) -> Option<usize> {
         match target {
             None => self.stages.len().checked_sub(1),
@@ -158,7 +190,15 @@ impl Reader<'_> {
         match instruction.keyword.as_str() {
             "ARG" if self.read.stages.is_empty() => self.argument(instruction),
             "FROM" => self.from(instruction),
-            "RUN" | "COPY" | "ADD" => self.files(instruction),
+            "RUN" | "COPY" | "ADD" => {
+                self.files(instruction)?;
+                self.count(instruction);
+                Ok(())
+            }
+            "WORKDIR" => {
+                self.count(instruction);
+                Ok(())
+            }
             "ONBUILD" => self.on_build(instruction),
             _ => Ok(()),
         }
@@ -194,8 +234,14 @@ impl Reader<'_> {
             None if from == SCRATCH => {}
             None => self.read.images.push(ImageUse { reference: from.clone(), kind: ImageUseKind::Stage, line }),
         }
-        self.read.stages.push(Stage { name, from, line, instructions: 0, needs });
+        self.read.stages.push(Stage { name, from, line, instructions: 0, counted: Vec::new(), needs });
         Ok(())
+    }
+
+    fn count(&mut self, instruction: &Instruction) {
+        if let Some(stage) = self.read.stages.last_mut() {
+            stage.counted.push(Counted { keyword: instruction.keyword.clone(), line: instruction.line });
+        }
     }
 
     fn files(&mut self, instruction: &Instruction) -> Result<(), DockerfileError> {

@@ -149,3 +149,28 @@ fn every_cut_of_a_file_is_read_or_refused_but_never_panics() {
         let _ = Dockerfile::parse(&text[..cut], &arguments([("Z", "q")]));
     }
 }
+
+#[test]
+fn an_instruction_is_found_by_the_builders_count() {
+    let text = include_str!("../../../tests/data/docker/failed-stage.Dockerfile");
+    let arguments = Arguments::from([("BASE".to_owned(), "cicd-base:base".to_owned())]);
+    let file = Dockerfile::parse(text, &arguments).expect("readable");
+    assert_eq!(file.line_of(Some("builder"), 4, 4, "RUN"), Some(7));
+    assert_eq!(file.line_of(Some("builder"), 2, 4, "WORKDIR"), Some(4));
+    assert_eq!(file.line_of(Some("stage-1"), 2, 2, "COPY"), Some(10));
+    for (stage, number, total, keyword) in [
+        (Some("builder"), 4, 5, "RUN"),
+        (Some("builder"), 4, 4, "COPY"),
+        (Some("builder"), 1, 4, "RUN"),
+        (Some("builder"), 0, 4, "RUN"),
+        (Some("stage-0"), 4, 4, "RUN"),
+        (Some("other"), 4, 4, "RUN"),
+        (None, 4, 4, "RUN"),
+    ] {
+        assert_eq!(file.line_of(stage, number, total, keyword), None, "{stage:?} {number}/{total} {keyword}");
+    }
+    let later = "FROM scratch AS a\nCOPY a /a\nFROM a\nRUN b\n";
+    let file = Dockerfile::parse(later, &Arguments::new()).expect("readable");
+    assert_eq!(file.line_of(Some("a"), 1, 1, "COPY"), Some(2));
+    assert_eq!(file.line_of(Some("stage-1"), 1, 1, "RUN"), Some(4), "a stage that it starts from is not counted");
+}
