@@ -2,11 +2,13 @@
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use cicd_core::cli::Cli;
 use cicd_core::pipeline::{GraphError, Pipeline};
+use cicd_core::policy::{InvalidJustification, Justification};
 use cicd_core::process::{Invocation, Secret, SecretSource, ToolRequirement};
 use cicd_core::step::{Context, Outcome, Retry, Step, StepError, Workspace, step_fn};
 use cicd_core::steps::PythonEnv;
@@ -19,7 +21,7 @@ fn misbehave(args: &[&str]) -> Invocation {
     Invocation::program(own.unwrap_or_default().with_file_name("misbehave")).args(args)
 }
 
-fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
+fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     let mut ci = Pipeline::new("faults");
     ci.command("fine", misbehave(&["exit", "0"]));
     ci.command("code", misbehave(&["exit", "7"]));
@@ -48,6 +50,15 @@ fn faults(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.add("index", Patient(Retry::times(2).delays(soon, soon)), ());
     let day = Duration::from_secs(24 * 3600);
     ci.add("index-tomorrow", Patient(Retry::times(2).delays(day, day)), ());
+    let started = AtomicBool::new(false);
+    let moody = step_fn(move |cx, ()| {
+        let args = if started.swap(true, Ordering::SeqCst) { ["exit", "0"] } else { ["raise", "6"] };
+        cx.run_ok(&misbehave(&args))?;
+        Ok(Outcome::of(()))
+    });
+    let moody = ci.add("moody", moody, ());
+    let because = Justification::new("it loses its socket at the first start", "@example/web", "2099-01-01");
+    ci.retry(&moody, Retry::times(1).delays(soon, soon), because?);
     ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panics("boom") }), ());
     let stuck = step_fn(|_, ()| {
         std::thread::sleep(Duration::from_secs(60));

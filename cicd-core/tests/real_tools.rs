@@ -5,8 +5,8 @@ use std::fs;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::model::Status;
-use cicd_core::pipeline::{Alone, Outside, alone};
+use cicd_core::model::{Event, Status};
+use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone, run};
 use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
@@ -116,6 +116,31 @@ fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
     assert!(repository.error(&tests, python.clone()).contains("could not be collected"));
     fs::remove_file(repository.path().join("app/tests/test_cart.py")).expect("removed");
     assert!(repository.error(&tests, python).contains("collected no test"));
+}
+
+#[test]
+fn a_lowered_threshold_is_among_the_exceptions_of_a_run() {
+    let repository = Repository::new();
+    let report = "SF:shop/__init__.py\nend_of_record\nSF:shop/cart.py\nDA:4,1\nDA:6,1\nDA:7,1\nDA:8,0\nend_of_record\n";
+    repository.write("coverage.lcov", report);
+    let because = Justification::new("the cart is being rewritten this spring", "@example/shop", "2099-01-01");
+    let gate = CoverageGate::lines(100.0).and_then(|gate| gate.lines_lowered(70.0, because.expect("valid")));
+    let gate = gate.expect("lowered").sources("app/shop").report("coverage.lcov");
+    let mut ci = Pipeline::new("lowered");
+    ci.add("coverage", gate, ());
+    let workspace = Workspace::at(repository.path());
+    let outside = Outside::gather(&workspace, Vec::new()).expect("an environment");
+    let summary = run(&ci, &workspace, outside, &RunOptions::default(), &mut Unseen).expect("a run");
+    let step = &summary.steps[0];
+    assert_eq!((step.status, step.exceptions.len()), (Status::Exempted, 1));
+    let listed = &step.exceptions[0];
+    assert_eq!((listed.exception.justification.owner.as_str(), listed.covers), ("@example/shop", 1));
+}
+
+struct Unseen;
+
+impl Observer for Unseen {
+    fn event(&mut self, _: &Event) {}
 }
 
 #[test]

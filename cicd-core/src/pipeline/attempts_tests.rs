@@ -147,7 +147,11 @@ fn an_error_on_every_attempt_stays_an_error() {
     let ran = one(unsteady(9, busy));
     let step = ran.step();
     assert_eq!((step.status, ran.summary.exit_code, step.attempts.len()), (Status::Error, 3, 3));
-    assert!(step.reason.as_deref().is_some_and(|reason| reason.starts_with("after 3 attempts: the registry said 429")));
+    assert!(
+        step.reason
+            .as_deref()
+            .is_some_and(|reason| reason.starts_with("after 3 attempts: the server is busy: the registry said 429"))
+    );
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub enum StepError {
         help: String,
     },
     /// A network or a server failed it: the same may pass a moment later.
-    #[error("{error}\n({cause})")]
+    #[error("{cause}: {error}")]
     Transient {
         /// What the network did.
         cause: NetworkFailure,

@@ -139,10 +139,26 @@ fn interrupted(place: &Place) -> Seen {
         .require(place.reason("ci", "index-tomorrow").contains("cancelled before attempt 2"), "not told so")
 }
 
+/// A retry that the pipeline asks for is shown where every other exception is.
+fn asked_for(place: &Place) -> Seen {
+    let output = place.run(&["ci", "--only", "moody", "--color", "never"]);
+    let shown = String::from_utf8_lossy(&output.stdout).into_owned();
+    let listed = place.run(&["exceptions"]);
+    let listed = String::from_utf8_lossy(&listed.stdout).into_owned();
+    let plan = place.run(&["plan"]);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    Seen::new(place, place.status("ci", "moody"), code(output.status))
+        .require(shown.contains("exempted moody: RTY-001 until 2099-01-01 by @example/web"), &shown)
+        .require(shown.contains("flaky moody: passed on attempt 2; attempt 1: ") && shown.contains("SIGABRT"), &shown)
+        .require(listed.contains("2099-01-01  RTY-001  @example/web"), &listed)
+        .require(plan.contains("moody") && plan.contains("up to 2 attempts until 2099-01-01 by @example/web"), &plan)
+}
+
 const FAULTS: &[Fault] = &[
     Fault { name: "package index is busy twice, then answers", status: "flaky", exit: 0, run: busy_twice },
     Fault { name: "package index is never well", status: "error", exit: 3, run: never_well },
     Fault { name: "package index has no such package", status: "error", exit: 3, run: not_found },
+    Fault { name: "ends by a signal, may be tried again", status: "flaky", exit: 0, run: asked_for },
     Fault { name: "SIGINT between two attempts", status: "cancelled", exit: 130, run: interrupted },
 ];
 
