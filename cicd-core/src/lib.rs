@@ -56,12 +56,15 @@
 //!
 //! # Features
 //!
-//! `load-test` (default): the load generator and the `LoadTest` step; without it hyper, tokio and hdrhistogram are not compiled.
+//! `load-test` (default): the load generator and the `LoadTest` step, with hdrhistogram. `dast` (default): the HTTP client and the
+//! `Dast` step. Without both, hyper and tokio are not compiled.
 
 pub mod cli;
 pub mod docker;
 pub mod doctor;
 pub mod formats;
+#[cfg(feature = "dast")]
+pub mod http;
 #[cfg(feature = "load-test")]
 pub mod load;
 pub mod model;

@@ -17,6 +17,11 @@ use cicd_core::process::{Cancel, CancelReason, ProcessError, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
 use cicd_core::steps::{LoadReport, LoadTest, LoadTestBuilder, Readiness};
 
+#[path = "docker_support/server_image.rs"]
+mod server_image;
+
+use server_image::file_system;
+
 /// A machine that others use too may disturb a measurement; it says so then, and is repeated. A valid one is never repeated.
 const ATTEMPTS: usize = 3;
 
@@ -61,7 +66,7 @@ impl Sandbox {
     /// An image that holds `hello_server` and what it is linked to, and runs it with these words. No registry is needed.
     fn image(&mut self, words: &str, health: &str) -> Image<Fresh> {
         let tar = self.cx.dir().join("image.tar");
-        fs::write(&tar, file_system()).expect("written");
+        fs::write(&tar, file_system("hello_server")).expect("written");
         let command = format!("CMD [\"/hello_server\", \"0.0.0.0:8080\"{words}]");
         let args = ["import", "--change", &command, "--change", health, "--change", "USER 10001", tar.as_str()];
         let id = self.docker(args);
@@ -93,31 +98,6 @@ fn unused_run() -> RunId {
     static NEXT: AtomicU32 = AtomicU32::new(1);
     let seconds = jiff::SignedDuration::from_secs(i64::from(NEXT.fetch_add(1, Ordering::Relaxed)));
     RunId::new(jiff::Timestamp::now() + seconds, std::process::id())
-}
-
-fn file_system() -> Vec<u8> {
-    let test = Utf8PathBuf::from_path_buf(std::env::current_exe().expect("this test's own path")).expect("UTF-8");
-    let server = test.ancestors().nth(2).expect("target/debug").join("examples/hello_server");
-    assert!(server.exists(), "{server} is missing: `cargo build --examples` makes it, as a plain `cargo test` does");
-    let libraries = match std::env::consts::ARCH {
-        "aarch64" => {
-            ["lib/aarch64-linux-gnu/libc.so.6", "lib/aarch64-linux-gnu/libgcc_s.so.1", "lib/ld-linux-aarch64.so.1"]
-        }
-        _ => ["lib/x86_64-linux-gnu/libc.so.6", "lib/x86_64-linux-gnu/libgcc_s.so.1", "lib64/ld-linux-x86-64.so.2"],
-    };
-    let mut tar = tar::Builder::new(Vec::new());
-    let mut add = |from: &str, to: &str| {
-        let bytes = fs::read(from).unwrap_or_else(|error| panic!("{from}: {error}"));
-        let mut header = tar::Header::new_gnu();
-        header.set_size(bytes.len() as u64);
-        header.set_mode(0o755);
-        tar.append_data(&mut header, to, bytes.as_slice()).expect("in memory");
-    };
-    add(server.as_str(), "hello_server");
-    for library in libraries {
-        add(&format!("/{library}"), library);
-    }
-    tar.into_inner().expect("in memory")
 }
 
 const HEALTH: &str = r#"HEALTHCHECK --interval=30s --timeout=3s CMD ["/hello_server", "health", "127.0.0.1:8080"]"#;

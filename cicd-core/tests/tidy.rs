@@ -12,6 +12,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("formats", 1),
     ("policy", 1),
     ("process", 2),
+    ("http", 2),
     ("load", 2),
     ("step", 3),
     ("docker", 3),

@@ -5,10 +5,28 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigError, Problems, RawConfig, config};
-use crate::model::Location;
 use crate::policy::{Exception, InvalidJustification, Justification, Origin, Scope};
 
-/// Reads `ci/exceptions.toml`: what looks like a secret and is none.
+/// What `ci/exceptions.toml` allows, by the kind of step that reads it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ExceptionsFile {
+    /// What looks like a secret and is none.
+    pub secrets: Vec<Exception>,
+    /// What the HTTP checks may find on a route.
+    pub dast: Vec<Exception>,
+}
+
+impl ExceptionsFile {
+    /// All of them.
+    #[must_use]
+    pub fn all(self) -> Vec<Exception> {
+        let Self { mut secrets, dast } = self;
+        secrets.extend(dast);
+        secrets
+    }
+}
+
+/// Reads `ci/exceptions.toml`: what looks like a secret and is none, and what the HTTP checks may find.
 ///
 /// ```toml
 /// [[secret]]
@@ -18,13 +36,20 @@ use crate::policy::{Exception, InvalidJustification, Justification, Origin, Scop
 /// reason = "the key of the vendor's own manual, which opens nothing"
 /// owner = "@example/security"
 /// expires = "2027-01-15"
+///
+/// [[dast]]
+/// code = "DAST-006"
+/// route = "/status"                         # as it is given to the step
+/// reason = "the proxy in front of it takes the header away"
+/// owner = "@example/security"
+/// expires = "2027-01-15"
 /// ```
 ///
-/// An entry names the text and not its line, so that it survives edits above it and does not cover another secret that takes its place.
+/// An entry for a secret names the text and not its line, so that it survives edits above it and does not cover another secret that takes its place.
 ///
 /// # Errors
 /// Every entry that is incomplete, unknown or justifies nothing, with its place: none of them allows anything then.
-pub fn read_exceptions(path: &Utf8Path, text: &str) -> Result<Vec<Exception>, ConfigError> {
+pub fn read_exceptions(path: &Utf8Path, text: &str) -> Result<ExceptionsFile, ConfigError> {
     config::parse::<RawFile>(path, text)
 }
 
@@ -39,6 +64,18 @@ pub fn secret_target(path: &Utf8Path, sha256: &str) -> String {
 struct RawFile {
     #[serde(default)]
     secret: Vec<RawSecret>,
+    #[serde(default)]
+    dast: Vec<RawDast>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawDast {
+    code: Spanned<String>,
+    route: Spanned<String>,
+    reason: Spanned<String>,
+    owner: Spanned<String>,
+    expires: Spanned<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -53,19 +90,66 @@ struct RawSecret {
 }
 
 impl RawConfig for RawFile {
-    type Valid = Vec<Exception>;
+    type Valid = ExceptionsFile;
 
-    fn validate(self, mut problems: Problems<'_>) -> Result<Vec<Exception>, ConfigError> {
+    fn validate(self, mut problems: Problems<'_>) -> Result<ExceptionsFile, ConfigError> {
         let mut seen = BTreeSet::new();
-        let mut exceptions = Vec::new();
+        let mut file = ExceptionsFile::default();
         for raw in &self.secret {
             let exception = raw.exception(&mut problems);
             if !seen.insert((raw.rule.get_ref(), raw.path.get_ref(), raw.sha256.get_ref())) {
                 problems.add(raw.rule.span(), "this secret is listed already").help("keep one of the entries");
             }
-            exceptions.extend(exception);
+            file.secrets.extend(exception);
         }
-        problems.finish(exceptions)
+        let mut seen = BTreeSet::new();
+        for raw in &self.dast {
+            let exception = raw.exception(&mut problems);
+            if !seen.insert((raw.code.get_ref(), raw.route.get_ref())) {
+                problems.add(raw.code.span(), "this is listed for the route already").help("keep one of the entries");
+            }
+            file.dast.extend(exception);
+        }
+        problems.finish(file)
+    }
+}
+
+impl RawDast {
+    fn exception(&self, problems: &mut Problems<'_>) -> Option<Exception> {
+        let digits = self.code.get_ref().strip_prefix("DAST-");
+        if !digits.is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|b| b.is_ascii_digit())) {
+            problems.add(self.code.span(), "this is no code of the HTTP checks").help("write one such as `DAST-006`");
+        }
+        if !self.route.get_ref().starts_with('/') {
+            problems.add(self.route.span(), "this is not a route").help("write it as it is given to the step");
+        }
+        Some(Exception {
+            id: self.code.get_ref().clone(),
+            scope: Scope::Targets(vec![self.route.get_ref().clone()]),
+            justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
+            origin: Origin::ExceptionsFile,
+            location: problems.location(self.code.span()),
+        })
+    }
+}
+
+fn justification(
+    reason: &Spanned<String>,
+    owner: &Spanned<String>,
+    expires: &Spanned<String>,
+    problems: &mut Problems<'_>,
+) -> Option<Justification> {
+    match Justification::new(reason.get_ref(), owner.get_ref(), expires.get_ref()) {
+        Ok(justification) => Some(justification),
+        Err(error) => {
+            let span = match error {
+                InvalidJustification::Reason(_) => reason.span(),
+                InvalidJustification::Owner(_) => owner.span(),
+                InvalidJustification::Expiry(_) => expires.span(),
+            };
+            problems.add(span, error.to_string());
+            None
+        }
     }
 }
 
@@ -87,29 +171,13 @@ impl RawSecret {
         if path.as_str().is_empty() || path.is_absolute() || path.as_str().contains("..") {
             problems.add(self.path.span(), "this is not a file of the repository").help("write its path from the root");
         }
-        let (reason, owner, expires) = (self.reason.get_ref(), self.owner.get_ref(), self.expires.get_ref());
-        match Justification::new(reason, owner, expires) {
-            Ok(justification) => Some(Exception {
-                id: self.rule.get_ref().clone(),
-                scope: Scope::Targets(vec![secret_target(path, digits)]),
-                justification,
-                origin: Origin::ExceptionsFile,
-                location: self.location(problems),
-            }),
-            Err(error) => {
-                let span = match error {
-                    InvalidJustification::Reason(_) => self.reason.span(),
-                    InvalidJustification::Owner(_) => self.owner.span(),
-                    InvalidJustification::Expiry(_) => self.expires.span(),
-                };
-                problems.add(span, error.to_string());
-                None
-            }
-        }
-    }
-
-    fn location(&self, problems: &Problems<'_>) -> Location {
-        problems.location(self.rule.span())
+        Some(Exception {
+            id: self.rule.get_ref().clone(),
+            scope: Scope::Targets(vec![secret_target(path, digits)]),
+            justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
+            origin: Origin::ExceptionsFile,
+            location: problems.location(self.rule.span()),
+        })
     }
 }
 
@@ -120,7 +188,7 @@ mod tests {
     const ENTRY: &str = "[[secret]]\nrule = \"private-key\"\npath = \"docs/tls.md\"\nsha256 = \"9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08\"\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
 
     fn read(text: &str) -> Result<Vec<Exception>, String> {
-        read_exceptions("ci/exceptions.toml".into(), text).map_err(|error| error.to_string())
+        read_exceptions("ci/exceptions.toml".into(), text).map(ExceptionsFile::all).map_err(|error| error.to_string())
     }
 
     #[test]
@@ -151,5 +219,24 @@ mod tests {
             assert!(error.contains(problem) && error.contains("ci/exceptions.toml:"), "{problem}: {error}");
         }
         assert!(read(&ENTRY.repeat(2)).expect_err("twice").contains("listed already"));
+    }
+
+    const DAST: &str = "[[dast]]\ncode = \"DAST-006\"\nroute = \"/status\"\nreason = \"the proxy in front of it takes the header away\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
+
+    #[test]
+    fn an_entry_of_the_http_checks_names_the_code_and_the_route() {
+        let file = read_exceptions("ci/exceptions.toml".into(), &format!("{ENTRY}{DAST}")).expect("valid");
+        assert_eq!((file.secrets.len(), file.dast.len()), (1, 1));
+        assert_eq!(file.dast[0].scope, Scope::Targets(vec!["/status".to_owned()]));
+        for (from, to, problem) in [
+            ("DAST-006", "DAST-*", "no code of the HTTP checks"),
+            ("\"/status\"", "\"status\"", "not a route"),
+            ("2027-01-15", "soon", "is not a date"),
+            ("route", "path", "unknown key `path`"),
+        ] {
+            let error = read(&DAST.replacen(from, to, 1)).expect_err(to);
+            assert!(error.contains(problem), "{problem}: {error}");
+        }
+        assert!(read(&DAST.repeat(2)).expect_err("twice").contains("listed for the route already"));
     }
 }

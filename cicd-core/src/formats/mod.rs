@@ -28,7 +28,7 @@ pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, 
 pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
-pub use exceptions_file::{read_exceptions, secret_target};
+pub use exceptions_file::{ExceptionsFile, read_exceptions, secret_target};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use limits::{ExpiryLimits, Limits};
 pub(crate) use python_metadata::hex;

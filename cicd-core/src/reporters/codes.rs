@@ -17,6 +17,8 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::BaseCode>(&mut all);
     gather::<steps::CargoTestCode>(&mut all);
     gather::<steps::CoverageCode>(&mut all);
+    #[cfg(feature = "dast")]
+    gather::<steps::DastCode>(&mut all);
     gather::<steps::DatabaseCode>(&mut all);
     gather::<steps::ImageCode>(&mut all);
     gather::<steps::LicenseCode>(&mut all);

@@ -4,6 +4,8 @@ pub mod base_image;
 mod cargo_test;
 mod code_owners;
 mod coverage_gate;
+#[cfg(feature = "dast")]
+mod dast;
 mod dev_build;
 pub mod docker_build;
 mod hadolint;
@@ -25,6 +27,8 @@ pub use base_image::{BaseCode, PinnedBase};
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use code_owners::{CodeOwners, OwnersChecked, OwnersCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
+#[cfg(feature = "dast")]
+pub use dast::{Answered, Dast, DastBuilder, DastCode, DastReport, Field, InvalidDast};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
 pub use hadolint::{DockerfilesChecked, Hadolint};

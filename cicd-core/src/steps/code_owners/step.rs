@@ -87,7 +87,7 @@ impl CodeOwners {
                 |problem: String| ReadError::new("the file with exceptions", problem).at(Location::file(path));
             exceptions.extend(if path.extension() == Some("toml") {
                 let text = String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()))?;
-                read_exceptions(path, &text).map_err(|error| unreadable(error.render(Paint::Plain)))?
+                read_exceptions(path, &text).map_err(|error| unreadable(error.render(Paint::Plain)))?.all()
             } else {
                 ignore_file::read(path, &bytes).map_err(|error| unreadable(error.to_string()))?.exceptions
             });

@@ -129,7 +129,7 @@ mod tests {
         let rest = "\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
         let entry = format!("[[secret]]\n{}{rest}", entry.replace(", ", "\n"));
         let verdict = |entry: &str| {
-            let exceptions = read_exceptions("ci/exceptions.toml".into(), entry).expect("valid");
+            let exceptions = read_exceptions("ci/exceptions.toml".into(), entry).expect("valid").secrets;
             let verdict = evaluate(findings.clone(), &exceptions, date(2026, 11, 21));
             (verdict.status, verdict.findings.last().map(|one| one.code.to_string()))
         };
