@@ -10,7 +10,8 @@ use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone,
 use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan, WorkflowLint,
+    CodeOwners, CodeSearched, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan,
+    WorkflowLint,
 };
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
@@ -257,6 +258,34 @@ fn bandit_looks_at_every_file_or_fails() {
     assert!(repository.error(&step, ()).starts_with("app/shop/bad.py: the Python file cannot be read: syntax error"));
     assert!(repository.error(&Sast::bandit("nowhere"), ()).contains("nowhere holds no Python file"));
     assert!(repository.error(&step.leaving_out("app/test"), ()).contains("app/test, which is to be left out"));
+}
+
+#[test]
+fn rules_of_the_repository_find_their_examples_or_nothing_is_proven() {
+    let repository = Repository::new();
+    let rules = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../ci/semgrep");
+    for entry in rules.read_dir_utf8().expect("rules") {
+        let path = entry.expect("a file").into_path();
+        let name = path.file_name().expect("a name");
+        repository.write(&format!("ci/semgrep/{name}"), &fs::read_to_string(&path).expect("text"));
+    }
+    // Neither may hide anything.
+    repository.write(".semgrepignore", "*.py\napp/\n");
+    repository.write(".gitignore", "target/\n");
+    repository.write("app/shop/bad.py", "import os\n\nos.system(\"sync\")  # nosemgrep\n");
+    repository.commit();
+    let searched =
+        |files: &[&str]| CodeSearched { files: files.iter().map(Into::into).collect(), commit: "0".repeat(40) };
+    let step = Sast::semgrep("ci/semgrep");
+    let found = repository.look(&step, searched(&["app/shop/cart.py", "app/shop/bad.py"]));
+    assert_eq!(found, (Status::Failed, vec!["shell-command".to_owned(), "IGN-016".to_owned()]));
+    assert_eq!(repository.look(&step, searched(&["app/shop/cart.py"])), (Status::Passed, Vec::new()));
+
+    let rule = repository.path().join("ci/semgrep/shell-command.yaml");
+    let text = fs::read_to_string(&rule).expect("text");
+    fs::write(&rule, text.replace("os.popen(...)", "os.nothing(...)")).expect("written");
+    let error = repository.error(&step, searched(&["app/shop/cart.py"]));
+    assert!(error.contains("did not find shell-command in line 11"), "{error}");
 }
 
 #[test]

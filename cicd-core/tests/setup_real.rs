@@ -70,6 +70,7 @@ fn every_tool_is_installed_once_and_works() {
         ("hadolint", "=2.15.1"),
         ("zizmor", "=1.32.0"),
         ("bandit", "=1.9.4"),
+        ("semgrep", "=1.182.0"),
         ("trivy", "=0.70.0"),
     ];
     for (program, version) in programs {

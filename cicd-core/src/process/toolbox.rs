@@ -10,6 +10,9 @@ use super::{Cancel, Discard, Invocation, Tool, ToolError, ToolProblem, ToolRequi
 /// A tool that cannot tell its version in this time is hung.
 const PROBE_DEADLINE: Duration = Duration::from_secs(20);
 
+/// Asked for its version, semgrep looks for a newer one, and without a network waits for 100 seconds.
+const OFFLINE: [(&str, &str); 1] = [("SEMGREP_ENABLE_VERSION_CHECK", "0")];
+
 /// Finds tools and checks their versions, each once a run.
 #[derive(Debug)]
 pub struct Toolbox {
@@ -95,7 +98,8 @@ impl Toolbox {
         if let Some(probe) = &requirement.probe {
             call(&probe.args, &probe.env)?;
         }
-        let printed = call(&requirement.version_args, &[])?;
+        let offline = OFFLINE.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let printed = call(&requirement.version_args, &offline)?;
         let text = format!("{}\n{}", String::from_utf8_lossy(&printed.stdout), printed.stderr_text());
         let version = requirement
             .read_version(&text)

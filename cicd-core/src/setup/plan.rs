@@ -346,10 +346,10 @@ mod tests {
                   $ DEBIAN_FRONTEND=noninteractive apt-get update
                   $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
                   undo: apt-get purge --autoremove debootstrap docker-registry docker.io
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-74e9417ed9a18957
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-74e9417ed9a18957
-                  $ /tools/python-74e9417ed9a18957/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-74e9417ed9a18957/requirements.txt
-                  undo: rm --recursive /tools/python-74e9417ed9a18957
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0 into /tools/python-d2a6ca704367237f
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-d2a6ca704367237f
+                  $ /tools/python-d2a6ca704367237f/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-d2a6ca704367237f/requirements.txt
+                  undo: rm --recursive /tools/python-d2a6ca704367237f
                 install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
                   $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
                   undo: rm --recursive /tools/trivy-ab687f7927ac9c22
@@ -482,7 +482,7 @@ mod tests {
                   undo: rm --recursive /tools/trivy-ab687f7927ac9c22
                 by hand: debootstrap docker-registry python3.11 python3.11-venv docker.io
                   run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry python3.11 python3.11-venv docker.io`, or setup as root
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0
                   install Python first, then run `cargo xtask setup` again
             "#]],
         );
@@ -500,10 +500,10 @@ mod tests {
         check(
             &Machine { platform: arm, sets_missing: sets(arm), ..quiet.clone() },
             expect![[r#"
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-7f2a93c5e297d1ff
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-7f2a93c5e297d1ff
-                  $ /tools/python-7f2a93c5e297d1ff/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-7f2a93c5e297d1ff/requirements.txt
-                  undo: rm --recursive /tools/python-7f2a93c5e297d1ff
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0 into /tools/python-0e2b7f846e936202
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-0e2b7f846e936202
+                  $ /tools/python-0e2b7f846e936202/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-0e2b7f846e936202/requirements.txt
+                  undo: rm --recursive /tools/python-0e2b7f846e936202
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for linux-aarch64: add its sha256 there, or put exactly that version on PATH
             "#]],
@@ -511,7 +511,7 @@ mod tests {
         check(
             &Machine { platform: None, sets_missing: sets(None), ..quiet },
             expect![[r#"
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH

@@ -43,7 +43,7 @@ pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
-pub use sast::{CodeSearched, Sast};
+pub use sast::{CodeSearched, RulesSearched, Sast, Semgrep};
 pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};

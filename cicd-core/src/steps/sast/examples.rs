@@ -1,0 +1,105 @@
+use std::collections::BTreeSet;
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::model::Location;
+use crate::step::{Context, ReadError, StepError};
+
+/// Marks a line of an example that its rule must find.
+const MARK: &str = "# finds: ";
+
+/// The rules of a folder, each with an example beside it, copied to where semgrep takes it for Python.
+#[derive(Debug)]
+pub(super) struct Examples {
+    /// The names of the rules.
+    pub(super) rules: BTreeSet<String>,
+    /// The copies.
+    pub(super) files: Vec<Utf8PathBuf>,
+    /// What has to be found in the copies: file, line, rule.
+    pub(super) expected: BTreeSet<(Utf8PathBuf, u32, String)>,
+}
+
+#[derive(Deserialize)]
+struct RuleFile {
+    rules: Vec<Rule>,
+}
+
+#[derive(Deserialize)]
+struct Rule {
+    id: String,
+}
+
+impl Examples {
+    /// Reads `<rule>.yaml` and `<rule>.py.txt` of the folder and writes the copies.
+    ///
+    /// # Errors
+    /// A folder without rules, a file with another rule than its name says, and a rule without an example that it must find.
+    pub(super) fn copy(cx: &Context, folder: &Utf8Path) -> Result<Self, StepError> {
+        let mut names: Vec<String> = Vec::new();
+        let dir = cx.path(folder);
+        for entry in dir.read_dir_utf8().map_err(StepError::io("reading", folder))? {
+            let path = entry.map_err(StepError::io("reading", folder))?.into_path();
+            match (path.extension(), path.file_stem()) {
+                (Some("yaml"), Some(stem)) => names.push(stem.to_owned()),
+                (Some("yml"), _) => {
+                    return Err(unusable(&folder.join(path.file_name().unwrap_or_default()), "name it .yaml"));
+                }
+                _ => {}
+            }
+        }
+        if names.is_empty() {
+            return Err(StepError::not_looked(format!("{folder} holds no rules"), "correct the step's folder"));
+        }
+        names.sort();
+        let copies = cx.dir().join("examples");
+        fs::create_dir_all(&copies).map_err(StepError::io("creating", &copies))?;
+        let mut all = Self { rules: BTreeSet::new(), files: Vec::new(), expected: BTreeSet::new() };
+        for name in names {
+            check_rule(cx, &folder.join(format!("{name}.yaml")), &name)?;
+            let example = folder.join(format!("{name}.py.txt"));
+            let text = fs::read_to_string(cx.path(&example)).map_err(StepError::io("reading", &example))?;
+            let copy = copies.join(format!("{name}.py"));
+            fs::write(&copy, &text).map_err(StepError::io("writing", &copy))?;
+            let found = marks(&text);
+            if !found.iter().any(|(_, rule)| *rule == name) {
+                return Err(unusable(&example, &format!("mark a line that the rule must find with `{MARK}{name}`")));
+            }
+            all.expected.extend(found.into_iter().map(|(line, rule)| (copy.clone(), line, rule)));
+            all.rules.insert(name);
+            all.files.push(copy);
+        }
+        Ok(all)
+    }
+}
+
+fn check_rule(cx: &Context, path: &Utf8Path, name: &str) -> Result<(), StepError> {
+    let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+    let file: RuleFile =
+        serde_saphyr::from_str(&text).map_err(|error| ReadError::new("the rule", error).at(Location::file(path)))?;
+    match file.rules.as_slice() {
+        [rule] if rule.id == name => Ok(()),
+        _ => Err(unusable(path, &format!("let it hold one rule, with the id {name}"))),
+    }
+}
+
+fn marks(text: &str) -> Vec<(u32, String)> {
+    let mark = |(line, text): (u32, &str)| text.split_once(MARK).map(|(_, rule)| (line, rule.trim().to_owned()));
+    (1..).zip(text.lines()).filter_map(mark).collect()
+}
+
+fn unusable(path: &Utf8Path, help: &str) -> StepError {
+    StepError::not_looked(format!("{path} proves nothing"), help)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marked_lines_have_to_be_found() {
+        let text = "a()\nb()  # finds: no-b\n\nc()  # finds: no-c \n";
+        assert_eq!(marks(text), [(2, "no-b".to_owned()), (4, "no-c".to_owned())]);
+    }
+}
