@@ -7,7 +7,7 @@ use super::args::RunArgs;
 use super::{Output, show, signals};
 use crate::model::ExitStatus;
 use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, abandon, run};
-use crate::reporters::{Lines, Live, Masks, annotations, junit, report, step_summary};
+use crate::reporters::{Lines, Live, Masks, annotations, html, junit, report, sarif, step_summary};
 use crate::setup;
 use crate::step::Workspace;
 
@@ -73,7 +73,13 @@ pub(super) fn execute(
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
     out.say(&report(&summary, shown.as_str(), &format!("cargo xtask {name}"), out.columns()));
     let told = keep_tools(workspace, &variables, &folder).and_then(|()| {
-        tell_others(&summary, &folder, on_github, variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref))
+        tell_others(
+            &summary,
+            pipeline,
+            &folder,
+            on_github,
+            variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref),
+        )
     });
     if let Err(error) = told {
         out.complain(&format!("warning: the verdict stands, but a report could not be written: {error}"));
@@ -109,10 +115,13 @@ fn keep_tools(
 /// Writes the reports that other systems read.
 fn tell_others(
     summary: &Summary,
+    pipeline: &Pipeline,
     folder: &camino::Utf8Path,
     on_github: bool,
     step_summary_file: Option<&OsStr>,
 ) -> io::Result<()> {
+    std::fs::write(folder.join("report.html"), html(summary))?;
+    std::fs::write(folder.join("results.sarif"), sarif(summary, pipeline).map_err(io::Error::other)?)?;
     std::fs::write(folder.join("junit.xml"), junit(summary).map_err(io::Error::other)?)?;
     if on_github {
         Output.say(&annotations(summary));

@@ -150,7 +150,8 @@ mod tests {
     #[test]
     fn what_was_asked_is_what_was_sent() {
         let request = HttpRequest::new("TRACK", "/../%2e%2e/etc?a=%0d&b=\\").header("Host", "elsewhere.example");
-        let (answer, sent) = send(b"HTTP/1.1 404 Not Found\r\nX-A: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nno", &request);
+        let (answer, sent) =
+            send(b"HTTP/1.1 404 Not Found\r\nX-A: 1\r\nx-a: 2\r\ncontent-length: 2\r\n\r\nno", &request);
         let answer = answer.expect("an answer");
         assert!(sent.starts_with("TRACK /../%2e%2e/etc?a=%0d&b=\\ HTTP/1.1\r\n"), "{sent}");
         assert!(sent.contains("host: elsewhere.example") && sent.matches("host").count() == 1, "{sent}");

@@ -8,7 +8,7 @@ use super::clear::ClearJob;
 use super::gates::Gates;
 use super::job::{Job, StepJob};
 use crate::docker::{Fresh, Image};
-use crate::model::StepName;
+use crate::model::{Location, StepName};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::Invocation;
 use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Retry, Step};
@@ -29,6 +29,8 @@ pub(super) struct Node {
     pub(super) needs: BTreeSet<usize>,
     pub(super) job: Box<dyn Job>,
     pub(super) granted: Option<Granted>,
+    /// The call that added it.
+    place: Location,
 }
 
 impl Pipeline {
@@ -172,9 +174,16 @@ impl Pipeline {
         }
         // A node is kept even when its name is refused, so that later handles point at the right place; such a pipeline never runs.
         if let Ok(name) = StepName::new(name).or(fallback) {
-            self.nodes.push(Node { name, needs, job, granted: None });
+            let place = Location::line(caller.file(), caller.line());
+            self.nodes.push(Node { name, needs, job, granted: None, place });
         }
         Handle::new(NodeId { pipeline: self.id, index })
+    }
+
+    /// Where a step was added: the place of what it found that is in no file.
+    #[must_use]
+    pub fn place_of(&self, step: &StepName) -> Option<&Location> {
+        self.nodes.iter().find(|node| node.name == *step).map(|node| &node.place)
     }
 
     fn problem(&mut self, caller: &Caller<'_>, message: String) {

@@ -207,8 +207,7 @@ impl DastBuilder {
         if let Some(time) = self.ready_within {
             container = container.ready_within(time);
         }
-        let plan =
-            Plan { routes: self.routes, forms: self.forms, methods: self.methods, behind_tls: self.behind_tls };
+        let plan = Plan { routes: self.routes, forms: self.forms, methods: self.methods, behind_tls: self.behind_tls };
         Ok(Dast {
             plan,
             container,

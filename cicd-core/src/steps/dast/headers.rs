@@ -72,7 +72,8 @@ fn policies<'a, T>(answer: &'a HttpAnswer, look: impl Fn(&'a str) -> Option<T>) 
 }
 
 fn policy(answer: &HttpAnswer) -> Option<Flaw> {
-    let scripts = policies(answer, |policy| directive(policy, "script-src").or_else(|| directive(policy, "default-src")));
+    let scripts =
+        policies(answer, |policy| directive(policy, "script-src").or_else(|| directive(policy, "default-src")));
     // A hash or nonce makes newer browsers pass over 'unsafe-inline', which then stands there for older ones.
     let is_open = |sources: &Vec<&str>| {
         let strict = sources.iter().any(|source| source.starts_with("'nonce-") || source.starts_with("'sha"));

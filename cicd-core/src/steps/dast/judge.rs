@@ -122,9 +122,10 @@ fn of_purpose(plan: &Plan, probe: &Probe, answer: &HttpAnswer, text: &str) -> Ve
         }
         Purpose::Method if taken => vec![(DastCode::Method, format!("was answered with {status}"))],
         Purpose::Oversized if taken => vec![(DastCode::Oversized, format!("was answered with {status}"))],
-        Purpose::Redirect => answer.header("location").filter(|to| leads_away(to)).map_or_else(Vec::new, |to| {
-            vec![(DastCode::OpenRedirect, format!("leads to {:?}", printable(to)))]
-        }),
+        Purpose::Redirect => answer
+            .header("location")
+            .filter(|to| leads_away(to))
+            .map_or_else(Vec::new, |to| vec![(DastCode::OpenRedirect, format!("leads to {:?}", printable(to)))]),
         Purpose::Host => host(answer, text).into_iter().collect(),
         _ => Vec::new(),
     }

@@ -75,7 +75,13 @@ impl Purpose {
     pub(super) fn may_be_hung_up_on(self) -> bool {
         matches!(
             self,
-            Self::Oversized | Self::Trace | Self::Method | Self::Strange | Self::Traversal | Self::Host | Self::Injection
+            Self::Oversized
+                | Self::Trace
+                | Self::Method
+                | Self::Strange
+                | Self::Traversal
+                | Self::Host
+                | Self::Injection
         )
     }
 }

@@ -196,9 +196,7 @@ fn attachment(cx: &Context) -> Utf8PathBuf {
 
 /// Keeps every request and the head of its answer, for whoever wants to see a finding again.
 fn write(cx: &Context, seen: &[Exchange]) -> Result<(), StepError> {
-    let line = |one: &Exchange| {
-        serde_json::json!({ "route": one.probe.route, "request": one.probe.request, "answer": one.answer })
-    };
+    let line = |one: &Exchange| serde_json::json!({ "route": one.probe.route, "request": one.probe.request, "answer": one.answer });
     let path = attachment(cx);
     let text = serde_json::to_string_pretty(&seen.iter().map(line).collect::<Vec<_>>()).map_err(io::Error::from);
     text.and_then(|text| fs::write(&path, text + "\n")).map_err(StepError::io("writing", &path))

@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Dast;
 use super::DastCode;
 use super::builder::{DastBuilder, Field};
 use super::judge::judge;
@@ -7,7 +8,6 @@ use super::probe::{Exchange, Form, Plan, Probe, Purpose};
 use crate::http::{HttpAnswer, HttpRequest};
 use crate::model::{FindingCode as _, Location};
 use crate::policy::Justification;
-use super::Dast;
 
 const GOOD: [(&str, &str); 6] = [
     ("content-type", "text/html"),
