@@ -7,7 +7,7 @@ use cicd_core::docker::BuildRecipe;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest,
+    CodeOwners, CoverageGate, Dast, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest,
     PythonEnv, Readiness, RuffFormat, RuffLint, Sast, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
 };
 
@@ -26,6 +26,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
     let sast = Sast::bandit(app).leaving_out("flask-app/tests").leaving_out("flask-app/tests_browser");
     let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
+    let own_rules = ci.add("sast-rules", Sast::semgrep("ci/semgrep").expiry_limits(limits.expiry), &sast);
 
     // What must not be in it, and who has to agree when it changes.
     let secrets = SecretScan::new().exceptions_file("ci/exceptions.toml").expiry_limits(limits.expiry);
@@ -60,6 +61,13 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
     let licensed = ci.add("licenses", approved, &image);
 
+    let dast = Dast::on(["/healthcheck", "/status", "/", "/static/style.css"])
+        .form("/", ["author", "text"])
+        .exceptions_file("ci/exceptions.toml")
+        .expiry_limits(limits.expiry)
+        .build()?;
+    let attacked = ci.add("dast", dast, &image);
+
     let load = LoadTest::get("/healthcheck")
         .rate(200.0)
         .warm_up(Duration::from_secs(2))
@@ -71,8 +79,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let loaded = ci.add("load", load, &image);
 
     // What may leave: an image that every one of these has looked at, in this run.
-    let sources = (&format, &lint, &docker_lint, &workflows, &sast, &secrets, &owners);
-    let cleared = ci.clear(&image, (sources, (&tests, &coverage, &scanned, &licensed, &loaded)));
+    let sources = (&format, &lint, &docker_lint, &workflows, (&sast, &own_rules), &secrets, &owners);
+    let cleared = ci.clear(&image, (sources, (&tests, &coverage, &scanned, &licensed, &attacked, &loaded)));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
 }
