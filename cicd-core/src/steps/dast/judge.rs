@@ -78,7 +78,7 @@ fn shown(probe: &Probe) -> String {
         Purpose::Origin | Purpose::Host => request.headers.last().map(|(name, value)| format!(" with {name}: {value}")),
         _ => None,
     };
-    format!("{}{more}{}", printable(&cut), with.as_deref().unwrap_or_default())
+    format!("{}{more}{}", printable(&cut), with.as_deref().unwrap_or(""))
 }
 
 /// What is wrong with an answer.

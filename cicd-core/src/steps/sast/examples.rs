@@ -44,7 +44,7 @@ impl Examples {
             match (path.extension(), path.file_stem()) {
                 (Some("yaml"), Some(stem)) => names.push(stem.to_owned()),
                 (Some("yml"), _) => {
-                    return Err(unusable(&folder.join(path.file_name().unwrap_or_default()), "name it .yaml"));
+                    return Err(unusable(&cx.relative(&path), "name it .yaml"));
                 }
                 _ => {}
             }

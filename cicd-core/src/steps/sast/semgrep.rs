@@ -198,7 +198,7 @@ fn judge(
     let captured = captured.clone().require_exit(&[0, 2, 7])?;
     let report: Report = serde_json::from_str(captured.stdout_text()?).map_err(unreadable)?;
     if let Some(problem) = report.errors.first() {
-        let path = problem.path.as_ref().map(|path| format!("{path}: ")).unwrap_or_default();
+        let path = problem.path.as_ref().map_or_else(String::new, |path| format!("{path}: "));
         let what = format!("{path}semgrep could not look: {}", printable(&problem.message));
         return Err(StepError::not_looked(what, "correct the file or the rule; see the step's log"));
     }
@@ -251,7 +251,7 @@ fn proven(results: &[&Match], examples: &Examples) -> Result<(), StepError> {
     let found: BTreeSet<_> =
         results.iter().map(|one| (one.path.clone(), one.start.line, one.rule().to_owned())).collect();
     let told = |(path, line, rule): &(Utf8PathBuf, u32, String)| {
-        format!("{rule} in line {line} of the example {}", path.file_stem().unwrap_or_default())
+        format!("{rule} in line {line} of the example {}", path.file_stem().unwrap_or(path.as_str()))
     };
     if let Some(missed) = examples.expected.difference(&found).next() {
         return Err(StepError::not_looked(format!("semgrep did not find {}", told(missed)), "correct the rule"));
@@ -307,7 +307,7 @@ fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
         if rest.starts_with(|c: char| c.is_alphanumeric() || c == '_') {
             return None;
         }
-        let rules = rest.trim_start().strip_prefix(':').unwrap_or_default();
+        let rules = rest.trim_start().strip_prefix(':').unwrap_or("");
         let words = rules.split([',', ' ', '\t']).filter(|word| !word.is_empty());
         let name = |word: &str| word.rsplit('.').next().unwrap_or(word).to_owned();
         Some((index, words.take_while(|word| *word != "-").map(name).collect()))
