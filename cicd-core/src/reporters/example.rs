@@ -66,5 +66,6 @@ fn step(name: &str, status: Status) -> StepReport {
         attachments: Vec::new(),
         exceptions: Vec::new(),
         loaded_from: None,
+        attempts: Vec::new(),
     }
 }
