@@ -7,8 +7,9 @@ use std::fs;
 
 use cicd_core::docker::{Fresh, Image, LABEL_RUN, docker};
 use cicd_core::model::{FindingCode as _, Judged as _, Status, Subject};
+use cicd_core::pipeline::Alone;
 use cicd_core::policy::{Justification, evaluate};
-use cicd_core::step::{Context, Outcome, Step as _, StepError};
+use cicd_core::step::{Outcome, Step as _, StepError};
 use cicd_core::steps::{Dast, DastBuilder, DastCode, DastReport};
 
 mod docker_support;
@@ -18,7 +19,7 @@ mod server_image;
 use docker_support::{COMMIT, Sandbox};
 
 struct Bench {
-    cx: Context,
+    cx: Alone,
     image: Image<Fresh>,
     /// Goes last: it removes the image.
     _sandbox: Sandbox,
