@@ -5,15 +5,19 @@ use serde::Deserialize;
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
-/// An engine that does not say who it is in this time is stuck, not busy.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// An engine that is well says in milliseconds who it is; one that needs longer is stuck, and would hang whatever asks it next.
+const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Nobody listens there, so that what is asked of the client alone is answered by it alone: it may ask the engine before it
+/// prints a mere version, and would wait for one that is stuck.
+const NO_ENGINE: &str = "unix:///dev/null";
 
 /// Docker, as the steps need it: able to build with BuildKit, whether by itself or through buildx.
 ///
 /// The first `docker` on `PATH` may be a client without any builder; it is passed over.
 #[must_use]
 pub fn docker_tool() -> ToolRequirement {
-    ToolRequirement::new("docker", ">=20.10").probe(["build", "--help"], [("DOCKER_BUILDKIT", "1")])
+    ToolRequirement::new("docker", ">=20.10").probe(["build", "--help"], [("DOCKER_BUILDKIT", "1"), ("DOCKER_HOST", NO_ENGINE)])
 }
 
 /// A call of `docker` with BuildKit on and without the client's own messages.

@@ -92,10 +92,11 @@ impl Toolbox {
                 .and_then(super::Captured::require_success)
                 .map_err(|error| unusable(error.to_string()))
         };
+        let env = requirement.probe.as_ref().map_or(&[][..], |probe| &probe.env);
         if let Some(probe) = &requirement.probe {
-            call(&probe.args, &probe.env)?;
+            call(&probe.args, env)?;
         }
-        let printed = call(&requirement.version_args, &[])?;
+        let printed = call(&requirement.version_args, env)?;
         let text = format!("{}\n{}", String::from_utf8_lossy(&printed.stdout), printed.stderr_text());
         let version = requirement
             .read_version(&text)
