@@ -1,7 +1,11 @@
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ready::{HttpProbe, health_probe};
 use super::{LABEL_OWNER, LABEL_RUN, docker, owner};
@@ -127,7 +131,7 @@ impl ContainerSpec {
         let until = Instant::now() + self.ready_within;
         let health = self.health_command(cx)?;
         // From here on there may be something to remove, even if the engine is interrupted while it makes it.
-        let mut container = Container::named(cx);
+        let mut container = Container::named(cx)?;
         cx.run_ok(&self.invocation(&container.name, cx.shared().id.as_str(), &owner()))?;
         let inspect = container.inspect()?;
         if !inspect.state.running {
@@ -190,23 +194,31 @@ pub struct Container {
     cx: Context,
     name: String,
     address: SocketAddr,
+    log_path: Utf8PathBuf,
     removed: bool,
 }
 
 impl Container {
-    fn named(cx: &Context) -> Self {
-        Self {
+    fn named(cx: &Context) -> Result<Self, StepError> {
+        Ok(Self {
             cx: cx.clone(),
             name: unused_name(&cx.shared().id, cx.step().as_str()),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log_path: unused_log(cx.dir())?,
             removed: false,
-        }
+        })
     }
 
     /// Where it is reached.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its log will be once it is removed: `container.log` in the step's folder, `container-2.log` for the second one.
+    #[must_use]
+    pub fn log_path(&self) -> &Utf8Path {
+        &self.log_path
     }
 
     /// What it is doing now.
@@ -238,7 +250,7 @@ impl Container {
         }
     }
 
-    /// Saves its log as `container.log` in the step's folder and removes it with its volumes.
+    /// Saves its log in [`log_path`](Self::log_path) and removes it with its volumes.
     ///
     /// # Errors
     /// When it is still there afterwards, or the log could not be kept.
@@ -249,7 +261,7 @@ impl Container {
     fn put_away(&mut self) -> Result<(), StepError> {
         self.removed = true;
         let logs = docker(["logs", "--timestamps", &self.name]).deadline(QUERY_DEADLINE);
-        let kept = self.cx.keep_output(&logs, "container.log");
+        let kept = self.cx.keep_output(&logs, &self.log_path);
         let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(REMOVE_DEADLINE);
         let removed = self.cx.clean_up(&remove)?;
         // Its exit code says different things in different versions; what counts is whether the container is there.
@@ -283,6 +295,20 @@ impl Drop for Container {
     }
 }
 
+/// A file for a log that no other container of the step has: it is taken by being made.
+fn unused_log(dir: &Utf8Path) -> Result<Utf8PathBuf, StepError> {
+    let mut number = 1;
+    loop {
+        let name = if number == 1 { "container.log".to_owned() } else { format!("container-{number}.log") };
+        let path = dir.join(name);
+        match File::create_new(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(StepError::io("creating", path)(error)),
+        }
+    }
+}
+
 /// A name that no other container of this machine has: runs differ by their id, containers of one run by step and number.
 fn unused_name(run: &RunId, step: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
@@ -311,6 +337,15 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(line.ends_with(" sha256:abc"), "{line}");
+    }
+
+    #[test]
+    fn each_container_of_a_step_has_a_log_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let names = [(); 3].map(|()| unused_log(dir).expect("made").file_name().map(str::to_owned));
+        assert_eq!(names, ["container.log", "container-2.log", "container-3.log"].map(|name| Some(name.to_owned())));
+        assert!(unused_log(&dir.join("missing")).is_err());
     }
 
     #[test]
