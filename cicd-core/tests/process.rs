@@ -6,7 +6,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::process::{Cancel, CancelReason, Captured, Discard, Exit, Invocation, OutputSink, ProcessError, Stream, execute};
+use cicd_core::process::{
+    Cancel, CancelReason, Captured, Discard, Exit, Invocation, OutputSink, ProcessError, Stream, execute,
+};
 
 /// What the library promises beyond the deadline: two seconds of grace, one second for everything else.
 const GRACE_AND_A_SECOND: Duration = Duration::from_secs(3);

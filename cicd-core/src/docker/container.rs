@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::ready::{HttpProbe, health_probe};
-use super::{LABEL_OWNER, LABEL_RUN, docker, owner};
+use super::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, owner, removal_deadline};
 use crate::formats::{ContainerInspect, HealthCommand};
 use crate::model::RunId;
 use crate::process::Invocation;
@@ -18,10 +18,6 @@ use crate::step::{Context, StepError};
 const POLL: Duration = Duration::from_millis(100);
 /// An engine that cannot start a container in this time is not well.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-/// Questions to the engine are answered in milliseconds.
-const QUERY_DEADLINE: Duration = Duration::from_secs(20);
-/// Removal is tried for this long, also while a run is being cancelled.
-const REMOVE_DEADLINE: Duration = Duration::from_secs(20);
 /// A log is kept up to this size by the engine, so that a container that prints without end fills no disk.
 const LOG_SIZE_MAX: &str = "16m";
 /// What a small service may use; a leak shows in the test and not on the machine.
@@ -260,13 +256,14 @@ impl Container {
 
     fn put_away(&mut self) -> Result<(), StepError> {
         self.removed = true;
-        let logs = docker(["logs", "--timestamps", &self.name]).deadline(QUERY_DEADLINE);
+        let deadline = removal_deadline(&self.cx);
+        let logs = docker(["logs", "--timestamps", &self.name]).deadline(deadline);
         let kept = self.cx.keep_output(&logs, &self.log_path);
-        let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(REMOVE_DEADLINE);
+        let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(deadline);
         let removed = self.cx.clean_up(&remove)?;
         // Its exit code says different things in different versions; what counts is whether the container is there.
         let filter = format!("name=^/?{}$", self.name);
-        let list = docker(["ps", "--all", "--quiet", "--filter", &filter]).deadline(QUERY_DEADLINE);
+        let list = docker(["ps", "--all", "--quiet", "--filter", &filter]).deadline(deadline);
         let left = self.cx.clean_up(&list)?.require_success()?;
         if !left.stdout_text()?.trim().is_empty() {
             return Err(StepError::not_looked(

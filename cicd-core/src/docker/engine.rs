@@ -6,7 +6,17 @@ use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
 /// An engine that is well says in milliseconds who it is; one that needs longer is stuck, and would hang whatever asks it next.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A question about one thing is answered in milliseconds; a machine that builds images meanwhile needs longer.
+pub(crate) const QUERY_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Removal is tried for this long.
+const REMOVE_DEADLINE: Duration = Duration::from_secs(20);
+
+/// Less where the run is being cancelled: whoever cancels it kills it five seconds later at the earliest, and its record has to be
+/// written by then.
+const REMOVE_DEADLINE_CANCELLED: Duration = Duration::from_millis(1500);
 
 /// Nobody listens there, so that what is asked of the client alone is answered by it alone: it may ask the engine before it
 /// prints a mere version, and would wait for one that is stuck.
@@ -17,7 +27,13 @@ const NO_ENGINE: &str = "unix:///dev/null";
 /// The first `docker` on `PATH` may be a client without any builder; it is passed over.
 #[must_use]
 pub fn docker_tool() -> ToolRequirement {
-    ToolRequirement::new("docker", ">=20.10").probe(["build", "--help"], [("DOCKER_BUILDKIT", "1"), ("DOCKER_HOST", NO_ENGINE)])
+    ToolRequirement::new("docker", ">=20.10")
+        .probe(["build", "--help"], [("DOCKER_BUILDKIT", "1"), ("DOCKER_HOST", NO_ENGINE)])
+}
+
+/// How long the engine may take to remove something that a step has made.
+pub(crate) fn removal_deadline(cx: &Context) -> Duration {
+    if cx.shared().cancel.is_cancelled() { REMOVE_DEADLINE_CANCELLED } else { REMOVE_DEADLINE }
 }
 
 /// A call of `docker` with BuildKit on and without the client's own messages.

@@ -2,6 +2,7 @@
 
 mod clear;
 mod crew;
+mod engine;
 mod folder;
 mod gates;
 mod graph;
@@ -28,7 +29,7 @@ pub use lock::WhenBusy;
 pub use outside::Outside;
 pub use plan::{Plan, PlannedStep};
 pub use resume::ResumeError;
-pub use run::{Observer, RunError, RunOptions, Start, alone, run};
+pub use run::{Observer, Reset, RunError, RunOptions, Start, alone, run};
 pub use schedule::KeepGoing;
 pub use selection::{Selection, SelectionError};
 pub use summary::{ExceptionReport, SCHEMA_VERSION, StepReport, Summary};
