@@ -304,7 +304,7 @@ fn readiness_without_an_answer_is_an_error() {
     for (script, part) in [
         ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "Cannot connect to the Docker daemon"),
         ("echo '\"\"'; echo 'error during connect' >&2", "error during connect"),
-        ("sleep 60", "did not answer within 10 s"),
+        ("sleep 60", "the Docker engine did not answer within 10 s"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let folder_path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");

@@ -2,17 +2,18 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::process::{Invocation, ToolRequirement};
+use super::silent;
+use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
 /// An engine that is well says in milliseconds who it is; one that needs longer is stuck, and would hang whatever asks it next.
 pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
-/// A question about one thing is answered in milliseconds; a machine that builds images meanwhile needs longer.
-pub(crate) const QUERY_DEADLINE: Duration = Duration::from_secs(20);
+/// A question about one thing is answered in milliseconds; where it takes as long as this, the engine is stuck.
+pub(crate) const QUERY_DEADLINE: Duration = ANSWER_DEADLINE;
 
-/// Removal is tried for this long.
-const REMOVE_DEADLINE: Duration = Duration::from_secs(20);
+/// Removal is tried for this long; what stays is left to the next run.
+const REMOVE_DEADLINE: Duration = ANSWER_DEADLINE;
 
 /// Less where the run is being cancelled: whoever cancels it kills it five seconds later at the earliest, and its record has to be
 /// written by then.
@@ -68,7 +69,11 @@ impl EngineInfo {
 /// # Errors
 /// When it does not answer, or not as an engine.
 pub fn engine_info(cx: &Context) -> Result<EngineInfo, StepError> {
-    let captured = cx.run(&docker(["version", "--format", "{{json .Server}}"]).deadline(ANSWER_DEADLINE))?;
+    let question = docker(["version", "--format", "{{json .Server}}"]).deadline(ANSWER_DEADLINE);
+    let captured = match cx.run(&question) {
+        Err(StepError::Process(ProcessError::TimedOut { .. })) => return Err(silent("when it was asked who it is")),
+        captured => captured?,
+    };
     if !captured.success() {
         return Err(StepError::not_looked(
             format!("the Docker engine does not answer: {}", captured.stderr_text()),

@@ -177,6 +177,11 @@ impl Context {
         self.run_into(invocation, None, &self.run.cancel)
     }
 
+    /// Runs a process that hears another request to stop than that of the run; whoever gives it passes the run's on.
+    pub(crate) fn run_until(&self, invocation: &Invocation, stop: &Cancel) -> Result<Captured, StepError> {
+        self.run_into(invocation, None, stop)
+    }
+
     /// Runs a process that puts away what the step has made. It runs also when the run is cancelled; give it a short deadline.
     ///
     /// # Errors

@@ -4,7 +4,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{BuildRecipe, SecretSource};
-use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker};
+use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker, run_watched};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
 use crate::formats::dockerfile::{Arguments, Dockerfile};
 use crate::formats::image_reference::is_sha256;
@@ -117,7 +117,7 @@ impl Build {
         if pull == Pull::Always {
             invocation = invocation.arg("--pull");
         }
-        let captured = cx.run(&invocation.arg("--").arg(&self.folder))?;
+        let captured = run_watched(cx, &invocation.arg("--").arg(&self.folder))?;
         let log = BuildLog::parse(captured.stderr_whole()?);
         if !captured.success()
             && let Some(vertex) = log

@@ -2,7 +2,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::BaseRecipe;
-use crate::docker::{ImageDetails, docker, inspect_image};
+use crate::docker::{ImageDetails, docker, inspect_image, run_watched};
 use crate::process::ProcessError;
 use crate::step::{Context, StepError};
 
@@ -49,7 +49,7 @@ pub(super) fn pull(cx: &Context, recipe: &BaseRecipe) -> Result<Upstream, StepEr
     let mut attempt = 1;
     loop {
         cx.progress(format!("pulling {reference}"));
-        let why = match cx.run(&docker(["pull", "--"]).arg(&reference).deadline(PULL_DEADLINE)) {
+        let why = match run_watched(cx, &docker(["pull", "--"]).arg(&reference).deadline(PULL_DEADLINE)) {
             Ok(captured) if captured.success() => {
                 let pulled = inspect_image(cx, &reference)?.ok_or_else(|| {
                     StepError::not_looked(

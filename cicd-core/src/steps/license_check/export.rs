@@ -4,7 +4,9 @@ use std::io::Read;
 use camino::Utf8PathBuf;
 
 use super::distribution::{Distribution, read_distributions};
-use crate::docker::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, docker_tool, owner, removal_deadline};
+use crate::docker::{
+    LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, docker_tool, owner, removal_deadline, run_watched,
+};
 use crate::process::Invocation;
 use crate::step::{Context, StepError};
 
@@ -34,7 +36,7 @@ pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Vec<Distribution>
         ));
     }
     let archive = Archive { container: Container { cx: cx.clone(), id }, path: cx.dir().join("rootfs.tar") };
-    cx.run_ok(&export(&archive.container.id, &archive.path))?;
+    run_watched(cx, &export(&archive.container.id, &archive.path))?.require_success()?;
     let open = || Ok(Box::new(std::io::BufReader::new(fs::File::open(&archive.path)?)) as Box<dyn Read>);
     let found = read_distributions(open)?;
     if found.is_empty() {

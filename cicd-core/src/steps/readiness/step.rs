@@ -5,7 +5,7 @@ use super::ReadinessCode;
 use super::disk::{Disk, disk_free};
 use super::port::holder;
 use crate::docker::{
-    ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove,
+    ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove, silent,
 };
 use crate::model::{Finding, FindingCode as _, Level};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
@@ -186,12 +186,7 @@ fn engine_query() -> Invocation {
 /// Whether the engine answers, and where it keeps its data.
 fn ask_engine(cx: &Context) -> Result<Utf8PathBuf, StepError> {
     let captured = match cx.run(&engine_query()) {
-        Err(StepError::Process(ProcessError::TimedOut { .. })) => {
-            return Err(StepError::not_looked(
-                format!("docker did not answer within {} s", ANSWER_DEADLINE.as_secs()),
-                "restart the Docker engine",
-            ));
-        }
+        Err(StepError::Process(ProcessError::TimedOut { .. })) => return Err(silent("when it was asked who it is")),
         other => other?,
     };
     // Without an engine the client prints empty values and may still end with code 0.
