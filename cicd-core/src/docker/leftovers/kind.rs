@@ -116,9 +116,11 @@ fn read_images(text: &str) -> Result<(BTreeSet<String>, Vec<Leftover>), ReadErro
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for line in text.lines() {
-        let (id, tags, run, owner): (String, Vec<String>, String, String) = serde_json::from_str(line)
+        // A label that is missing is written as null, and so is a list of tags that is empty, by some versions.
+        let (id, tags, run, owner): (String, Option<Vec<String>>, String, Option<String>) = serde_json::from_str(line)
             .map_err(|error| ReadError::new("docker's description of temporary images", error))?;
-        let names = if tags.is_empty() { vec![id.clone()] } else { tags };
+        let names = tags.filter(|tags| !tags.is_empty()).unwrap_or_else(|| vec![id.clone()]);
+        let owner = owner.unwrap_or_else(String::new);
         found.extend(names.into_iter().map(|name| Leftover {
             kind: LeftoverKind::Image,
             id: name.clone(),
@@ -153,11 +155,13 @@ mod tests {
 
     #[test]
     fn an_image_is_as_many_left_overs_as_it_has_tags() {
-        let text = "[\"sha256:1\",[\"a:1\",\"b:1\"],\"run-1\",\"here\"]\n[\"sha256:2\",[],\"run-2\",\"\"]\n";
+        let text = "[\"sha256:1\",[\"a:1\",\"b:1\"],\"run-1\",\"here\"]\n[\"sha256:2\",[],\"run-2\",null]\n";
         let (seen, found) = read_images(text).expect("readable");
         assert_eq!(seen.len(), 2);
         let ids: Vec<_> = found.iter().map(|image| (image.id.as_str(), image.run.as_str())).collect();
         assert_eq!(ids, [("a:1", "run-1"), ("b:1", "run-1"), ("sha256:2", "run-2")]);
-        assert!(read_images("[\"sha256:1\",null]").is_err());
+        for bad in ["[\"sha256:1\",null]", "[\"sha256:1\",[],null,\"\"]", "sha256:1"] {
+            assert!(read_images(bad).is_err(), "{bad} was accepted");
+        }
     }
 }
