@@ -79,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_port_is_taken_on_whatever_address_and_its_holder_is_named() {
-        for address in ["127.0.0.1:0", "0.0.0.0:0"] {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
             let listener = TcpListener::bind(address).expect("a port");
             let port = listener.local_addr().expect("an address").port();
             assert!(is_taken(port).expect("tried"), "{address}");
