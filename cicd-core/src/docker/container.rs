@@ -11,13 +11,15 @@ use super::ready::{HttpProbe, health_probe};
 use super::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, owner, removal_deadline};
 use crate::formats::{ContainerInspect, HealthCommand};
 use crate::model::RunId;
-use crate::process::Invocation;
+use crate::process::{Invocation, ProcessError};
 use crate::step::{Context, StepError};
 
 /// Slow enough not to be load itself, fast enough that nobody waits for it.
 const POLL: Duration = Duration::from_millis(100);
 /// An engine that cannot start a container in this time is not well.
 const START_DEADLINE: Duration = Duration::from_secs(60);
+/// After an engine has said nothing for as long as a log may take, removal is tried, but not waited for.
+const LAST_TRY_DEADLINE: Duration = Duration::from_millis(500);
 /// A log is kept up to this size by the engine, so that a container that prints without end fills no disk.
 const LOG_SIZE_MAX: &str = "16m";
 /// What a small service may use; a leak shows in the test and not on the machine.
@@ -259,6 +261,8 @@ impl Container {
         let deadline = removal_deadline(&self.cx);
         let logs = docker(["logs", "--timestamps", &self.name]).deadline(deadline);
         let kept = self.cx.keep_output(&logs, &self.log_path);
+        let silent = matches!(kept, Err(StepError::Process(ProcessError::TimedOut { .. })));
+        let deadline = if silent { LAST_TRY_DEADLINE } else { deadline };
         let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(deadline);
         let removed = self.cx.clean_up(&remove)?;
         // Its exit code says different things in different versions; what counts is whether the container is there.

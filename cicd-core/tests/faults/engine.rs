@@ -32,11 +32,11 @@ pub(crate) struct Engine {
 }
 
 impl Engine {
-    /// Starts one.
-    pub(crate) fn start() -> Self {
+    /// Starts one; no other one of this test has the name.
+    pub(crate) fn start(name: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8").to_owned();
-        let cgroup = format!("cicd-core-faults-{}", std::process::id());
+        let cgroup = format!("cicd-core-faults-{name}-{}", std::process::id());
         let mut command = Command::new("unshare");
         // `--kill-child`: nothing in there outlives this test, however it ends.
         command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--mount", "--net", "--ipc"]);

@@ -149,7 +149,7 @@ fn panics(place: &Place) -> Seen {
     let reason = place.reason("ci", "panics");
     Seen::new(place, place.status("ci", "panics"), code(output.status))
         .require(place.status("ci", "fine") == "passed", "the others did not go on")
-        .require(reason.contains("panicked: boom at ") && reason.contains("faulty.rs:"), &reason)
+        .require(reason.contains("panicked: boom at ") && reason.contains("faulty/main.rs:"), &reason)
 }
 
 fn thousand(place: &Place) -> Seen {
