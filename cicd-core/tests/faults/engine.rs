@@ -2,7 +2,7 @@
 //! its mounts and its processes go with it, and no other engine of the machine notices it.
 
 use std::fs;
-use std::io::Write as _;
+use std::io::{self, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -14,6 +14,8 @@ use crate::support::program;
 
 /// What it needs to start: its storage is set up anew.
 const START_PATIENCE: Duration = Duration::from_secs(30);
+/// What its processes need to end once they are killed.
+const END_PATIENCE: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The first process of the name space: starts an engine for every line it reads. Bash waits for whatever ends, as a first
@@ -144,19 +146,28 @@ impl Drop for Engine {
         let _ = self.outer.kill();
         let _ = self.outer.wait();
         // Cgroups belong to no name space here; those of the dead containers are empty. Version 1 has one tree a controller.
-        let root = Utf8Path::new("/sys/fs/cgroup");
-        remove_cgroup(&root.join(&self.cgroup));
-        for controller in root.read_dir_utf8().into_iter().flatten().flatten() {
-            remove_cgroup(&controller.path().join(&self.cgroup));
+        // Their processes are killed with the name space, but may still be on their way out.
+        let until = Instant::now() + END_PATIENCE;
+        while cgroups(&self.cgroup).into_iter().filter(|folder| remove_cgroup(folder).is_err()).count() > 0
+            && Instant::now() < until
+        {
+            std::thread::sleep(POLL);
         }
     }
 }
 
-fn remove_cgroup(folder: &Utf8Path) {
-    for inner in folder.read_dir_utf8().into_iter().flatten().flatten().filter(|entry| entry.path().is_dir()) {
-        remove_cgroup(inner.path());
+/// The folders of a cgroup, one for each controller that has it.
+fn cgroups(name: &str) -> Vec<Utf8PathBuf> {
+    let root = Utf8Path::new("/sys/fs/cgroup");
+    let controllers = root.read_dir_utf8().into_iter().flatten().flatten().map(|entry| entry.path().join(name));
+    controllers.chain([root.join(name)]).filter(|folder| folder.is_dir()).collect()
+}
+
+fn remove_cgroup(folder: &Utf8Path) -> io::Result<()> {
+    for inner in folder.read_dir_utf8()?.flatten().filter(|entry| entry.path().is_dir()) {
+        remove_cgroup(inner.path())?;
     }
-    let _ = fs::remove_dir(folder);
+    fs::remove_dir(folder)
 }
 
 /// The server, a shell to build with, and what makes Trivy take it for Debian.
