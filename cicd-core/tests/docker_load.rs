@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::docker::{ContainerSpec, Fresh, Image, LABEL_RUN, docker, docker_tool};
+use cicd_core::docker::{ContainerSpec, Fresh, Image, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner};
 use cicd_core::model::{Judged, RunId, StepName, Subject};
 use cicd_core::process::{Cancel, CancelReason, ProcessError, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
@@ -242,16 +242,19 @@ fn readiness_removes_what_is_left_of_runs_that_are_over_and_nothing_else() {
     let alive = format!("{LABEL_RUN}={}", RunId::new(now, std::process::id()));
     let name = format!("cicd-core-test-{}", std::process::id());
     let (volume_over, volume_alive) = (format!("{name}-over"), format!("{name}-alive"));
-    sandbox.docker(["volume", "create", "--label", &over, &volume_over]);
-    sandbox.docker(["volume", "create", "--label", &alive, &volume_alive]);
-    let network_over = sandbox.docker(["network", "create", "--label", &over, &volume_over]);
+    let here = format!("{LABEL_OWNER}={}", owner());
+    sandbox.docker(["volume", "create", "--label", &over, "--label", &here, &volume_over]);
+    sandbox.docker(["volume", "create", "--label", &alive, "--label", &here, &volume_alive]);
+    let network_over = sandbox.docker(["network", "create", "--label", &over, "--label", &here, &volume_over]);
     let mount = format!("{volume_over}:/data");
-    let stays = sandbox.docker(["run", "--detach", "--label", &alive, &image.id]);
+    let stays = sandbox.docker(["run", "--detach", "--label", &alive, "--label", &here, &image.id]);
     let goes = sandbox.docker([
         "run",
         "--detach",
         "--label",
         &over,
+        "--label",
+        &here,
         "--network",
         &network_over,
         "--volume",
@@ -272,7 +275,8 @@ fn readiness_removes_what_is_left_of_runs_that_are_over_and_nothing_else() {
     assert_eq!((left, kept), ([false; 3], [true; 2]));
     assert_eq!(codes(&outcome), [""; 0], "{:?}", outcome.findings);
     assert!(outcome.value.leftovers_removed >= 3 && outcome.value.containers_running >= 1, "{:?}", outcome.value);
-    assert!(codes(&crowded.expect("looked")).contains(&"READY-001"));
+    let crowded = crowded.expect_err("too many").to_string();
+    assert!(crowded.starts_with("READY-001: ") && crowded.contains(" app containers run, at most 0 may"), "{crowded}");
 }
 
 #[test]
@@ -280,7 +284,7 @@ fn readiness_without_an_answer_is_an_error() {
     for (script, part) in [
         ("echo 'Cannot connect to the Docker daemon' >&2; exit 1", "Cannot connect to the Docker daemon"),
         ("echo '\"\"'; echo 'error during connect' >&2", "error during connect"),
-        ("sleep 60", "did not answer within 10 s"),
+        ("sleep 60", "the Docker engine did not answer within 10 s"),
     ] {
         let folder = tempfile::tempdir().expect("a folder");
         let folder_path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");

@@ -6,7 +6,9 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::process::{Cancel, CancelReason, Captured, Discard, Exit, Invocation, ProcessError, execute};
+use cicd_core::process::{
+    Cancel, CancelReason, Captured, Discard, Exit, Invocation, OutputSink, ProcessError, Stream, execute,
+};
 
 /// What the library promises beyond the deadline: two seconds of grace, one second for everything else.
 const GRACE_AND_A_SECOND: Duration = Duration::from_secs(3);
@@ -60,6 +62,31 @@ fn a_grandchild_that_keeps_the_pipe_is_killed_and_told() {
     let error = run(&invocation(&["leave-grandchild"])).expect_err("something was left running");
     assert!(matches!(error, ProcessError::LeftRunning { exit: Exit::Code(0), .. }), "{error}");
     assert!(started.elapsed() < GRACE_AND_A_SECOND);
+}
+
+/// A sink that needs longer for a piece than a process that has ended may keep its pipes open.
+struct Slow(usize);
+
+impl OutputSink for Slow {
+    fn write(&mut self, _: Stream, bytes: &[u8]) -> std::io::Result<()> {
+        std::thread::sleep(Duration::from_millis(600));
+        self.0 += bytes.len();
+        Ok(())
+    }
+
+    fn finish(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn output_that_is_taken_slowly_is_taken_whole_and_nobody_is_blamed() {
+    let mut sink = Slow(0);
+    let line = "x".repeat(100 << 10);
+    let call = invocation(&["say", &line]);
+    let program = Utf8PathBuf::from(call.program_name());
+    let captured = execute(&call, &program, &mut sink, &Cancel::new().expect("descriptors")).expect("nothing is left");
+    assert_eq!((captured.exit, sink.0), (Exit::Code(0), 2 * (line.len() + 1)));
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! `cargo xtask faults`: everything that goes wrong on real machines, made to happen, as tables.
+//! `cargo xtask faults`, or `cargo xtask test faults`: everything that goes wrong on real machines, made to happen, as tables.
 
 use std::error::Error;
 use std::ffi::OsString;

@@ -9,15 +9,14 @@ use std::process::ExitCode;
 
 use cicd_core::cli::Cli;
 
+const FAULTS: &str = "Make everything go wrong that goes wrong on real machines, and show what comes of it";
+
 fn main() -> ExitCode {
     Cli::new(pipeline::flask_app)
         .pipeline("dev", "Build the image with the cache, for the inner loop", pipeline::dev)
         .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
-        .command(
-            "faults",
-            "Make everything go wrong that goes wrong on real machines, and show what comes of it",
-            faults::run,
-        )
+        .command("faults", FAULTS, faults::run)
+        .command("test faults", FAULTS, faults::run)
         .command("bench", "Measure the library against other tools, side by side", bench::run)
         .main()
 }

@@ -39,6 +39,17 @@ struct Extra {
     run: Run,
 }
 
+impl Extra {
+    fn clap(&self, name: &'static str) -> Command {
+        let args = Arg::new("args")
+            .num_args(0..)
+            .value_parser(clap::value_parser!(OsString))
+            .trailing_var_arg(true)
+            .allow_hyphen_values(true);
+        Command::new(name).about(self.about).arg(args)
+    }
+}
+
 impl Cli {
     /// A command line whose `ci` runs this pipeline.
     #[must_use]
@@ -66,7 +77,8 @@ impl Cli {
         self
     }
 
-    /// Adds a command of the repository's own; it gets the arguments after its name.
+    /// Adds a command of the repository's own; it gets the arguments after its name. `test faults` is a command below the pipeline
+    /// `test`.
     #[must_use]
     pub fn command(
         mut self,
@@ -126,8 +138,12 @@ impl Cli {
             return Ok(ExitStatus::Green);
         }
         let workspace = workspace()?;
-        if let Some(extra) = self.commands.iter().find(|extra| extra.name == name) {
-            let args: Vec<OsString> = matches.get_many::<OsString>("args").unwrap_or_default().cloned().collect();
+        let (whole_name, inner) = match matches.subcommand() {
+            Some((inner_name, inner)) => (format!("{name} {inner_name}"), inner),
+            None => (name.to_owned(), matches),
+        };
+        if let Some(extra) = self.commands.iter().find(|extra| extra.name == whole_name) {
+            let args: Vec<OsString> = inner.get_many::<OsString>("args").unwrap_or_default().cloned().collect();
             return Ok((extra.run)(&workspace, &args));
         }
         match name {
@@ -174,7 +190,12 @@ impl Cli {
                 "Exit codes: 0 green, 1 failed, 2 usage or configuration, 3 could not decide, 130 or 143 interrupted.",
             );
         for named in &self.pipelines {
-            command = command.subcommand(RunArgs::augment_args(Command::new(named.name)).about(named.about));
+            let below = self.commands.iter().filter_map(|extra| {
+                let inner = extra.name.strip_prefix(named.name)?.strip_prefix(' ')?;
+                Some(extra.clap(inner))
+            });
+            let pipeline = RunArgs::augment_args(Command::new(named.name)).about(named.about);
+            command = command.subcommand(pipeline.args_conflicts_with_subcommands(true).subcommands(below));
         }
         let built_in = [
             PlanArgs::augment_args(Command::new("plan")).about("Show the graph of the pipeline"),
@@ -187,13 +208,8 @@ impl Cli {
             CodesArgs::augment_args(Command::new("codes")).about("Print the table of finding codes"),
         ];
         command = command.subcommands(built_in);
-        for extra in &self.commands {
-            let args = Arg::new("args")
-                .num_args(0..)
-                .value_parser(clap::value_parser!(OsString))
-                .trailing_var_arg(true)
-                .allow_hyphen_values(true);
-            command = command.subcommand(Command::new(extra.name).about(extra.about).arg(args));
+        for extra in self.commands.iter().filter(|extra| !extra.name.contains(' ')) {
+            command = command.subcommand(extra.clap(extra.name));
         }
         command.subcommand(
             CompletionArgs::augment_args(Command::new("completions")).about("Print completions for a shell"),

@@ -4,7 +4,7 @@ use camino::Utf8PathBuf;
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 
-use crate::pipeline::{KeepGoing, RunOptions, Selection, Start, WhenBusy};
+use crate::pipeline::{KeepGoing, Reset, RunOptions, Selection, Start, WhenBusy};
 
 /// The options of every command that runs a pipeline.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +33,9 @@ pub(super) struct RunArgs {
     /// Load what the last run finished green for the same files, and run the rest.
     #[arg(long)]
     pub(super) resume: bool,
+    /// First remove every container, network, volume and temporary image of any run, also of one that goes on in another checkout.
+    #[arg(long)]
+    pub(super) force_reset: bool,
     /// Wait for another run in this checkout instead of stopping.
     #[arg(long)]
     pub(super) wait: bool,
@@ -58,6 +61,7 @@ impl RunArgs {
             keep_going: if self.fail_fast { KeepGoing::FailFast } else { KeepGoing::Yes },
             when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
             start: if self.resume { Start::Resume } else { Start::Fresh },
+            reset: if self.force_reset { Reset::Forced } else { Reset::None },
             area,
         }
     }

@@ -1,23 +1,25 @@
+use std::fs::File;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use camino::{Utf8Path, Utf8PathBuf};
+
 use super::ready::{HttpProbe, health_probe};
-use super::{LABEL_OWNER, LABEL_RUN, docker, owner};
+use super::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, owner, removal_deadline};
 use crate::formats::{ContainerInspect, HealthCommand};
 use crate::model::RunId;
-use crate::process::Invocation;
+use crate::process::{Invocation, ProcessError};
 use crate::step::{Context, StepError};
 
 /// Slow enough not to be load itself, fast enough that nobody waits for it.
 const POLL: Duration = Duration::from_millis(100);
 /// An engine that cannot start a container in this time is not well.
 const START_DEADLINE: Duration = Duration::from_secs(60);
-/// Questions to the engine are answered in milliseconds.
-const QUERY_DEADLINE: Duration = Duration::from_secs(20);
-/// Removal is tried for this long, also while a run is being cancelled.
-const REMOVE_DEADLINE: Duration = Duration::from_secs(20);
+/// After an engine has said nothing for as long as a log may take, removal is tried, but not waited for.
+const LAST_TRY_DEADLINE: Duration = Duration::from_millis(500);
 /// A log is kept up to this size by the engine, so that a container that prints without end fills no disk.
 const LOG_SIZE_MAX: &str = "16m";
 /// What a small service may use; a leak shows in the test and not on the machine.
@@ -127,7 +129,7 @@ impl ContainerSpec {
         let until = Instant::now() + self.ready_within;
         let health = self.health_command(cx)?;
         // From here on there may be something to remove, even if the engine is interrupted while it makes it.
-        let mut container = Container::named(cx);
+        let mut container = Container::named(cx)?;
         cx.run_ok(&self.invocation(&container.name, cx.shared().id.as_str(), &owner()))?;
         let inspect = container.inspect()?;
         if !inspect.state.running {
@@ -190,23 +192,31 @@ pub struct Container {
     cx: Context,
     name: String,
     address: SocketAddr,
+    log_path: Utf8PathBuf,
     removed: bool,
 }
 
 impl Container {
-    fn named(cx: &Context) -> Self {
-        Self {
+    fn named(cx: &Context) -> Result<Self, StepError> {
+        Ok(Self {
             cx: cx.clone(),
             name: unused_name(&cx.shared().id, cx.step().as_str()),
             address: SocketAddr::from(([127, 0, 0, 1], 0)),
+            log_path: unused_log(cx.dir())?,
             removed: false,
-        }
+        })
     }
 
     /// Where it is reached.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where its log will be once it is removed: `container.log` in the step's folder, `container-2.log` for the second one.
+    #[must_use]
+    pub fn log_path(&self) -> &Utf8Path {
+        &self.log_path
     }
 
     /// What it is doing now.
@@ -238,7 +248,7 @@ impl Container {
         }
     }
 
-    /// Saves its log as `container.log` in the step's folder and removes it with its volumes.
+    /// Saves its log in [`log_path`](Self::log_path) and removes it with its volumes.
     ///
     /// # Errors
     /// When it is still there afterwards, or the log could not be kept.
@@ -248,13 +258,16 @@ impl Container {
 
     fn put_away(&mut self) -> Result<(), StepError> {
         self.removed = true;
-        let logs = docker(["logs", "--timestamps", &self.name]).deadline(QUERY_DEADLINE);
-        let kept = self.cx.keep_output(&logs, "container.log");
-        let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(REMOVE_DEADLINE);
+        let deadline = removal_deadline(&self.cx);
+        let logs = docker(["logs", "--timestamps", &self.name]).deadline(deadline);
+        let kept = self.cx.keep_output(&logs, &self.log_path);
+        let silent = matches!(kept, Err(StepError::Process(ProcessError::TimedOut { .. })));
+        let deadline = if silent { LAST_TRY_DEADLINE } else { deadline };
+        let remove = docker(["rm", "--force", "--volumes", &self.name]).deadline(deadline);
         let removed = self.cx.clean_up(&remove)?;
         // Its exit code says different things in different versions; what counts is whether the container is there.
         let filter = format!("name=^/?{}$", self.name);
-        let list = docker(["ps", "--all", "--quiet", "--filter", &filter]).deadline(QUERY_DEADLINE);
+        let list = docker(["ps", "--all", "--quiet", "--filter", &filter]).deadline(deadline);
         let left = self.cx.clean_up(&list)?.require_success()?;
         if !left.stdout_text()?.trim().is_empty() {
             return Err(StepError::not_looked(
@@ -279,6 +292,20 @@ impl Drop for Container {
             && let Err(error) = self.put_away()
         {
             self.cx.progress(format!("left behind: {error}"));
+        }
+    }
+}
+
+/// A file for a log that no other container of the step has: it is taken by being made.
+fn unused_log(dir: &Utf8Path) -> Result<Utf8PathBuf, StepError> {
+    let mut number = 1;
+    loop {
+        let name = if number == 1 { "container.log".to_owned() } else { format!("container-{number}.log") };
+        let path = dir.join(name);
+        match File::create_new(&path) {
+            Ok(_) => return Ok(path),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => number += 1,
+            Err(error) => return Err(StepError::io("creating", path)(error)),
         }
     }
 }
@@ -311,6 +338,15 @@ mod tests {
             assert!(line.contains(part), "{part} is not in {line}");
         }
         assert!(line.ends_with(" sha256:abc"), "{line}");
+    }
+
+    #[test]
+    fn each_container_of_a_step_has_a_log_of_its_own() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let dir = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let names = [(); 3].map(|()| unused_log(dir).expect("made").file_name().map(str::to_owned));
+        assert_eq!(names, ["container.log", "container-2.log", "container-3.log"].map(|name| Some(name.to_owned())));
+        assert!(unused_log(&dir.join("missing")).is_err());
     }
 
     #[test]

@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
-use super::docker;
+use super::{docker, run_watched};
 use crate::step::{Context, ReadError, StepError};
 
 /// A key, a token or a bundle of certificates is small; larger files are told by their path and size only.
@@ -39,7 +39,7 @@ pub(crate) fn walk_image(cx: &Context, id: &str, visit: &mut dyn FnMut(LayerFile
     let folder = Utf8Path::from_path(folder.path())
         .ok_or_else(|| ReadError::new("the name of a temporary folder", "it is not UTF-8"))?;
     let archive = folder.join("image.tar");
-    cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(id))?;
+    run_watched(cx, &docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(id))?.require_success()?;
     let file = File::open(&archive).map_err(StepError::io("opening", &archive))?;
     read_archive(&file, visit).map_err(|error| {
         ReadError::new(format!("the archive of image {id}"), error)

@@ -2,18 +2,39 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
-use crate::process::{Invocation, ToolRequirement};
+use super::silent;
+use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
-/// An engine that does not say who it is in this time is stuck, not busy.
-const ANSWER_DEADLINE: Duration = Duration::from_secs(30);
+/// An engine that is well says in milliseconds who it is; one that needs longer is stuck, and would hang whatever asks it next.
+pub(crate) const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+
+/// A question about one thing is answered in milliseconds; where it takes as long as this, the engine is stuck.
+pub(crate) const QUERY_DEADLINE: Duration = ANSWER_DEADLINE;
+
+/// Removal is tried for this long; what stays is left to the next run.
+const REMOVE_DEADLINE: Duration = ANSWER_DEADLINE;
+
+/// Less where the run is being cancelled: whoever cancels it kills it five seconds later at the earliest, and its record has to be
+/// written by then.
+const REMOVE_DEADLINE_CANCELLED: Duration = Duration::from_millis(1500);
+
+/// Nobody listens there, so that what is asked of the client alone is answered by it alone: it may ask the engine before it
+/// prints a mere version, and would wait for one that is stuck.
+const NO_ENGINE: &str = "unix:///dev/null";
 
 /// Docker, as the steps need it: able to build with BuildKit, whether by itself or through buildx.
 ///
 /// The first `docker` on `PATH` may be a client without any builder; it is passed over.
 #[must_use]
 pub fn docker_tool() -> ToolRequirement {
-    ToolRequirement::new("docker", ">=20.10").probe(["build", "--help"], [("DOCKER_BUILDKIT", "1")])
+    ToolRequirement::new("docker", ">=20.10")
+        .probe(["build", "--help"], [("DOCKER_BUILDKIT", "1"), ("DOCKER_HOST", NO_ENGINE)])
+}
+
+/// How long the engine may take to remove something that a step has made.
+pub(crate) fn removal_deadline(cx: &Context) -> Duration {
+    if cx.shared().cancel.is_cancelled() { REMOVE_DEADLINE_CANCELLED } else { REMOVE_DEADLINE }
 }
 
 /// A call of `docker` with BuildKit on and without the client's own messages.
@@ -48,7 +69,11 @@ impl EngineInfo {
 /// # Errors
 /// When it does not answer, or not as an engine.
 pub fn engine_info(cx: &Context) -> Result<EngineInfo, StepError> {
-    let captured = cx.run(&docker(["version", "--format", "{{json .Server}}"]).deadline(ANSWER_DEADLINE))?;
+    let question = docker(["version", "--format", "{{json .Server}}"]).deadline(ANSWER_DEADLINE);
+    let captured = match cx.run(&question) {
+        Err(StepError::Process(ProcessError::TimedOut { .. })) => return Err(silent("when it was asked who it is")),
+        captured => captured?,
+    };
     if !captured.success() {
         return Err(StepError::not_looked(
             format!("the Docker engine does not answer: {}", captured.stderr_text()),

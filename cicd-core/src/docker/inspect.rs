@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::docker;
+use super::{QUERY_DEADLINE, docker};
 use crate::formats::image_reference::is_sha256;
 use crate::step::{Context, ReadError, StepError};
 
@@ -106,7 +106,8 @@ pub fn read_inspect(json: &[u8]) -> Result<ImageDetails, ReadError> {
 /// # Errors
 /// When the engine cannot be asked, or its answer cannot be read.
 pub fn inspect_image(cx: &Context, reference: &str) -> Result<Option<ImageDetails>, StepError> {
-    let captured = cx.run(&docker(["image", "inspect", "--"]).arg(reference))?.require_exit(&[0, 1])?;
+    let captured =
+        cx.run(&docker(["image", "inspect", "--"]).arg(reference).deadline(QUERY_DEADLINE))?.require_exit(&[0, 1])?;
     if captured.success() {
         captured.stdout_text()?;
         return Ok(Some(read_inspect(&captured.stdout)?));

@@ -8,17 +8,21 @@ mod image;
 mod inspect;
 mod leftovers;
 mod ready;
+mod watched;
 
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull};
 pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};
+pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, removal_deadline};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
-pub use leftovers::{Leftover, LeftoverKind, RunState, labelled, owner, remove};
+pub use leftovers::{Leftover, LeftoverKind, Removal, RunState, labelled, owner, remove};
+pub(crate) use leftovers::{remove_all, remove_own};
+pub(crate) use watched::{run_watched, silent};
 
-/// The label that every container, network and temporary image of a run carries; its value is the run's id.
+/// The label that every container, network, volume and temporary image of a run carries; its value is the run's id.
 pub const LABEL_RUN: &str = "dev.cicd-core.run";
 
 /// The label that says where the run's process can be looked at; its value is that of [`owner`].

@@ -14,7 +14,7 @@ use super::resume::{self, Earlier};
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    StepReport, Summary, WhenBusy, interrupted, latest_summary, panics,
+    StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret};
@@ -45,6 +45,17 @@ pub enum Start {
     Resume,
 }
 
+/// What is removed from the Docker engine before the first step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Reset {
+    /// Nothing; a [`Readiness`](crate::steps::Readiness) step removes what is left of runs that are over.
+    #[default]
+    None,
+    /// Every container, network, volume and temporary image with the label of a run: also of one that goes on in another
+    /// checkout, which will not survive it. Nothing else.
+    Forced,
+}
+
 /// How to run a pipeline.
 #[derive(Debug, Clone)]
 pub struct RunOptions {
@@ -58,6 +69,8 @@ pub struct RunOptions {
     pub when_busy: WhenBusy,
     /// Whether what the last run finished green is loaded instead of run.
     pub start: Start,
+    /// What is removed from the Docker engine first.
+    pub reset: Reset,
     /// The folder below `target` that the runs are kept in, `ci` for the main pipeline; runs of one area take turns.
     pub area: &'static str,
 }
@@ -71,6 +84,7 @@ impl Default for RunOptions {
             keep_going: KeepGoing::default(),
             when_busy: WhenBusy::default(),
             start: Start::default(),
+            reset: Reset::default(),
             area: "ci",
         }
     }
@@ -89,6 +103,9 @@ pub enum RunError {
     /// The last run cannot be resumed.
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    /// The engine could not be cleaned up as was asked for.
+    #[error("--force-reset came to nothing: {0}")]
+    Reset(#[source] StepError),
     /// The run's folder cannot be written.
     #[error(transparent)]
     Folder(#[from] StepError),
@@ -138,12 +155,19 @@ pub fn run(
     let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     let context = Arc::new(context);
     let _redacted_panics = panics::redact_with(&context.redactor);
+    let removed = match options.reset {
+        Reset::None => None,
+        Reset::Forced => Some(engine::force_reset(&context).map_err(RunError::Reset)?),
+    };
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();
     sender.send(EventKind::RunStarted {
         run: context.id.to_string(),
         pipeline: pipeline.name().to_owned(),
         steps: names.clone(),
     });
+    if let Some(removed) = &removed {
+        engine::tell(&context, removed)?;
+    }
     let crew = Crew {
         pipeline,
         names,
@@ -159,6 +183,9 @@ pub fn run(
         let (jobs, context) = (options.jobs, &context);
         let boss = scope.spawn(move || {
             crew.work(jobs);
+            if context.cancel.is_cancelled() {
+                engine::put_away(context, pipeline);
+            }
             let steps = crew.into_reports();
             let duration_ms = millis(started);
             context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });

@@ -16,6 +16,9 @@ use super::{Cancel, Captured, Exit, Invocation, OutputSink, ProcessError, Stream
 pub const GRACE: Duration = Duration::from_secs(2);
 /// How long a process that has ended may leave its pipes open to something it started.
 const DRAIN: Duration = Duration::from_millis(500);
+/// What the pipes of a process may still hold when it has ended: twice the most that a pipe can be made to hold. Whatever comes
+/// beyond that is written by something else.
+const DRAIN_BYTES_MAX: u64 = 2 << 20;
 /// How often a child is asked whether it has ended where the system has no descriptor to wait on.
 const CHILD_POLL: Duration = Duration::from_millis(10);
 /// How long a program may stay open for writing: a copy of its descriptor lives from one fork to the next exec.
@@ -293,6 +296,13 @@ enum Ending {
     Leaked,
 }
 
+/// Whether there was anything to take from a pipe, its end included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    None,
+    Some,
+}
+
 struct Pump {
     child: Child,
     pipes: [Option<(Stream, PipeReader)>; 2],
@@ -311,6 +321,7 @@ impl Pump {
     fn run(&mut self, deadline: Instant, sink: &mut dyn OutputSink, cancel: &Cancel) -> io::Result<(Ending, Exit)> {
         let mut ending = Ending::Done;
         let mut exit = None;
+        let mut bytes_at_exit = 0;
         // When the current patience ends: the deadline, then the grace after TERM, then the drain after the end.
         let mut until = deadline;
         let mut killed = false;
@@ -320,6 +331,14 @@ impl Pump {
             }
             let now = Instant::now();
             if now >= until {
+                // What the process wrote itself is taken however slowly the sink takes it.
+                if exit.is_some() && self.bytes() - bytes_at_exit <= DRAIN_BYTES_MAX {
+                    match self.wait(Duration::ZERO, sink, None, false) {
+                        Ok(Progress::Some) => continue,
+                        Ok(Progress::None) => {}
+                        Err(error) => break Err(error),
+                    }
+                }
                 match (exit, ending) {
                     // Everything of the group is dead; whoever still holds the pipe has left the group and is not waited for.
                     (Some(_), _) if killed => break Ok(()),
@@ -362,6 +381,7 @@ impl Pump {
                     Err(error) => break Err(error),
                 };
                 if exit.is_some() {
+                    bytes_at_exit = self.bytes();
                     until = until.min(Instant::now() + DRAIN);
                 }
             }
@@ -375,6 +395,10 @@ impl Pump {
         result.map(|()| (ending, exit))
     }
 
+    fn bytes(&self) -> u64 {
+        self.stdout_bytes + self.stderr_bytes
+    }
+
     /// Waits for output, the child's end or a cancellation, and takes what output there is.
     fn wait(
         &mut self,
@@ -382,7 +406,7 @@ impl Pump {
         sink: &mut dyn OutputSink,
         cancel: Option<&Cancel>,
         child_runs: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<Progress> {
         let exit_fd = self.child.exit_fd().filter(|_| child_runs);
         let patience = if child_runs && exit_fd.is_none() { patience.min(CHILD_POLL) } else { patience };
         let timeout = rustix::event::Timespec::try_from(patience).map_err(io::Error::other)?;
@@ -400,6 +424,7 @@ impl Pump {
         let open = self.pipes.iter_mut().filter(|pipe| pipe.is_some());
         let ready: Vec<&mut Option<(Stream, PipeReader)>> =
             open.zip(ready).filter_map(|(pipe, ready)| ready.then_some(pipe)).collect();
+        let progress = if ready.is_empty() { Progress::None } else { Progress::Some };
         for pipe in ready {
             let Some((stream, reader)) = pipe else { continue };
             let stream = *stream;
@@ -426,6 +451,6 @@ impl Pump {
             }
             sink.write(stream, bytes)?;
         }
-        Ok(())
+        Ok(progress)
     }
 }

@@ -95,11 +95,13 @@ impl Toolbox {
                 .and_then(super::Captured::require_success)
                 .map_err(|error| unusable(error.to_string()))
         };
+        let env = requirement.probe.as_ref().map_or(&[][..], |probe| &probe.env);
         if let Some(probe) = &requirement.probe {
-            call(&probe.args, &probe.env)?;
+            call(&probe.args, env)?;
         }
-        let offline = OFFLINE.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        let printed = call(&requirement.version_args, &offline)?;
+        let offline = OFFLINE.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
+        let version_env: Vec<_> = offline.chain(env.iter().cloned()).collect();
+        let printed = call(&requirement.version_args, &version_env)?;
         let text = format!("{}\n{}", String::from_utf8_lossy(&printed.stdout), printed.stderr_text());
         let version = requirement
             .read_version(&text)

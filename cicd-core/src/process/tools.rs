@@ -24,7 +24,7 @@ pub struct ToolRequirement {
 pub struct Probe {
     /// Its arguments.
     pub args: Vec<String>,
-    /// Variables it needs.
+    /// Variables it needs; the call that prints the version gets them too.
     pub env: Vec<(String, String)>,
 }
 

@@ -55,11 +55,11 @@ impl Observer for Live {
                     bar.set_message(plain(command).into_owned());
                 }
             }
-            EventKind::Progress { step, message } => {
-                if let Some(bar) = self.running.get(step) {
-                    bar.set_message(plain(message).into_owned());
-                }
-            }
+            EventKind::Progress { step, message } => match self.running.get(step) {
+                Some(bar) => bar.set_message(plain(message).into_owned()),
+                // The run itself says what it does before its steps and after them.
+                None => self.print(&format!("{step}: {message}")),
+            },
             EventKind::Output { step, line } => self.print(&format!("{step} | {line}")),
             EventKind::AttemptFailed { .. } => {
                 if let Some(line) = attempt_failed(&event.kind) {

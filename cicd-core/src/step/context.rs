@@ -191,6 +191,11 @@ impl Context {
         self.run_into(invocation, None, &self.run.cancel)
     }
 
+    /// Runs a process that hears another request to stop than that of the run; whoever gives it passes the run's on.
+    pub(crate) fn run_until(&self, invocation: &Invocation, stop: &Cancel) -> Result<Captured, StepError> {
+        self.run_into(invocation, None, stop)
+    }
+
     /// Runs a process that puts away what the step has made. It runs also when the run is cancelled; give it a short deadline.
     ///
     /// # Errors
@@ -200,11 +205,11 @@ impl Context {
     }
 
     /// Runs a process whose output is worth a file of its own in the step's folder, such as the log of a server. It runs also
-    /// when the run is cancelled.
+    /// when the run is cancelled; what the file held before is gone.
     ///
     /// # Errors
     /// As [`run`](Self::run), and when the file cannot be created.
-    pub fn keep_output(&self, invocation: &Invocation, file: &str) -> Result<Captured, StepError> {
+    pub fn keep_output(&self, invocation: &Invocation, file: impl AsRef<Utf8Path>) -> Result<Captured, StepError> {
         let path = self.dir.join(file);
         let log = StepLog::create(&path).map_err(StepError::io("creating", &path))?;
         self.run_into(invocation, Some(&log), &Cancel::new().map_err(StepError::io("making a pipe in", &self.dir))?)

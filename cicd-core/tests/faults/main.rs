@@ -6,6 +6,8 @@
 #![expect(clippy::disallowed_methods, reason = "the program that starts processes is what is being tested")]
 
 mod canary;
+mod docker;
+mod engine;
 mod process;
 mod retries;
 mod run;

@@ -209,5 +209,5 @@ const FAULTS: &[Fault] = &[
 
 #[test]
 fn processes_that_misbehave() {
-    table("faults of processes", FAULTS);
+    table("faults of processes", FAULTS, Place::new);
 }

@@ -164,5 +164,5 @@ const FAULTS: &[Fault] = &[
 
 #[test]
 fn networks_that_fail() {
-    table("faults of networks", FAULTS);
+    table("faults of networks", FAULTS, Place::new);
 }

@@ -65,6 +65,13 @@ impl Place {
         steps.find(|report| report.name.as_str() == step).and_then(|report| report.reason.clone()).unwrap_or_default()
     }
 
+    /// The codes of what a step found.
+    pub(crate) fn findings(&self, area: &str, step: &str) -> Vec<String> {
+        let summary = self.summary(area);
+        let steps = summary.iter().flat_map(|summary| &summary.steps).filter(|report| report.name.as_str() == step);
+        steps.flat_map(|report| &report.findings).map(|finding| finding.code.to_string()).collect()
+    }
+
     pub(crate) fn log(&self, step: &str) -> Vec<u8> {
         let path = self.root.join("target/ci/latest/steps").join(step).join("log.txt");
         fs::read(&path).map_err(|error| format!("{path}: {error}")).expect("a log")
@@ -117,12 +124,14 @@ pub(crate) struct Seen {
     /// Anything else that is not as it must be.
     pub(crate) wrong: Vec<String>,
     pub(crate) left: usize,
+    /// The containers, networks and volumes that are left, where an engine was at hand.
+    pub(crate) containers: Option<usize>,
 }
 
 impl Seen {
     pub(crate) fn new(place: &Place, status: impl Into<String>, exit: i32) -> Self {
         let left = place.left_over();
-        Self { status: status.into(), exit, wrong: left.clone(), left: left.len() }
+        Self { status: status.into(), exit, wrong: left.clone(), left: left.len(), containers: None }
     }
 
     pub(crate) fn require(mut self, holds: bool, what: &str) -> Self {
@@ -134,32 +143,36 @@ impl Seen {
 }
 
 /// One row of the table: a fault, and what must come of it.
-pub(crate) struct Fault {
+pub(crate) struct Fault<S = Place> {
     pub(crate) name: &'static str,
     pub(crate) status: &'static str,
     pub(crate) exit: i32,
-    pub(crate) run: fn(&Place) -> Seen,
+    pub(crate) run: fn(&S) -> Seen,
 }
 
 /// Makes every fault happen, prints the table, and fails when any row is not as it must be.
-pub(crate) fn table(title: &str, faults: &[Fault]) {
-    let mut text =
-        format!("\n{title}\n{:46} {:22} {:11} {:>9} {:>7}\n", "fault", "status", "exit code", "processes", "time");
+pub(crate) fn table<S>(title: &str, faults: &[Fault<S>], scene: impl Fn() -> S) {
+    let mut text = format!(
+        "\n{title}\n{:48} {:22} {:11} {:>9} {:>10} {:>7}\n",
+        "fault", "status", "exit code", "processes", "containers", "time"
+    );
     let mut wrong = Vec::new();
     for fault in faults {
-        let place = Place::new();
+        let scene = scene();
         let started = Instant::now();
-        let seen = (fault.run)(&place);
+        let seen = (fault.run)(&scene);
         let time = started.elapsed().as_secs_f32();
-        let matches = seen.status == fault.status && seen.exit == fault.exit && seen.wrong.is_empty();
+        let none_left = seen.containers.is_none_or(|count| count == 0);
+        let matches = seen.status == fault.status && seen.exit == fault.exit && seen.wrong.is_empty() && none_left;
         let shown =
             |expected: String, seen: String| if expected == seen { seen } else { format!("{seen}, not {expected}") };
         text.push_str(&format!(
-            "{:46} {:22} {:11} {:>9} {time:>6.1}s{}\n",
+            "{:48} {:22} {:11} {:>9} {:>10} {time:>6.1}s{}\n",
             fault.name,
             shown(fault.status.to_owned(), seen.status.clone()),
             shown(fault.exit.to_string(), seen.exit.to_string()),
             seen.left,
+            seen.containers.map_or_else(|| "-".to_owned(), |count| count.to_string()),
             if matches { "" } else { "  WRONG" }
         ));
         if !matches {

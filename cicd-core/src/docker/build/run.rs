@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::broken::broken_instruction;
 use super::{BuildRecipe, BuildSecret};
-use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker};
+use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker, run_watched};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
 use crate::formats::dockerfile::{Arguments, Dockerfile};
 use crate::formats::image_reference::is_sha256;
@@ -129,7 +129,7 @@ impl Build {
         if pull == Pull::Always {
             invocation = invocation.arg("--pull");
         }
-        let captured = cx.run(&invocation.arg("--").arg(&self.folder))?;
+        let captured = run_watched(cx, &invocation.arg("--").arg(&self.folder))?;
         let text = captured.stderr_whole()?;
         let log = BuildLog::parse(text);
         if !captured.success()

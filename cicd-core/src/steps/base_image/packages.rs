@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::PackagesRecipe;
 use super::root_fs::{mounts_below, name_updates, slim};
-use crate::docker::{ImageDetails, docker, inspect_image, require_image};
+use crate::docker::{ImageDetails, docker, inspect_image, require_image, run_watched};
 use crate::formats::network_failure::NetworkFailure;
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
@@ -97,7 +97,7 @@ fn make_in(cx: &Context, recipe: &PackagesRecipe, name: &str, folder: &Utf8Path)
         .arg("--")
         .arg(&archive)
         .arg(name);
-    let imported = cx.run_ok(&import)?;
+    let imported = run_watched(cx, &import)?.require_success()?;
     let id = imported.stdout_text()?.trim().to_owned();
     let details = require_image(cx, name)?;
     if details.id != id || usable(&details, recipe, at).is_none() {

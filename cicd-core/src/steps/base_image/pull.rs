@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::BaseRecipe;
-use crate::docker::{ImageDetails, docker, inspect_image};
+use crate::docker::{ImageDetails, docker, inspect_image, run_watched};
 use crate::process::ProcessError;
 use crate::step::{Context, StepError};
 
@@ -24,7 +24,10 @@ pub(super) fn pull(cx: &Context, recipe: &BaseRecipe) -> Result<Upstream, StepEr
         return Ok(Upstream::Here(Box::new(details)));
     }
     cx.progress(format!("pulling {reference}"));
-    let error = match cx.run_remote(&docker(["pull", "--"]).arg(&reference).deadline(PULL_DEADLINE)) {
+    let error = match run_watched(cx, &docker(["pull", "--"]).arg(&reference).deadline(PULL_DEADLINE))
+        .and_then(|captured| Ok(captured.require_success()?))
+        .map_err(StepError::by_network)
+    {
         Ok(_) => {
             let pulled = inspect_image(cx, &reference)?.ok_or_else(|| {
                 StepError::not_looked(

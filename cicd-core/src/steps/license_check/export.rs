@@ -4,15 +4,18 @@ use std::io::Read;
 use camino::Utf8PathBuf;
 
 use super::distribution::{Distribution, read_distributions};
-use crate::docker::{LABEL_RUN, docker, docker_tool};
-use crate::process::{Cancel, Discard, Invocation, execute};
+use crate::docker::{
+    LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, docker_tool, owner, removal_deadline, run_watched,
+};
+use crate::process::Invocation;
 use crate::step::{Context, StepError};
 
-pub(super) fn create(image: &str, run: &str) -> Invocation {
-    // The command is never run; an image without one could not be created otherwise.
-    docker(["container", "create", "--network", "none", "--label"])
-        .arg(format!("{LABEL_RUN}={run}"))
+pub(super) fn create(image: &str, run: &str, owner: &str) -> Invocation {
+    docker(["container", "create", "--network", "none"])
+        .args(["--label", &format!("{LABEL_RUN}={run}"), "--label", &format!("{LABEL_OWNER}={owner}")])
+        // The command is never run; an image without one could not be created otherwise.
         .args([image, "true"])
+        .deadline(QUERY_DEADLINE)
 }
 
 pub(super) fn export(container: &str, file: &camino::Utf8Path) -> Invocation {
@@ -22,8 +25,8 @@ pub(super) fn export(container: &str, file: &camino::Utf8Path) -> Invocation {
 /// The Python packages of an image, read from a container that is never started. Container and archive are removed whatever
 /// happens.
 pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Vec<Distribution>, StepError> {
-    let tool = cx.require(&docker_tool())?;
-    let created = cx.run_ok(&create(image, cx.shared().id.as_str()))?;
+    cx.require(&docker_tool())?;
+    let created = cx.run_ok(&create(image, cx.shared().id.as_str(), &owner()))?;
     let id = created.stdout_text()?.trim().to_owned();
     let is_id = id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
     if !is_id {
@@ -32,8 +35,8 @@ pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Vec<Distribution>
             "see the step's log",
         ));
     }
-    let archive = Archive { container: Container { id, docker: tool.path }, path: cx.dir().join("rootfs.tar") };
-    cx.run_ok(&export(&archive.container.id, &archive.path))?;
+    let archive = Archive { container: Container { cx: cx.clone(), id }, path: cx.dir().join("rootfs.tar") };
+    run_watched(cx, &export(&archive.container.id, &archive.path))?.require_success()?;
     let open = || Ok(Box::new(std::io::BufReader::new(fs::File::open(&archive.path)?)) as Box<dyn Read>);
     let found = read_distributions(open)?;
     if found.is_empty() {
@@ -42,7 +45,7 @@ pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Vec<Distribution>
             "check that it is the image with the application's dependencies",
         ));
     }
-    archive.container.remove().map_err(StepError::from)?;
+    archive.container.remove()?;
     Ok(found)
 }
 
@@ -59,20 +62,17 @@ impl Drop for Archive {
 }
 
 struct Container {
+    cx: Context,
     id: String,
-    docker: Utf8PathBuf,
 }
 
 impl Container {
-    /// Removes it, even when the run has been cancelled: a token of its own is not.
-    fn remove(&self) -> Result<(), crate::process::ProcessError> {
-        let call = docker(["container", "rm", "--force", "--volumes"]).arg(&self.id);
-        let cancel = Cancel::new().map_err(|source| crate::process::ProcessError::Io {
-            command: call.to_string(),
-            action: "starting it",
-            source,
-        })?;
-        execute(&call, &self.docker, &mut Discard, &cancel)?.require_success().map(|_| ())
+    /// Removes it, even when the run has been cancelled.
+    fn remove(&self) -> Result<(), StepError> {
+        let call =
+            docker(["container", "rm", "--force", "--volumes"]).arg(&self.id).deadline(removal_deadline(&self.cx));
+        self.cx.clean_up(&call)?.require_success()?;
+        Ok(())
     }
 }
 

@@ -84,7 +84,7 @@ impl Step for LicenseCheck {
 
     fn explain(&self) -> Vec<Invocation> {
         let file = Utf8Path::new("<step folder>/rootfs.tar");
-        vec![create("<image id>", "<run id>"), export("<container id>", file)]
+        vec![create("<image id>", "<run id>", "<owner>"), export("<container id>", file)]
     }
 }
 

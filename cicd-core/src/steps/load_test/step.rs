@@ -72,6 +72,7 @@ impl Step for LoadTest {
         let container = self.container.clone().image(&image.id).start(cx)?;
         let measured = measure(cx, &self.checked, container.address());
         let ended = ended(&container)?;
+        let log = container.log_path().to_owned();
         container.remove()?;
         let measurement = measured?;
         let (rules, mut findings) = judge::judge(&self.checked, &measurement)?;
@@ -80,7 +81,7 @@ impl Step for LoadTest {
         let report = LoadReport { image: image.id, path: self.checked.path.clone(), rules, measurement };
         let mut outcome = Outcome::of(report).findings(findings);
         outcome.facts = facts;
-        outcome.attachments = vec![attachment(cx), cx.dir().join("container.log")];
+        outcome.attachments = vec![attachment(cx), log];
         Ok(outcome)
     }
 

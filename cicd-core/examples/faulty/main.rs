@@ -1,5 +1,7 @@
 //! An `xtask` whose steps misbehave, each in its own way; the fault tests run it, one step at a time.
 
+mod containers;
+
 use std::ffi::OsStr;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -220,6 +222,7 @@ fn main() -> ExitCode {
     let code = Cli::new(faults)
         .pipeline("many", "Run a thousand steps", many)
         .pipeline("canary", "Run steps that show a secret", secrets)
+        .pipeline("docker", "Run steps that need a Docker engine", containers::pipeline)
         .pipeline("explained", "Hold a secret in a command line", explained)
         .main();
     // The peak of this process's memory is part of what is being tested.

@@ -1,0 +1,12 @@
+//! What runs leave in the engine, found by its labels: containers, networks, volumes and temporary images.
+
+mod found;
+mod kind;
+mod removal;
+mod run_state;
+
+pub use found::{Leftover, labelled};
+pub use kind::LeftoverKind;
+pub use removal::{Removal, remove};
+pub(crate) use removal::{remove_all, remove_own};
+pub use run_state::{RunState, owner};

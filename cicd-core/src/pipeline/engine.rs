@@ -1,0 +1,58 @@
+//! What a run does with the Docker engine itself, beside what its steps do.
+
+use std::sync::Arc;
+
+use super::Pipeline;
+use crate::docker::{Leftover, docker_tool, remove_all, remove_own};
+use crate::model::{EventKind, StepName};
+use crate::step::{Context, RunContext, StepError};
+
+/// Under this name stand the log and what is told of the clean-up before the first step.
+const RESET: &str = "force-reset";
+/// The same for the clean-up after a cancelled run.
+const PUT_AWAY: &str = "put-away";
+
+/// Removes everything that runs have left in the engine or still use.
+pub(super) fn force_reset(context: &Arc<RunContext>) -> Result<Vec<Leftover>, StepError> {
+    let cx = Context::for_step(Arc::clone(context), name(RESET)?);
+    cx.require(&docker_tool())?;
+    let removed = remove_all(&cx);
+    // What was asked for by hand is on record, whether it worked or not.
+    cx.log().open().map_err(StepError::io("writing", cx.dir_unmade()))?;
+    removed
+}
+
+/// Says what [`force_reset`] has removed.
+pub(super) fn tell(context: &RunContext, removed: &[Leftover]) -> Result<(), StepError> {
+    let step = name(RESET)?;
+    let lines: Vec<String> = match removed {
+        [] => vec!["nothing carries the label of a run".to_owned()],
+        all => all.iter().map(|it| format!("removed {it}")).collect(),
+    };
+    for message in lines {
+        context.events.send(EventKind::Progress { step: step.clone(), message });
+    }
+    Ok(())
+}
+
+/// Removes the containers and networks that steps of a cancelled run could not: one that was stopped while the engine made a
+/// container does not know of it. What stays is told, and left to the next run.
+pub(super) fn put_away(context: &Arc<RunContext>, pipeline: &Pipeline) {
+    let docker = docker_tool();
+    let uses_docker = |tools: Vec<crate::process::ToolRequirement>| tools.iter().any(|tool| tool.name == docker.name);
+    if !pipeline.nodes.iter().any(|node| uses_docker(node.job.tools())) {
+        return;
+    }
+    let Ok(step) = name(PUT_AWAY) else { return };
+    let cx = Context::for_step(Arc::clone(context), step);
+    // Where no step has found Docker, none has started anything with it.
+    if cx.require(&docker).is_ok()
+        && let Err(error) = remove_own(&cx)
+    {
+        cx.progress(format!("the next run has to look for containers of this one: {error}"));
+    }
+}
+
+fn name(name: &str) -> Result<StepName, StepError> {
+    StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "report this as a bug"))
+}
