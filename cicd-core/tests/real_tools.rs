@@ -10,8 +10,8 @@ use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone,
 use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
-    CodeOwners, CodeSearched, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan,
-    WorkflowLint,
+    CodeOwners, CodeSearched, CoverageGate, DependencyAudit, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat,
+    RuffLint, Sast, ScanReport, SecretScan, WorkflowLint,
 };
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
@@ -55,8 +55,14 @@ impl Repository {
     }
 
     fn context(&self, step: &str) -> Alone {
+        self.context_with(step, &[])
+    }
+
+    fn context_with(&self, step: &str, variables: &[(&str, &str)]) -> Alone {
         let workspace = Workspace::at(self.path());
-        alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
+        let mut outside = Outside::gather(&workspace, Vec::new()).expect("an environment");
+        outside.environment.variables.extend(variables.iter().map(|(name, value)| (name.into(), value.into())));
+        alone(&workspace, step, outside).expect("a context")
     }
 
     /// The codes of what a step found, and its verdict.
@@ -330,4 +336,47 @@ fn owners_are_judged_as_github_does() {
     repository.write(".github/CODEOWNERS", &"# a comment that fills the file\n".repeat(100_000));
     assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-008"]);
     assert!(repository.error(&CodeOwners::file("ci/CODEOWNERS"), ()).contains("GitHub does not look"));
+}
+
+#[test]
+fn dockerfiles_and_workflows_are_scanned_whatever_the_repository_says() {
+    let repository = Repository::new();
+    let scan = IacScan::checkov();
+    repository.write("app/Dockerfile", "FROM debian:12\nCMD [\"sh\"]\n# checkov:skip=CKV_DOCKER_3:nobody said why\n");
+    repository.write(".checkov.yaml", "skip-check: [CKV_DOCKER_2, CKV_DOCKER_3]\n");
+    let (status, mut codes) = repository.look(&scan, ());
+    codes.sort();
+    assert_eq!(
+        (status, codes),
+        (Status::Failed, ["CKV_DOCKER_2", "CKV_DOCKER_3", "IGN-016"].map(str::to_owned).to_vec())
+    );
+
+    // GitHub runs such a workflow, and checkov's schema refuses it.
+    let workflow = include_str!("data/zizmor/good.yml");
+    let workflow = workflow.replace("cancel-in-progress: true", "cancel-in-progress: ${{ github.ref == 'x' }}");
+    repository.write(".github/workflows/ci.yml", &workflow);
+    let error = repository.error(&scan, ());
+    assert!(error.contains("1 of 2 files, among them .github/workflows/ci.yml"), "{error}");
+}
+
+#[test]
+fn without_the_package_index_there_is_no_second_opinion() {
+    let repository = Repository::new();
+    repository.write("requirements.txt", "flask==0.12\n");
+    // As a run folder has it: what Trivy's scan gave on.
+    let scan = r#"{"image":"sha256:0","trivy":"0.70.0","database":"official","database_updated_at":"2026-11-21T00:00:00Z","os":"debian 12",
+        "packages":1,"packages_judged":1,"vulnerabilities":0,"python_judged":true,
+        "python":[{"name":"flask","version":"0.12","flaws":[]}]}"#;
+    let scan: ScanReport = serde_json::from_str(scan).expect("a scan");
+    let audit = DependencyAudit::locked("requirements.txt");
+    // Nothing listens on the port that is reserved for discarding.
+    let cx =
+        repository.context_with("audit", &[("HTTPS_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", ""), ("no_proxy", "")]);
+    let outcome = audit.run(&cx, scan.clone()).expect("looked");
+    assert_eq!(outcome.facts.headline(), Some("1 packages, 0 flaws, by Trivy alone"));
+    let codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, ["AUD-001"]);
+    assert!(!outcome.value.second_opinion);
+    let error = audit.second_opinion_required().run(&cx, scan).expect_err("required");
+    assert!(error.to_string().contains("gives no second opinion"), "{error}");
 }

@@ -7,8 +7,9 @@ use cicd_core::docker::BuildRecipe;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Dast, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest,
-    PythonEnv, Readiness, RuffFormat, RuffLint, Sast, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
+    CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, Hadolint, IacScan, LicenseCheck, LoadTest,
+    PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint, Sast, Sbom, SecretScan, TrivyDatabase,
+    TrivyScan, WorkflowLint,
 };
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
@@ -24,6 +25,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
     let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
     let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
+    let iac = IacScan::checkov().leaving_out("cicd-core/tests/data").expiry_limits(limits.expiry);
+    let iac = ci.add("iac-scan", iac, ());
     let sast = Sast::bandit(app).leaving_out("flask-app/tests").leaving_out("flask-app/tests_browser");
     let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
     let own_rules = ci.add("sast-rules", Sast::semgrep("ci/semgrep").expiry_limits(limits.expiry), &sast);
@@ -58,8 +61,11 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
     let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock).expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
+    let audit = DependencyAudit::locked(lock).ignore_file("ci/.trivyignore").expiry_limits(limits.expiry);
+    let audited = ci.add("dependency-audit", audit, &scanned);
     let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
     let licensed = ci.add("licenses", approved, &image);
+    let listed = ci.add("sbom", Sbom::new(), &image);
 
     let dast = Dast::on(["/healthcheck", "/status", "/", "/static/style.css"])
         .form("/", ["author", "text"])
@@ -79,8 +85,9 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let loaded = ci.add("load", load, &image);
 
     // What may leave: an image that every one of these has looked at, in this run.
-    let sources = (&format, &lint, &docker_lint, &workflows, (&sast, &own_rules), &secrets, &owners);
-    let cleared = ci.clear(&image, (sources, (&tests, &coverage, &scanned, &licensed, &attacked, &loaded)));
+    let sources = (&format, &lint, &docker_lint, &workflows, &iac, (&sast, &own_rules), &secrets, &owners);
+    let shipped = (&scanned, &audited, &licensed, &listed, &attacked, &loaded);
+    let cleared = ci.clear(&image, (sources, &tests, &coverage, shipped));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
 }

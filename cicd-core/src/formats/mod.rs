@@ -8,6 +8,7 @@ mod container;
 pub mod coverage;
 mod diagnostic;
 pub mod dockerfile;
+mod dpkg_status;
 mod exceptions_file;
 pub mod ignore_file;
 pub mod image_reference;
@@ -28,6 +29,7 @@ pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, 
 pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
+pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
 pub use exceptions_file::{ExceptionsFile, read_exceptions, secret_target};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use limits::{ExpiryLimits, Limits};
@@ -35,6 +37,6 @@ pub(crate) use python_metadata::hex;
 pub use python_metadata::{
     LicenseTriple, MetadataError, PythonMetadata, is_package_name, read_python_metadata, same_version,
 };
-pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, propose_spdx, same_spdx};
+pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, normalized_spdx, propose_spdx, same_spdx};
 pub use suggest::closest;
 pub use threshold::{Measurable, Metric, Operator, Threshold, ThresholdError};

@@ -80,6 +80,16 @@ pub fn check_spdx(expression: &str) -> Result<(), SpdxProblem> {
     }
 }
 
+/// An expression in the spelling of the specification; nothing where it is none. A name that only resembles an identifier is not
+/// guessed at.
+#[must_use]
+pub fn normalized_spdx(expression: &str) -> Option<String> {
+    let mode = ParseMode { allow_imprecise_license_names: false, allow_deprecated: true, ..ParseMode::LAX };
+    Expression::parse_mode(expression, mode).ok()?;
+    let spelled = Expression::canonicalize(expression).ok()?;
+    Some(spelled.unwrap_or_else(|| expression.to_owned()))
+}
+
 /// Whether two expressions have the same licences joined in the same way. Spaces and brackets without effect do not count.
 #[must_use]
 pub fn same_spdx(one: &str, other: &str) -> bool {
@@ -156,6 +166,22 @@ mod tests {
             check_spdx("MIT OR LGPL-2.1+"),
             Err(SpdxProblem::Deprecated { .. } | SpdxProblem::Invalid { .. })
         ));
+    }
+
+    #[test]
+    fn spellings_are_normalised_and_nothing_is_guessed() {
+        for (text, normal) in [
+            ("MIT", Some("MIT")),
+            ("MIT or ISC", Some("MIT OR ISC")),
+            ("GPL-2.0-only WITH Classpath-exception-2.0", Some("GPL-2.0-only WITH Classpath-exception-2.0")),
+            ("LicenseRef-own AND MIT", Some("LicenseRef-own AND MIT")),
+            ("BSD", None),
+            ("GPL-2.0-only WITH bison-exception+", None),
+            ("", None),
+            ("public-domain", None),
+        ] {
+            assert_eq!(normalized_spdx(text).as_deref(), normal, "{text:?}");
+        }
     }
 
     #[test]

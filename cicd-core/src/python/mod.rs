@@ -1,7 +1,9 @@
 //! Floor 3: what the steps around a Python project hand to each other.
 
+mod distribution;
 mod interpreter;
 mod test_report;
 
+pub(crate) use distribution::{Content, Distribution, read_distributions};
 pub use interpreter::Interpreter;
 pub use test_report::TestReport;

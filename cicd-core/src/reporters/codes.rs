@@ -14,6 +14,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<policy::SuppressionCode>(&mut all);
     gather::<formats::ignore_file::IgnoreCode>(&mut all);
     gather::<docker::BuildCode>(&mut all);
+    gather::<steps::AuditCode>(&mut all);
     gather::<steps::BaseCode>(&mut all);
     gather::<steps::CargoTestCode>(&mut all);
     gather::<steps::CoverageCode>(&mut all);
@@ -26,6 +27,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::LoadTestCode>(&mut all);
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ReadinessCode>(&mut all);
+    gather::<steps::SbomCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     gather::<steps::SecretCode>(&mut all);
     gather::<steps::OwnersCode>(&mut all);

@@ -6,7 +6,10 @@ use camino::Utf8PathBuf;
 use semver::Version;
 
 use super::provenance::Provenance;
-use super::{MANIFEST_PATH, Platform, PythonLibrary, PythonPackage, Release, SetupError, Sha256, ToolsManifest};
+use super::{
+    MANIFEST_PATH, Platform, PythonEnvironment, PythonLibrary, PythonPackage, Release, SetupError, Sha256,
+    ToolsManifest,
+};
 use crate::step::Workspace;
 
 /// How many digits of a set's sum stand in the name of its folder: enough that two sets never meet.
@@ -170,13 +173,11 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
         root.join(format!("{name}-{}", &sum.as_str()[..ID_DIGITS]))
     };
     let mut sets = Vec::new();
-    if !manifest.packages.is_empty() {
-        let (packages, libraries) = (manifest.packages.clone(), manifest.libraries.clone());
-        sets.push(ToolSet {
-            folder: folder("python", &requirements(&packages, &libraries)),
-            content: Content::Python { python, packages, libraries },
-        });
-    }
+    let environments = manifest.environments.iter().filter(|environment| !environment.packages.is_empty());
+    sets.extend(environments.cloned().map(|PythonEnvironment { name, packages, libraries }| ToolSet {
+        folder: folder(&name, &requirements(&packages, &libraries)),
+        content: Content::Python { python, packages, libraries },
+    }));
     sets.extend(manifest.releases.iter().cloned().map(|release| {
         let mut pinned = format!("{} {}\n", release.program, release.version);
         for (platform, archive) in &release.archives {
@@ -245,16 +246,20 @@ mod tests {
             tool_sets(&manifest, Some(platform), &root).into_iter().map(|set| set.folder).collect::<Vec<_>>()
         };
         let here = sets(MANIFEST, Platform::LinuxX86_64);
-        assert_eq!(here.len(), 2);
         assert_eq!(here, sets(MANIFEST, Platform::LinuxX86_64));
-        assert!(here[0].as_str().starts_with("/tools/python-") && here[1].as_str().starts_with("/tools/trivy-"));
+        let starts = ["/tools/python-", "/tools/pip-audit-", "/tools/semgrep-", "/tools/checkov-", "/tools/trivy-"];
+        assert_eq!(here.len(), starts.len());
+        assert!(here.iter().zip(starts).all(|(folder, start)| folder.as_str().starts_with(start)), "{here:?}");
         for (index, changed) in [
             (0, MANIFEST.replace("0.17.5", "0.17.6")),
             (0, MANIFEST.replace("40ca8afa", "00000000")),
             (0, MANIFEST.replace("\"3.11\"", "\"3.12\"")),
             (0, MANIFEST.replace("version = \"6.0.3\"", "version = \"6.0.4\"")),
-            (1, MANIFEST.replace("8b4376d5", "00000000")),
-            (1, MANIFEST.replace("0.70.0.1", "0.70.0.2")),
+            (1, MANIFEST.replace("\"2.10.1\"", "\"2.10.2\"")),
+            (2, MANIFEST.replace("\"1.182.0\"", "\"1.183.0\"")),
+            (3, MANIFEST.replace("\"3.3.30\"", "\"3.3.31\"")),
+            (4, MANIFEST.replace("8b4376d5", "00000000")),
+            (4, MANIFEST.replace("0.70.0.1", "0.70.0.2")),
         ] {
             assert_ne!(here[index], sets(&changed, Platform::LinuxX86_64)[index], "{changed}");
         }
@@ -271,6 +276,6 @@ mod tests {
                 --hash=sha256:0b3e8b1a4f5e405e31e2ff33de8af4744831e9f7338539671efbd8c3c94e791d \
                 --hash=sha256:5337c30bb893b4f9ce0ceb921ba2da0d13f649da644f40ad3bef84083bef0203
         "#]]
-        .assert_eq(&requirements(&manifest.packages[..1], &[]));
+        .assert_eq(&requirements(&manifest.environments[0].packages[..1], &[]));
     }
 }

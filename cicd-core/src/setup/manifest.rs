@@ -15,6 +15,11 @@
 //! version = "6.0.3"
 //! sha256.linux-x86_64 = ["…"]
 //!
+//! [[python.environment]]          # packages that do not get along with those above are installed apart from them
+//! name = "checkov"
+//!
+//! [[python.environment.package]]  # as `[[python.package]]` and `[[python.library]]`
+//!
 //! [[release]]                     # a program from its project's own releases, a .tar.gz
 //! program = "trivy"
 //! version = "0.70.0"
@@ -38,21 +43,33 @@ use crate::formats::{ConfigError, config};
 /// Where the manifest stands in a workspace.
 pub const MANIFEST_PATH: &str = "ci/tools.toml";
 
+/// What the environment is named that tools share unless they have one of their own.
+pub(super) const SHARED_ENVIRONMENT: &str = "python";
+
 /// The tools of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolsManifest {
     /// The interpreter's major and minor version.
     pub python: (u32, u32),
-    /// Tools that come as Python wheels.
-    pub packages: Vec<PythonPackage>,
-    /// What those need beside themselves.
-    pub libraries: Vec<PythonLibrary>,
+    /// Tools that come as Python wheels: those that share an environment, then those that have one of their own.
+    pub environments: Vec<PythonEnvironment>,
     /// Tools that come as release archives.
     pub releases: Vec<Release>,
     /// The package of the Docker engine on Debian and Ubuntu.
     pub engine: Option<DebianPackage>,
     /// Further packages of Debian and Ubuntu.
     pub debian: Vec<DebianPackage>,
+}
+
+/// Python wheels that are installed together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PythonEnvironment {
+    /// What its folder is named after.
+    pub name: String,
+    /// The wheels with programs.
+    pub packages: Vec<PythonPackage>,
+    /// What those need beside themselves.
+    pub libraries: Vec<PythonLibrary>,
 }
 
 /// A program that comes as a Python wheel.
@@ -124,6 +141,6 @@ impl ToolsManifest {
     /// Whether it names any tool that is installed into the tools folder.
     #[must_use]
     pub fn has_tools(&self) -> bool {
-        !self.packages.is_empty() || !self.releases.is_empty()
+        self.environments.iter().any(|environment| !environment.packages.is_empty()) || !self.releases.is_empty()
     }
 }

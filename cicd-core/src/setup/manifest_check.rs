@@ -7,7 +7,10 @@ use semver::Version;
 use serde::Deserialize;
 use toml::Spanned;
 
-use super::{Archive, DebianPackage, Platform, PythonLibrary, PythonPackage, Release, Sha256, ToolsManifest};
+use super::manifest::SHARED_ENVIRONMENT;
+use super::{
+    Archive, DebianPackage, Platform, PythonEnvironment, PythonLibrary, PythonPackage, Release, Sha256, ToolsManifest,
+};
 use crate::formats::{ConfigError, Problems, RawConfig};
 
 #[derive(Debug, Deserialize)]
@@ -24,6 +27,17 @@ pub(super) struct RawManifest {
 struct RawPython {
     version: Spanned<String>,
     #[serde(default)]
+    package: Vec<RawPackage>,
+    #[serde(default)]
+    library: Vec<RawLibrary>,
+    #[serde(default)]
+    environment: Vec<RawEnvironment>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawEnvironment {
+    name: Spanned<String>,
     package: Vec<RawPackage>,
     #[serde(default)]
     library: Vec<RawLibrary>,
@@ -89,10 +103,14 @@ impl RawConfig for RawManifest {
     type Valid = ToolsManifest;
 
     fn validate(self, problems: Problems<'_>) -> Result<ToolsManifest, ConfigError> {
-        let mut check = Check { problems, programs: BTreeSet::new() };
+        let mut check = Check { problems, programs: BTreeSet::new(), folders: BTreeSet::new() };
         let python = check.python(&self.python.version);
-        let packages = self.python.package.iter().map(|raw| check.package(raw)).collect();
-        let libraries = self.python.library.iter().map(|raw| check.library(raw)).collect();
+        let mut environments = vec![PythonEnvironment {
+            name: SHARED_ENVIRONMENT.to_owned(),
+            packages: self.python.package.iter().map(|raw| check.package(raw)).collect(),
+            libraries: self.python.library.iter().map(|raw| check.library(raw)).collect(),
+        }];
+        environments.extend(self.python.environment.iter().map(|raw| check.environment(raw)));
         let releases = self.release.iter().map(|raw| check.release(raw)).collect();
         let (engine, debian) = match &self.debian {
             Some(raw) => (
@@ -101,7 +119,7 @@ impl RawConfig for RawManifest {
             ),
             None => (None, Vec::new()),
         };
-        check.problems.finish(ToolsManifest { python, packages, libraries, releases, engine, debian })
+        check.problems.finish(ToolsManifest { python, environments, releases, engine, debian })
     }
 }
 
@@ -110,6 +128,7 @@ impl RawConfig for RawManifest {
 struct Check<'a> {
     problems: Problems<'a>,
     programs: BTreeSet<String>,
+    folders: BTreeSet<String>,
 }
 
 impl Check<'_> {
@@ -124,6 +143,20 @@ impl Check<'_> {
                 .help("write the major and minor version, such as \"3.11\"");
             (0, 0)
         })
+    }
+
+    fn environment(&mut self, raw: &RawEnvironment) -> PythonEnvironment {
+        let name = self.package_name(&raw.name);
+        if name == SHARED_ENVIRONMENT || !self.folders.insert(name.clone()) {
+            self.problems
+                .add(raw.name.span(), format!("there is another environment {name}"))
+                .help("give each environment a name of its own");
+        }
+        PythonEnvironment {
+            name,
+            packages: raw.package.iter().map(|raw| self.package(raw)).collect(),
+            libraries: raw.library.iter().map(|raw| self.library(raw)).collect(),
+        }
     }
 
     fn package(&mut self, raw: &RawPackage) -> PythonPackage {
@@ -266,14 +299,15 @@ mod tests {
         let text = include_str!("../../../ci/tools.toml");
         let manifest = ToolsManifest::parse(MANIFEST_PATH.into(), text).expect("valid");
         assert_eq!(manifest.python, (3, 11));
-        for package in &manifest.packages {
-            for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
-                assert!(!package.sha256[&platform].is_empty(), "{} for {platform}", package.name);
-            }
-        }
-        for library in &manifest.libraries {
-            for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
-                assert!(!library.sha256[&platform].is_empty(), "{} for {platform}", library.name);
+        let names: Vec<_> = manifest.environments.iter().map(|environment| environment.name.as_str()).collect();
+        assert_eq!(names, ["python", "pip-audit", "semgrep", "checkov"]);
+        for PythonEnvironment { packages, libraries, .. } in &manifest.environments {
+            let packages = packages.iter().map(|package| (&package.name, &package.sha256));
+            let libraries = libraries.iter().map(|library| (&library.name, &library.sha256));
+            for (name, sha256) in packages.chain(libraries) {
+                for platform in [Platform::LinuxX86_64, Platform::LinuxAarch64] {
+                    assert!(!sha256[&platform].is_empty(), "{name} for {platform}");
+                }
             }
         }
         let trivy = manifest.releases.iter().find(|release| release.program == "trivy").expect("trivy");
@@ -333,6 +367,9 @@ mod tests {
                 name = "l"
                 version = "six"
                 sha256 = {}
+                [[python.environment]]
+                name = "python"
+                package = []
                 [[release]]
                 program = "y"
                 version = "1.0.0"
@@ -398,50 +435,58 @@ mod tests {
                    |
                    = help: list the sha256 of its wheels; a package without one is never installed
 
-                error: "http://example.org/y.zip" is not the address of an archive
-                  --> ci/tools.toml:16:48
+                error: there is another environment python
+                  --> ci/tools.toml:14:24
                    |
-                16 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                14 |                 name = "python"
+                   |                        ^^^^^^^^
+                   |
+                   = help: give each environment a name of its own
+
+                error: "http://example.org/y.zip" is not the address of an archive
+                  --> ci/tools.toml:19:48
+                   |
+                19 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
                    |                                                ^^^^^^^^^^^^^^^^^^^^^^^^^^
                    |
                    = help: write an https:// address that ends in .tar.gz
 
                 error: this is not a sha256
-                  --> ci/tools.toml:16:85
+                  --> ci/tools.toml:19:85
                    |
-                16 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
+                19 |                 archive.linux-x86_64 = { url = "http://example.org/y.zip", sha256 = "" }
                    |                                                                                     ^^
                    |
                    = help: write 64 lower-case hexadecimal digits, as sha256sum prints them
 
                 error: "one" is not a version of a Python package
-                  --> ci/tools.toml:17:52
+                  --> ci/tools.toml:20:52
                    |
-                17 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                20 |                 fallback = { name = "y", version = "one", sha256 = {} }
                    |                                                    ^^^^^
                    |
                    = help: write the exact version, such as "0.70.0.1"
 
                 error: y has no sha256
-                  --> ci/tools.toml:17:37
+                  --> ci/tools.toml:20:37
                    |
-                17 |                 fallback = { name = "y", version = "one", sha256 = {} }
+                20 |                 fallback = { name = "y", version = "one", sha256 = {} }
                    |                                     ^^^
                    |
                    = help: list the sha256 of its wheels; a package without one is never installed
 
                 error: "-y" is not the name of a package
-                  --> ci/tools.toml:19:38
+                  --> ci/tools.toml:22:38
                    |
-                19 |                 packages = [{ name = "-y", program = "y" }]
+                22 |                 packages = [{ name = "-y", program = "y" }]
                    |                                      ^^^^
                    |
                    = help: use letters, digits, dots, dashes and underscores, beginning with a letter or digit
 
                 error: the program y is named twice
-                  --> ci/tools.toml:19:54
+                  --> ci/tools.toml:22:54
                    |
-                19 |                 packages = [{ name = "-y", program = "y" }]
+                22 |                 packages = [{ name = "-y", program = "y" }]
                    |                                                      ^^^
                    |
                    = help: keep one of the two: which of them would run is chance"#]],

@@ -25,7 +25,9 @@ pub(crate) use engine::version as engine_version;
 pub use error::SetupError;
 pub use folders::{Content, ToolSet, provenance, read_manifest, requirements, tool_folders, tool_sets, tools_root};
 pub use machine::{Engine, Init, Machine, System, User};
-pub use manifest::{Archive, DebianPackage, MANIFEST_PATH, PythonLibrary, PythonPackage, Release, ToolsManifest};
+pub use manifest::{
+    Archive, DebianPackage, MANIFEST_PATH, PythonEnvironment, PythonLibrary, PythonPackage, Release, ToolsManifest,
+};
 pub(crate) use observe::find_python;
 pub use pins::{Platform, Sha256};
 pub use plan::{Action, ByHand, Plan, plan};

@@ -346,10 +346,22 @@ mod tests {
                   $ DEBIAN_FRONTEND=noninteractive apt-get update
                   $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
                   undo: apt-get purge --autoremove debootstrap docker-registry docker.io
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0 into /tools/python-d2a6ca704367237f
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-d2a6ca704367237f
-                  $ /tools/python-d2a6ca704367237f/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-d2a6ca704367237f/requirements.txt
-                  undo: rm --recursive /tools/python-d2a6ca704367237f
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-74e9417ed9a18957
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-74e9417ed9a18957
+                  $ /tools/python-74e9417ed9a18957/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-74e9417ed9a18957/requirements.txt
+                  undo: rm --recursive /tools/python-74e9417ed9a18957
+                install pip-audit 2.10.1 into /tools/pip-audit-13d997e8bd7565bf
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-13d997e8bd7565bf
+                  $ /tools/pip-audit-13d997e8bd7565bf/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-13d997e8bd7565bf/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-13d997e8bd7565bf
+                install semgrep 1.182.0 into /tools/semgrep-48db240ba162fd41
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-48db240ba162fd41
+                  $ /tools/semgrep-48db240ba162fd41/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-48db240ba162fd41/requirements.txt
+                  undo: rm --recursive /tools/semgrep-48db240ba162fd41
+                install checkov 3.3.30 into /tools/checkov-c3f2bdb13f3dc31b
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-c3f2bdb13f3dc31b
+                  $ /tools/checkov-c3f2bdb13f3dc31b/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-c3f2bdb13f3dc31b/requirements.txt
+                  undo: rm --recursive /tools/checkov-c3f2bdb13f3dc31b
                 install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
                   $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
                   undo: rm --recursive /tools/trivy-ab687f7927ac9c22
@@ -473,7 +485,7 @@ mod tests {
         let actions = plan(&none, &manifest()).actions;
         let Some(Action::Packages { names, .. }) = actions.first() else { panic!("packages first: {actions:?}") };
         assert!(names.contains(&"python3.11-venv".to_owned()), "{names:?}");
-        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 2);
+        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 5);
         check(
             &Machine { user: User::Ordinary, ..none },
             expect![[r#"
@@ -482,7 +494,13 @@ mod tests {
                   undo: rm --recursive /tools/trivy-ab687f7927ac9c22
                 by hand: debootstrap docker-registry python3.11 python3.11-venv docker.io
                   run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry python3.11 python3.11-venv docker.io`, or setup as root
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0
+                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                  install Python first, then run `cargo xtask setup` again
+                by hand: pip-audit 2.10.1
+                  install Python first, then run `cargo xtask setup` again
+                by hand: semgrep 1.182.0
+                  install Python first, then run `cargo xtask setup` again
+                by hand: checkov 3.3.30
                   install Python first, then run `cargo xtask setup` again
             "#]],
         );
@@ -500,10 +518,22 @@ mod tests {
         check(
             &Machine { platform: arm, sets_missing: sets(arm), ..quiet.clone() },
             expect![[r#"
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0 into /tools/python-0e2b7f846e936202
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-0e2b7f846e936202
-                  $ /tools/python-0e2b7f846e936202/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-0e2b7f846e936202/requirements.txt
-                  undo: rm --recursive /tools/python-0e2b7f846e936202
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-7f2a93c5e297d1ff
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-7f2a93c5e297d1ff
+                  $ /tools/python-7f2a93c5e297d1ff/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-7f2a93c5e297d1ff/requirements.txt
+                  undo: rm --recursive /tools/python-7f2a93c5e297d1ff
+                install pip-audit 2.10.1 into /tools/pip-audit-9eb1444fe995f113
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-9eb1444fe995f113
+                  $ /tools/pip-audit-9eb1444fe995f113/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-9eb1444fe995f113/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-9eb1444fe995f113
+                install semgrep 1.182.0 into /tools/semgrep-77625eb17e513afb
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-77625eb17e513afb
+                  $ /tools/semgrep-77625eb17e513afb/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-77625eb17e513afb/requirements.txt
+                  undo: rm --recursive /tools/semgrep-77625eb17e513afb
+                install checkov 3.3.30 into /tools/checkov-4dcddd4d14f52851
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-4dcddd4d14f52851
+                  $ /tools/checkov-4dcddd4d14f52851/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-4dcddd4d14f52851/requirements.txt
+                  undo: rm --recursive /tools/checkov-4dcddd4d14f52851
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for linux-aarch64: add its sha256 there, or put exactly that version on PATH
             "#]],
@@ -511,7 +541,13 @@ mod tests {
         check(
             &Machine { platform: None, sets_missing: sets(None), ..quiet },
             expect![[r#"
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4, semgrep 1.182.0
+                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
+                by hand: pip-audit 2.10.1
+                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
+                by hand: semgrep 1.182.0
+                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
+                by hand: checkov 3.3.30
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH

@@ -6,9 +6,11 @@ mod code_owners;
 mod coverage_gate;
 #[cfg(feature = "dast")]
 mod dast;
+mod dependency_audit;
 mod dev_build;
 pub mod docker_build;
 mod hadolint;
+mod iac_scan;
 mod license_check;
 #[cfg(feature = "load-test")]
 mod load_test;
@@ -18,20 +20,24 @@ mod python_env;
 mod readiness;
 mod ruff;
 mod sast;
+mod sbom;
 mod secret_scan;
 mod trivy_database;
 mod trivy_scan;
 mod workflow_lint;
 
+pub use crate::trivy::ScanReport;
 pub use base_image::{BaseCode, PinnedBase};
 pub use cargo_test::{CargoTest, CargoTestCode};
 pub use code_owners::{CodeOwners, OwnersChecked, OwnersCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 #[cfg(feature = "dast")]
 pub use dast::{Answered, Dast, DastBuilder, DastCode, DastReport, Field, InvalidDast};
+pub use dependency_audit::{AuditCode, AuditReport, DependencyAudit};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
 pub use hadolint::{DockerfilesChecked, Hadolint};
+pub use iac_scan::{IacScan, InfrastructureChecked};
 pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
     propose as propose_licenses,
@@ -44,7 +50,8 @@ pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
 pub use sast::{CodeSearched, RulesSearched, Sast, Semgrep};
+pub use sbom::{BillOfMaterials, Sbom, SbomCode};
 pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
-pub use trivy_scan::{ScanCode, ScanReport, TrivyScan};
+pub use trivy_scan::{ScanCode, TrivyScan};
 pub use workflow_lint::{WorkflowLint, WorkflowsChecked};

@@ -3,7 +3,9 @@
 mod canary;
 mod database;
 mod neutral;
+mod scan_report;
 
 pub use canary::{CANARY, Canary};
 pub use database::{DatabaseOrigin, VulnerabilityDatabase};
 pub use neutral::{Neutral, trivy_tool};
+pub use scan_report::{KnownFlaw, ScanReport, ScannedPackage};

@@ -42,8 +42,9 @@ fn trivy_leaves_half_a_report() {
         real("trivy")
     );
     toolbox.put("trivy", &text);
-    let summary = checkout.ci("trivy", 3);
+    let summary = checkout.ci("trivy,sbom", 3);
     assert_step(&summary, "trivy", Status::Error, None);
+    assert_step(&summary, "sbom", Status::Error, None);
 }
 
 #[test]
@@ -73,8 +74,9 @@ fn the_image_is_made_from_scratch() {
     let dockerfile = "ARG DEPS_IMAGE\nFROM ${DEPS_IMAGE} AS dependencies\nFROM scratch\nARG REVISION\nCOPY VERSION.txt /VERSION.txt\nLABEL org.opencontainers.image.revision=\"${REVISION}\"\nUSER 10001:10001\n";
     checkout.write("flask-app/Dockerfile", dockerfile);
     checkout.commit();
-    let summary = checkout.ci("trivy", 3);
+    let summary = checkout.ci("trivy,sbom", 3);
     assert_step(&summary, "trivy", Status::Error, None);
+    assert_step(&summary, "sbom", Status::Error, None);
 }
 
 #[test]
@@ -104,6 +106,16 @@ fn a_workflow_that_cannot_be_parsed() {
     checkout.commit();
     let summary = checkout.ci("workflow-lint", 3);
     assert_step(&summary, "workflow-lint", Status::Error, None);
+}
+
+#[test]
+fn a_workflow_that_checkov_passes_over() {
+    let checkout = Checkout::new();
+    let cancel = "cancel-in-progress: ${{ github.event_name == 'pull_request' }}";
+    checkout.replace(".github/workflows/ci.yml", "cancel-in-progress: true", cancel);
+    checkout.commit();
+    let summary = checkout.ci("iac-scan", 3);
+    assert_step(&summary, "iac-scan", Status::Error, None);
 }
 
 #[test]

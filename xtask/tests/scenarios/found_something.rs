@@ -114,6 +114,16 @@ fn a_workflow_with_an_action_that_is_not_pinned() {
 }
 
 #[test]
+fn a_dockerfile_whose_exception_gives_no_reason() {
+    let checkout = Checkout::new();
+    checkout.replace("flask-app/Dockerfile", "# reason: DEPS_IMAGE is", "# DEPS_IMAGE is");
+    checkout.commit();
+    let summary = checkout.ci("iac-scan", 1);
+    assert_step(&summary, "iac-scan", Status::Failed, Some("CKV_DOCKER_7"));
+    assert_step(&summary, "iac-scan", Status::Failed, Some("IGN-016"));
+}
+
+#[test]
 fn python_that_runs_what_it_is_told() {
     let checkout = Checkout::new();
     let views = checkout.read("flask-app/myapplication/views.py");

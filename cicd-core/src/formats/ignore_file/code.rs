@@ -40,7 +40,7 @@ finding_codes! {
         },
         UnknownKey = "IGN-011" {
             summary: "a key of an ignore entry is not known or stands there twice",
-            help: "the keys are reason, owner, expires, ticket and purl; in YAML id, statement, owner, expired_at, ticket and purls",
+            help: "the keys are reason, owner, expires, ticket, purl and found-by; in YAML id, statement, owner, expired_at, ticket, purls and found_by",
             example: "# expire: 2027-01-01",
         },
         ListedTwice = "IGN-013" {

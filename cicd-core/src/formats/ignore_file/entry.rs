@@ -8,6 +8,9 @@ use crate::formats::printable::printable;
 use crate::model::{Finding, Location, Severity};
 use crate::policy::{Exception, Justification, Origin, Scope, check_owner, check_reason};
 
+/// What `found-by` may say: the one tool beside Trivy that is asked for flaws.
+const SECOND_OPINION: &str = "pip-audit";
+
 /// A text and where it stands.
 #[derive(Debug, Clone)]
 pub(super) struct Placed {
@@ -23,6 +26,7 @@ pub(super) struct RawEntry {
     pub(super) owner: Option<Placed>,
     pub(super) expires: Option<Placed>,
     pub(super) purls: Vec<Placed>,
+    pub(super) found_by: Option<Placed>,
     /// What is wrong with the way it is written; any of it makes the entry void.
     pub(super) defects: Vec<Finding>,
     /// Why the keys of a comment block may be missing, for the reader who sees a block above the entry.
@@ -35,14 +39,18 @@ pub(super) fn defect(code: IgnoreCode, at: Location, message: impl Into<String>)
 
 /// Judges the entries of one file, in order.
 pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> IgnoreFile {
-    let mut file = IgnoreFile { exceptions: Vec::new(), findings };
+    let mut file = IgnoreFile { findings, ..IgnoreFile::default() };
+    let mut all: Vec<Exception> = Vec::new();
     let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
     for entry in entries {
-        let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| file.exceptions.get(index));
+        let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| all.get(index));
+        let is_for_second_opinion = entry.found_by.is_some();
         match judge_one(entry, earlier) {
             Ok(exception) => {
-                by_id.entry(exception.id.clone()).or_default().push(file.exceptions.len());
-                file.exceptions.push(exception);
+                by_id.entry(exception.id.clone()).or_default().push(all.len());
+                all.push(exception.clone());
+                let list = if is_for_second_opinion { &mut file.second_opinion } else { &mut file.exceptions };
+                list.push(exception);
             }
             Err(defects) => file.findings.extend(defects),
         }
@@ -52,7 +60,7 @@ pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> Ignor
 
 /// Judges one entry; `earlier` are the complete entries of the same identifier above it.
 fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
-    let RawEntry { id, reason, owner, expires, purls, mut defects, hint } = entry;
+    let RawEntry { id, reason, owner, expires, purls, found_by, mut defects, hint } = entry;
     let shown = printable(&id.text);
     let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
     let missing = |code, what: &str| defect(code, id.at.clone(), format!("the entry for {shown} has no {what}{hint}"));
@@ -64,6 +72,11 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         let message = format!("{:?} is not a package URL", printable(&purl.text));
         defect(IgnoreCode::Malformed, purl.at.clone(), message)
             .help("write it as `pkg:pypi/requests`, with or without `@version`")
+    }));
+    defects.extend(found_by.filter(|source| source.text != SECOND_OPINION).map(|source| {
+        let message = format!("{:?} is not a second source of flaws", printable(&source.text));
+        defect(IgnoreCode::UnknownKey, source.at, message)
+            .help(format!("write {SECOND_OPINION}, or delete the key where Trivy knows the flaw"))
     }));
     match &reason {
         None => defects.push(missing(IgnoreCode::NoReason, "reason")),

@@ -9,6 +9,9 @@ use crate::policy::Exception;
 pub struct IgnoreFile {
     /// The complete entries. Whether one has expired or matches nothing is for `policy::evaluate` to say.
     pub exceptions: Vec<Exception>,
+    /// The complete entries that say `found-by: pip-audit`: for flaws that only the second opinion of
+    /// [`DependencyAudit`](crate::steps::DependencyAudit) knows, so that a scan by Trivy does not call them stale.
+    pub second_opinion: Vec<Exception>,
     /// What is wrong; an entry with a finding is not among the exceptions.
     pub findings: Vec<Finding>,
 }

@@ -10,6 +10,8 @@
 //! # expires: 2027-01-15
 //! CVE-2023-32681
 //! ```
+//!
+//! An entry for a flaw that only pip-audit knows has the line `# found-by: pip-audit` as well (in YAML `found_by:`).
 
 mod code;
 mod entry;

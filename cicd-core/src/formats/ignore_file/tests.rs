@@ -43,6 +43,24 @@ fn a_complete_entry_is_an_exception() {
 }
 
 #[test]
+fn an_entry_for_the_second_opinion_is_kept_apart() {
+    let file = plain(&format!("{BLOCK}# found-by: pip-audit\nPYSEC-2023-74\n\n{BLOCK}CVE-2023-32681\n"));
+    let ids = |list: &[crate::policy::Exception]| list.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+    assert_eq!(
+        (ids(&file.exceptions), ids(&file.second_opinion)),
+        (vec!["CVE-2023-32681".into()], vec!["PYSEC-2023-74".into()])
+    );
+    assert_eq!(complaints(&plain(&format!("{BLOCK}# found-by: somebody\nPYSEC-2023-74\n"))), ["IGN-011 4:13"]);
+    assert_eq!(
+        complaints(&plain(&format!("{BLOCK}# found-by: pip-audit\nPYSEC-2023-74\n\n{BLOCK}PYSEC-2023-74\n"))),
+        ["IGN-007 10:1"]
+    );
+    let text = "vulnerabilities:\n- id: PYSEC-2023-74\n  statement: the affected parser is never given outside input\n  owner: '@org/security'\n  expired_at: 2027-01-01\n  found_by: pip-audit\n";
+    let file = yaml(text);
+    assert_eq!((complaints(&file), ids(&file.second_opinion)), (Vec::new(), vec!["PYSEC-2023-74".to_owned()]));
+}
+
+#[test]
 fn harmless_spellings_are_no_findings() {
     let without_expiry = BLOCK.rsplit_once("# expires").expect("three lines").0;
     for text in [

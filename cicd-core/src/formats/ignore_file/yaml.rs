@@ -10,7 +10,7 @@ use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
 
 const SECTIONS: [&str; 4] = ["vulnerabilities", "misconfigurations", "secrets", "licenses"];
-const KEYS: [&str; 6] = ["id", "statement", "owner", "expired_at", "ticket", "purls"];
+const KEYS: [&str; 7] = ["id", "statement", "owner", "expired_at", "ticket", "purls", "found_by"];
 
 /// Reads the YAML form: lists of entries under `vulnerabilities`, `misconfigurations`, `secrets` and `licenses`.
 ///
@@ -23,10 +23,10 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
     // What cannot be seen cannot have been reviewed, wherever in the file it stands.
     let mut findings = source.invisible();
     if !findings.is_empty() {
-        return Ok(IgnoreFile { exceptions: Vec::new(), findings });
+        return Ok(IgnoreFile { findings, ..IgnoreFile::default() });
     }
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(IgnoreFile { exceptions: Vec::new(), findings });
+        return Ok(IgnoreFile { findings, ..IgnoreFile::default() });
     }
     let root: Spanned<Node> = match serde_saphyr::from_str(text) {
         Ok(root) => root,
@@ -35,7 +35,7 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
             let problem = printable(&error.without_snippet().to_string());
             if matches!(error.without_snippet(), serde_saphyr::Error::DuplicateMappingKey { .. }) {
                 findings.push(defect(IgnoreCode::UnknownKey, at, format!("a key stands there twice: {problem}")));
-                return Ok(IgnoreFile { exceptions: Vec::new(), findings });
+                return Ok(IgnoreFile { findings, ..IgnoreFile::default() });
             }
             return Err(failed(at, problem));
         }
@@ -84,6 +84,7 @@ impl Source<'_> {
             owner: None,
             expires: None,
             purls: Vec::new(),
+            found_by: None,
             defects: Vec::new(),
             hint: None,
         };
@@ -102,6 +103,7 @@ impl Source<'_> {
                     entry.expires = Some(Placed { text, at });
                 }
                 ("ticket", Node::Text(_)) => {}
+                ("found_by", Node::Text(text)) => entry.found_by = Some(Placed { text, at }),
                 ("purls", Node::List(items)) => {
                     // An empty list would mean every package to Trivy.
                     if items.is_empty() {

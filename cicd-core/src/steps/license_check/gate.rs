@@ -3,15 +3,15 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::distribution::Distribution;
-use super::export::{create, export, packages_of};
+use super::found::packages_of;
 use super::judge::{Approved, judge};
-use crate::docker::{Fresh, Image, docker_tool};
+use crate::docker::{ExportedImage, Fresh, Image, docker_tool};
 use crate::formats::requirements::{LockedPackage, LockedRequirements};
 use crate::formats::{ApprovedPackage, read_approved};
 use crate::model::{Judged, Level, Location, Subject};
 use crate::policy::{check_owner, check_reason};
 use crate::process::{Invocation, ToolRequirement};
+use crate::python::Distribution;
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 
 /// Compares every Python package in an image with the list of approved packages: exact version, what it says of its licence
@@ -83,8 +83,7 @@ impl Step for LicenseCheck {
     }
 
     fn explain(&self) -> Vec<Invocation> {
-        let file = Utf8Path::new("<step folder>/rootfs.tar");
-        vec![create("<image id>", "<run id>", "<owner>"), export("<container id>", file)]
+        ExportedImage::explain()
     }
 }
 

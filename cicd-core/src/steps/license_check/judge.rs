@@ -6,10 +6,10 @@ use pep440_rs::Version;
 
 use super::LicenseCode;
 use super::diff::diff;
-use super::distribution::{Content, Distribution};
 use crate::formats::requirements::LockedPackage;
 use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
 use crate::model::{Finding, Location, Severity};
+use crate::python::{Content, Distribution};
 
 /// The list of approved packages and where it is.
 #[derive(Debug, Clone, Copy)]

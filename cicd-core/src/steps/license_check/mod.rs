@@ -6,8 +6,7 @@
 
 mod codes;
 mod diff;
-mod distribution;
-mod export;
+mod found;
 mod gate;
 mod judge;
 mod propose;

@@ -1,10 +1,10 @@
 use camino::Utf8Path;
 
-use super::distribution::Distribution;
-use super::export::packages_of;
+use super::found::packages_of;
 use super::gate::load_approved;
 use super::judge::Approved;
 use crate::formats::{ApprovedPackage, propose_spdx};
+use crate::python::Distribution;
 use crate::step::{Context, StepError};
 
 /// The rows for the packages of an image (an id or a name) that the list does not approve, for somebody to review;

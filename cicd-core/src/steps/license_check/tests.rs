@@ -4,7 +4,6 @@ use camino::Utf8Path;
 use expect_test::{Expect, expect};
 use jiff::civil::{Date, date};
 
-use super::distribution::{Distribution, read_distributions};
 use super::gate::report;
 use super::judge::Approved;
 use super::propose::rows_for;
@@ -13,6 +12,7 @@ use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ApprovedPackage, read_approved, read_python_metadata, write_approved};
 use crate::model::Status;
 use crate::policy::evaluate;
+use crate::python::{Distribution, read_distributions};
 
 const FILELOCK_3_8_1: &[u8] = include_bytes!("../../../tests/data/licenses/filelock-3.8.1.dist-info/METADATA");
 const FILELOCK_3_8_2: &[u8] = include_bytes!("../../../tests/data/licenses/filelock-3.8.2.dist-info/METADATA");

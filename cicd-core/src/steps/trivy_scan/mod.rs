@@ -4,9 +4,7 @@ mod code;
 mod findings;
 mod outcome;
 mod proof;
-mod report;
 mod step;
 
 pub use code::ScanCode;
-pub use report::ScanReport;
 pub use step::TrivyScan;

@@ -2,16 +2,19 @@ use std::collections::BTreeSet;
 
 use jiff::civil::Date;
 
-use super::ScanReport;
 use super::findings::{Judgement, PackageCounts, not_judged};
 use crate::docker::{Fresh, Image};
 use crate::formats::ExpiryLimits;
 use crate::formats::ignore_file::{IgnoreFile, review};
 use crate::formats::printable::printable;
-use crate::formats::trivy_report::TrivyReport;
+use crate::formats::requirements::normalized_name;
+use crate::formats::trivy_report::{TrivyReport, Vulnerability};
 use crate::model::{Finding, Severity};
 use crate::step::Outcome;
-use crate::trivy::VulnerabilityDatabase;
+use crate::trivy::{KnownFlaw, ScanReport, ScannedPackage, VulnerabilityDatabase};
+
+/// What Trivy calls installed Python packages.
+const PYTHON: &str = "python-pkg";
 
 /// A scan that is proven to have looked.
 #[derive(Debug, Clone, Copy)]
@@ -53,6 +56,8 @@ impl Scanned<'_> {
             packages: counts.all(),
             packages_judged: counts.judged,
             vulnerabilities: report.vulnerabilities().count(),
+            python_judged: database.covers(PYTHON),
+            python: python_packages(report),
         };
         let vulnerable = vulnerable_packages(report);
         let of_all = if counts.judged == counts.all() { String::new() } else { format!(" of {}", counts.all()) };
@@ -78,6 +83,32 @@ impl Scanned<'_> {
             .fact("trivy_version", trivy.to_string())
             .findings(findings)
             .exceptions(ignored.exceptions)
+    }
+}
+
+/// The Python packages with their flaws, for a step that asks somebody else about them too.
+fn python_packages(report: &TrivyReport) -> Vec<ScannedPackage> {
+    let results = report.results.iter().filter(|result| result.kind == PYTHON);
+    let packages = results.flat_map(|result| {
+        result.packages.iter().map(|package| {
+            let flaws = result.vulnerabilities.iter();
+            let flaws = flaws.filter(|flaw| flaw.pkg_name == package.name && flaw.installed_version == package.version);
+            ScannedPackage {
+                name: normalized_name(&package.name),
+                version: package.version.clone(),
+                flaws: flaws.map(known_flaw).collect(),
+            }
+        })
+    });
+    packages.collect()
+}
+
+fn known_flaw(flaw: &Vulnerability) -> KnownFlaw {
+    KnownFlaw {
+        ids: [&flaw.id].into_iter().chain(&flaw.other_ids).cloned().collect(),
+        severity: flaw.severity,
+        title: flaw.title.clone(),
+        fixed_version: flaw.fixed_version.clone(),
     }
 }
 
@@ -152,6 +183,19 @@ mod tests {
         let outcome = outcome(&official(), Severity::Low, "");
         assert_eq!(outcome.facts.headline(), Some("5 packages, 3 vulnerable"));
         assert_eq!(outcome.value.subject(), Subject::Image(IMAGE.to_owned()));
+    }
+
+    #[test]
+    fn python_packages_and_their_flaws_are_given_on() {
+        let value = outcome(&official(), Severity::Low, "").value;
+        let seen: Vec<_> =
+            value.python.iter().map(|one| (one.name.as_str(), one.version.as_str(), one.flaws.len())).collect();
+        assert_eq!(
+            seen,
+            [("flask", "2.2.2", 1), ("werkzeug", "2.2.2", 3), ("click", "8.1.7", 0), ("requests", "2.30.0", 1)]
+        );
+        assert_eq!(value.python[3].flaws[0].ids, ["CVE-2023-32681", "PYSEC-2023-74", "GHSA-j8r2-6x86-q33q"]);
+        assert!(value.python_judged);
     }
 
     #[test]

@@ -3,10 +3,10 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::ScanCode;
 use super::findings::Judgement;
 use super::outcome::Scanned;
 use super::proof::{Expected, prove};
-use super::{ScanCode, ScanReport};
 use crate::docker::{Fresh, Image};
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
@@ -15,7 +15,7 @@ use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Level, Location, Severity};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
-use crate::trivy::{CANARY, Neutral, VulnerabilityDatabase, trivy_tool};
+use crate::trivy::{CANARY, Neutral, ScanReport, VulnerabilityDatabase, trivy_tool};
 
 /// Large images take minutes; one that takes longer has something in it that should not be scanned, or be there.
 const SCAN_DEADLINE: Duration = Duration::from_secs(900);

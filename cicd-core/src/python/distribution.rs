@@ -15,30 +15,30 @@ const FILES_MAX: usize = 100_000;
 
 /// A Python package found in an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Distribution {
+pub(crate) struct Distribution {
     /// Its `*.dist-info` folder (or `*.egg-info`), without a leading slash.
-    pub(super) folder: Utf8PathBuf,
+    pub(crate) folder: Utf8PathBuf,
     /// What it is, or why that cannot be told.
-    pub(super) content: Result<Content, String>,
+    pub(crate) content: Result<Content, String>,
 }
 
 /// What a package says of itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Content {
+pub(crate) struct Content {
     /// Its name, as its author writes it.
-    pub(super) name: String,
+    pub(crate) name: String,
     /// Its version.
-    pub(super) version: String,
+    pub(crate) version: String,
     /// What it says of its licence.
-    pub(super) license: LicenseTriple,
+    pub(crate) license: LicenseTriple,
     /// The SHA-256 of its licence files' listing; empty if it ships none.
-    pub(super) license_sha256: String,
+    pub(crate) license_sha256: String,
     /// Licence files that it names but does not ship.
-    pub(super) missing_files: Vec<String>,
+    pub(crate) missing_files: Vec<String>,
 }
 
 impl Content {
-    pub(super) fn normalized_name(&self) -> String {
+    pub(crate) fn normalized_name(&self) -> String {
         normalized_name(&self.name)
     }
 }
@@ -50,7 +50,7 @@ impl Content {
 ///
 /// # Errors
 /// When the archive is broken or holds far too much.
-pub(super) fn read_distributions(
+pub(crate) fn read_distributions(
     archive: impl Fn() -> std::io::Result<Box<dyn Read>>,
 ) -> Result<Vec<Distribution>, ReadError> {
     let broken = |error: std::io::Error| ReadError::new("the image's file system", error);
