@@ -22,6 +22,7 @@ mod app;
 mod args;
 mod ci;
 mod exceptions;
+mod hooks;
 mod licenses;
 mod machine;
 mod output;

@@ -58,6 +58,8 @@ pub struct RunOptions {
     pub when_busy: WhenBusy,
     /// Whether what the last run finished green is loaded instead of run.
     pub start: Start,
+    /// The folder to judge, where it is another one than the workspace, which keeps the record: what is staged, laid out elsewhere.
+    pub judged: Option<Workspace>,
     /// The folder below `target` that the runs are kept in, `ci` for the main pipeline; runs of one area take turns.
     pub area: &'static str,
 }
@@ -71,6 +73,7 @@ impl Default for RunOptions {
             keep_going: KeepGoing::default(),
             when_busy: WhenBusy::default(),
             start: Start::default(),
+            judged: None,
             area: "ci",
         }
     }
@@ -135,7 +138,10 @@ pub fn run(
     };
     let complete = complete && earlier.is_none();
     let tree = outside.tree.clone().ok();
-    let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    let (mut context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    if let Some(judged) = &options.judged {
+        context.workspace = judged.clone();
+    }
     let context = Arc::new(context);
     let _redacted_panics = panics::redact_with(&context.redactor);
     let names: Vec<StepName> = pipeline.nodes.iter().map(|node| node.name.clone()).collect();

@@ -193,6 +193,9 @@ fn start(
     if let Some(dir) = &invocation.dir {
         expression = expression.dir(dir);
     }
+    for name in super::GIT_REPOSITORY_VARIABLES {
+        expression = expression.env_remove(name);
+    }
     for (name, _) in std::env::vars_os().filter(|(name, _)| has_prefix(name, &invocation.env_removed_prefixes)) {
         expression = expression.env_remove(name);
     }

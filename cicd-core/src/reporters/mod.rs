@@ -17,4 +17,4 @@ pub use lines::Lines;
 pub use live::Live;
 pub use masks::Masks;
 pub use table::table;
-pub use text::{details, duration, plain, report};
+pub use text::{brief, details, duration, plain, report};
