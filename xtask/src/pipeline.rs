@@ -4,22 +4,33 @@ use std::error::Error;
 use std::time::Duration;
 
 use cicd_core::docker::BuildRecipe;
+use cicd_core::formats::Limits;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, DevBuild, DockerBuild, Hadolint, LicenseCheck, LoadTest, PinnedBase, Push, Pytest,
-    PythonEnv, Readiness, RuffFormat, RuffLint, Sast, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
+    CodeOwners, CoverageGate, DevBuild, DockerBuild, ExceptionLint, Hadolint, LicenseCheck, LoadTest, LockedLicenses,
+    PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint, RustFormat, Sast, SecretScan, TrivyDatabase,
+    TrivyScan, WorkflowLint,
 };
+
+/// The packages that are shipped.
+const LOCK: &str = "flask-app/requirements.txt";
+/// Those that may be.
+const APPROVED: &str = "ci/approved_dependencies.csv";
+/// Vulnerabilities that are accepted for a while.
+const IGNORED: &str = "ci/.trivyignore";
+/// What looks like a secret and is none.
+const EXCEPTIONS: &str = "ci/exceptions.toml";
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
 pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut ci = Pipeline::new("flask-app");
     let app = "flask-app";
-    let lock = "flask-app/requirements.txt";
     let limits = workspace.limits("ci/policy.toml")?;
 
     // How it is written.
     let format = ci.add("format", RuffFormat::check(app), ());
+    let rust_format = ci.add("rust-format", RustFormat::edition("2024"), ());
     let lint = ci.add("lint", RuffLint::in_dir(app), ());
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
     let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
@@ -28,14 +39,10 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
 
     // What must not be in it, and who has to agree when it changes.
-    let secrets = SecretScan::new().exceptions_file("ci/exceptions.toml").expiry_limits(limits.expiry);
-    let secrets = ci.add("secret-scan", secrets, ());
-    let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
-    let owners = CodeOwners::file(".github/CODEOWNERS")
-        .sensitive(sensitive, "@cicd-core/security")
-        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
-        .exceptions_in(["ci/.trivyignore", "ci/exceptions.toml"]);
-    let owners = ci.add("code-owners", owners, ());
+    let exceptions = ci.add("exception-lint", exceptions(limits), ());
+    let secrets = ci.add("secret-scan", secrets(limits), ());
+    let owners = ci.add("code-owners", owners(), ());
+    let locked = ci.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
 
     // What it does.
     let python = ci.add("python-env", PythonEnv::locked("flask-app/requirements-dev.txt"), ());
@@ -55,9 +62,9 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock).expiry_limits(limits.expiry);
+    let trivy = TrivyScan::new().ignore_file(IGNORED).locked_requirements(LOCK).expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
-    let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
+    let approved = LicenseCheck::approved(APPROVED).locked_requirements(LOCK);
     let licensed = ci.add("licenses", approved, &image);
 
     let load = LoadTest::get("/healthcheck")
@@ -71,10 +78,24 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let loaded = ci.add("load", load, &image);
 
     // What may leave: an image that every one of these has looked at, in this run.
-    let sources = (&format, &lint, &docker_lint, &workflows, &sast, &secrets, &owners);
-    let cleared = ci.clear(&image, (sources, (&tests, &coverage, &scanned, &licensed, &loaded)));
+    let written = (&format, &rust_format, &lint, &docker_lint, &workflows, &sast);
+    let allowed = (&exceptions, &secrets, &owners, &locked);
+    let cleared = ci.clear(&image, (written, allowed, (&tests, &coverage, &scanned, &licensed, &loaded)));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
+}
+
+/// Before each commit, on what is staged: what can be said within two seconds. All of it is in `flask_app` too.
+pub(crate) fn before_commit(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
+    let mut hook = Pipeline::new("before-commit");
+    let limits = workspace.limits("ci/policy.toml")?;
+    hook.add("format", RuffFormat::check("flask-app"), ());
+    hook.add("rust-format", RustFormat::edition("2024").of_last_commit(), ());
+    hook.add("exception-lint", exceptions(limits), ());
+    hook.add("secret-scan", secrets(limits).of_last_commit(), ());
+    hook.add("code-owners", owners(), ());
+    hook.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
+    Ok(hook)
 }
 
 /// The inner loop: the same images with the builder's cache. Nothing of it can be cleared or pushed.
@@ -84,6 +105,22 @@ pub(crate) fn dev(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let dependencies = dev.add("dependencies", DevBuild::new(dependency_recipe()), &base);
     dev.add("image", DevBuild::new(application_recipe()), &dependencies);
     Ok(dev)
+}
+
+fn exceptions(limits: Limits) -> ExceptionLint {
+    ExceptionLint::files([IGNORED, EXCEPTIONS]).expiry_limits(limits.expiry)
+}
+
+fn secrets(limits: Limits) -> SecretScan {
+    SecretScan::new().exceptions_file(EXCEPTIONS).expiry_limits(limits.expiry)
+}
+
+fn owners() -> CodeOwners {
+    let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
+    CodeOwners::file(".github/CODEOWNERS")
+        .sensitive(sensitive, "@cicd-core/security")
+        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
+        .exceptions_in([IGNORED, EXCEPTIONS])
 }
 
 /// Python and the locked packages; it changes with them, not with the application.

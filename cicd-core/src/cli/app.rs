@@ -16,7 +16,8 @@ use crate::pipeline::Pipeline;
 use crate::reporters::{codes_markdown, codes_text};
 use crate::step::Workspace;
 
-type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
+/// Makes a pipeline for a workspace.
+pub(super) type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
 type Run = Box<dyn Fn(&Workspace, &[OsString]) -> ExitStatus>;
 
 /// The whole program of an `xtask` whose pipeline is `pipeline`: three lines of `main.rs`.

@@ -18,6 +18,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::CargoTestCode>(&mut all);
     gather::<steps::CoverageCode>(&mut all);
     gather::<steps::DatabaseCode>(&mut all);
+    gather::<steps::ExceptionLintCode>(&mut all);
     gather::<steps::ImageCode>(&mut all);
     gather::<steps::LicenseCode>(&mut all);
     #[cfg(feature = "load-test")]

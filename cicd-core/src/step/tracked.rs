@@ -9,7 +9,28 @@ pub fn git_tool() -> ToolRequirement {
     ToolRequirement::new("git", ">=2.25")
 }
 
+/// Which files of the repository a step looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// All of them.
+    #[default]
+    EveryFile,
+    /// Those that `HEAD` added or changed: what is staged, where a hook judges that.
+    LastCommit,
+}
+
 impl Context {
+    /// The files of this extent, relative to the workspace and sorted. Symbolic links are among them.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn files_of(&self, extent: Extent) -> Result<Vec<Utf8PathBuf>, StepError> {
+        match extent {
+            Extent::EveryFile => self.repository_files(),
+            Extent::LastCommit => self.files_of_last_commit(),
+        }
+    }
+
     /// The files below `folder` whose names end in `.extension`, relative to the workspace and sorted: those that git tracks, and new
     /// ones that it does not ignore. Files that were deleted are left out.
     ///

@@ -6,6 +6,7 @@ mod code_owners;
 mod coverage_gate;
 mod dev_build;
 pub mod docker_build;
+mod exception_lint;
 mod hadolint;
 mod license_check;
 #[cfg(feature = "load-test")]
@@ -15,6 +16,7 @@ mod pytest;
 mod python_env;
 mod readiness;
 mod ruff;
+mod rust_format;
 mod sast;
 mod secret_scan;
 mod trivy_database;
@@ -27,10 +29,11 @@ pub use code_owners::{CodeOwners, OwnersChecked, OwnersCode};
 pub use coverage_gate::{Coverage, CoverageCode, CoverageGate, CoverageInput, InvalidThreshold};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
+pub use exception_lint::{ExceptionLint, ExceptionLintCode, ExceptionsRead};
 pub use hadolint::{DockerfilesChecked, Hadolint};
 pub use license_check::{
-    JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
-    propose as propose_licenses,
+    JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, LockedLicenses, LockedLicensesReport,
+    diff as license_diff, propose as propose_licenses,
 };
 #[cfg(feature = "load-test")]
 pub use load_test::{InvalidLoadTest, JudgedRule, LoadAgainst, LoadReport, LoadTest, LoadTestBuilder, LoadTestCode};
@@ -39,6 +42,7 @@ pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
 pub use ruff::{PythonChecked, RuffFormat, RuffLint};
+pub use rust_format::{RustChecked, RustFormat};
 pub use sast::{CodeSearched, Sast};
 pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};

@@ -5,6 +5,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::git::Git;
 use super::staged::Staged;
+use crate::cli::app::Build;
 use crate::cli::args::HooksRunArgs;
 use crate::cli::{Output, machine, signals};
 use crate::model::{Event, ExitStatus};
@@ -24,9 +25,9 @@ const WAY_OUT: &str = "`git commit --no-verify` commits without these checks; `c
 /// How the pipelines of a repository are made.
 pub(in crate::cli) struct Pipelines<'a> {
     /// What is checked before a commit.
-    pub(in crate::cli) before_commit: &'a dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>,
+    pub(in crate::cli) before_commit: &'a Build,
     /// What is checked in the end.
-    pub(in crate::cli) ci: &'a dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>,
+    pub(in crate::cli) ci: &'a Build,
 }
 
 /// Judges what is staged.

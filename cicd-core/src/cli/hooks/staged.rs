@@ -48,8 +48,11 @@ impl Staged {
     /// When git cannot do it: because of a conflict that is not resolved, for one.
     pub(super) fn lay_out(git: &Git<'_>, variables: &BTreeMap<OsString, OsString>) -> Result<Self, StepError> {
         let below = git.ask_if_any(&git.call(["rev-parse", "--show-prefix"]));
-        // The workspace is at the top where its repository is only known by variables.
-        let below = below.ok().flatten().unwrap_or(String::new());
+        let below = match below {
+            Ok(Some(below)) => below,
+            // The workspace is at the top where its repository is only known by variables.
+            Ok(None) | Err(_) => String::new(),
+        };
         let real = git.as_handed_over(variables);
         let (folder, path) = folder()?;
         let places = real.ask(&real.call(["rev-parse", "--git-path", "index", "--git-path", "objects"]))?;

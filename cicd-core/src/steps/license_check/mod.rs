@@ -10,11 +10,13 @@ mod distribution;
 mod export;
 mod gate;
 mod judge;
+mod locked;
 mod propose;
 
 pub use codes::LicenseCode;
 pub use diff::{LicenseDiff, diff};
 pub use gate::{JudgedPackage, LicenseCheck, LicenseReport};
+pub use locked::{LockedLicenses, LockedLicensesReport};
 pub use propose::propose;
 
 #[cfg(test)]

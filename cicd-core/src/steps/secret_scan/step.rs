@@ -12,7 +12,7 @@ use crate::formats::{ExpiryLimits, Limits, Paint, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool};
 use crate::trivy::{Neutral, trivy_tool};
 
 /// Half a gigabyte of text takes Trivy about two minutes.
@@ -37,13 +37,6 @@ pub struct SecretScan {
     exceptions_file: Option<Utf8PathBuf>,
     left_out: Vec<(Utf8PathBuf, Exception)>,
     expiry: ExpiryLimits,
-}
-
-/// Which files are searched.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Extent {
-    EveryFile,
-    LastCommit,
 }
 
 impl Default for SecretScan {
@@ -126,10 +119,7 @@ impl Step for SecretScan {
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<SecretsSearched>, StepError> {
         let trivy = cx.require(&trivy_tool())?;
         let mut exceptions = self.read_exceptions(cx)?;
-        let mut files = match self.extent {
-            Extent::EveryFile => cx.repository_files()?,
-            Extent::LastCommit => cx.files_of_last_commit()?,
-        };
+        let mut files = cx.files_of(self.extent)?;
         if self.extent == Extent::LastCommit {
             exceptions.retain(|exception| files.iter().any(|file| is_about(exception, file)));
         }
