@@ -29,11 +29,11 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let limits = workspace.limits("ci/policy.toml")?;
 
     // How it is written.
-    let format = ci.add("format", RuffFormat::check(app), ());
+    let format = ci.add("format", RuffFormat::check(app).expiry_limits(limits.expiry), ());
     let rust_format = ci.add("rust-format", RustFormat::edition("2024"), ());
-    let lint = ci.add("lint", RuffLint::in_dir(app), ());
+    let lint = ci.add("lint", RuffLint::in_dir(app).expiry_limits(limits.expiry), ());
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
-    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
+    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles).expiry_limits(limits.expiry), ());
     let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
     let sast = Sast::bandit(app).leaving_out("flask-app/tests").leaving_out("flask-app/tests_browser");
     let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
@@ -89,7 +89,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 pub(crate) fn before_commit(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut hook = Pipeline::new("before-commit");
     let limits = workspace.limits("ci/policy.toml")?;
-    hook.add("format", RuffFormat::check("flask-app"), ());
+    hook.add("format", RuffFormat::check("flask-app").expiry_limits(limits.expiry), ());
     hook.add("rust-format", RustFormat::edition("2024").of_last_commit(), ());
     hook.add("exception-lint", exceptions(limits), ());
     hook.add("secret-scan", secrets(limits).of_last_commit(), ());

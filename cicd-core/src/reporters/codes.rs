@@ -25,6 +25,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::LoadTestCode>(&mut all);
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ReadinessCode>(&mut all);
+    gather::<steps::RuffCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     gather::<steps::SecretCode>(&mut all);
     gather::<steps::OwnersCode>(&mut all);

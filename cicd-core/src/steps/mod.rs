@@ -41,7 +41,7 @@ pub use push::{Push, Pushed};
 pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
-pub use ruff::{PythonChecked, RuffFormat, RuffLint};
+pub use ruff::{PythonChecked, RuffCode, RuffFormat, RuffLint};
 pub use rust_format::{RustChecked, RustFormat};
 pub use sast::{CodeSearched, Sast};
 pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
