@@ -2,7 +2,6 @@
 //! `HOOKED_RECORD` names; a line with `BAD` is a finding, and a file called `unreadable` is none that can be looked at.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs;
 use std::process::ExitCode;
 
@@ -61,7 +60,7 @@ fn more(workspace: &Workspace) -> Result<Pipeline, GraphError> {
 
 fn main() -> ExitCode {
     let cli = Cli::new(words);
-    match std::env::args_os().any(|arg| arg == OsString::from("only-here")) {
+    match std::env::args_os().any(|arg| arg == "only-here") {
         true => cli.before_commit(more).main(),
         false => cli.before_commit(words).main(),
     }

@@ -48,7 +48,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let python = ci.add("python-env", PythonEnv::locked("flask-app/requirements-dev.txt"), ());
     let pytest = Pytest::in_dir(app).with_coverage("myapplication").at_least(139);
     let tests = ci.add("unit-tests", pytest, &python);
-    let gate = CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication");
+    let gate =
+        CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication").expiry_limits(limits.expiry);
     let coverage = ci.add("coverage", gate, &tests);
 
     // Nothing is built or started on a machine that is not fit for it.
