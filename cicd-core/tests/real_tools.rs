@@ -189,6 +189,32 @@ fn ruff_checks_every_file_or_fails() {
 }
 
 #[test]
+fn ruff_is_kept_from_comments_and_those_it_obeys_anyway_are_findings() {
+    let repository = Repository::new();
+    let (lint, format) = (RuffLint::in_dir("app"), RuffFormat::check("app"));
+    let look = |text: &str| {
+        repository.write("app/shop/quiet.py", text);
+        let codes = repository.look(&lint, ()).1;
+        (codes, repository.look(&format, ()).1)
+    };
+    for hidden in [
+        "import os  # noqa: F401\n",
+        "import os  # ruff: ignore[F401]\n",
+        "# ruff: noqa: F401\nimport os\n",
+        "# flake8: noqa: F401\nimport os\n",
+        "# ruff: file-ignore[F401]\nimport os\n",
+        "# ruff: disable[F401]\nimport os\n# ruff: enable[F401]\n",
+    ] {
+        assert_eq!(look(hidden), (vec!["F401".to_owned(), "IGN-016".to_owned()], Vec::new()), "{hidden}");
+    }
+    let above =
+        "# reason: the table is read more easily in columns\n# owner: @example/platform\n# expires: 2999-01-01\n";
+    let codes = vec!["RUFF-001".to_owned(), "IGN-005".to_owned()];
+    assert_eq!(look(&format!("{above}# fmt: off\nx  =  1\n# fmt: on\n")), (Vec::new(), codes.clone()));
+    assert_eq!(look(&format!("{above}# isort: skip_file\n")), (codes, Vec::new()));
+}
+
+#[test]
 fn hadolint_takes_no_configuration_that_it_was_not_given() {
     let repository = Repository::new();
     let step = Hadolint::files(["Dockerfile"]);
@@ -200,7 +226,7 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016"]);
     let above = "# reason: the folder is only for this one line\n# owner: @example/platform\n# expires: 2999-01-01\n";
     repository.write("Dockerfile", &bad.replace("latest", "12").replace("# hadolint", &format!("{above}# hadolint")));
-    assert_eq!(repository.look(&step, ()), (Status::Exempted, vec!["DL3003".to_owned()]));
+    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["DL3003".to_owned(), "IGN-005".to_owned()]));
     assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["IGN-006"]);
 
     repository.write("Dockerfile", "FRM debian\n");
