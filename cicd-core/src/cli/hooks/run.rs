@@ -1,4 +1,5 @@
 use std::error::Error;
+use std::ffi::OsString;
 use std::fs;
 use std::io;
 use std::sync::{Arc, OnceLock};
@@ -7,11 +8,13 @@ use super::git::Git;
 use super::staged::Staged;
 use crate::cli::app::Build;
 use crate::cli::args::HooksRunArgs;
+use crate::cli::ci::exit_of;
 use crate::cli::{Output, machine, signals};
 use crate::model::{Event, ExitStatus};
 use crate::pipeline::{
     Observer, Pipeline, Plan, RunError, RunOptions, Selection, Summary, WhenBusy, abandon, run as run_pipeline,
 };
+use crate::process::{Cancel, CancelReason};
 use crate::reporters::{Lines, brief};
 use crate::step::Workspace;
 
@@ -37,7 +40,7 @@ pub(in crate::cli) fn run(
     args: &HooksRunArgs,
 ) -> Result<ExitStatus, Box<dyn Error>> {
     let mut outside = machine::without_git(workspace)?;
-    let laid_out: Arc<OnceLock<std::ffi::OsString>> = Arc::default();
+    let laid_out: Arc<OnceLock<OsString>> = Arc::default();
     let (abandoned, left) = (workspace.clone(), Arc::clone(&laid_out));
     signals::listen(outside.cancel.clone(), move || {
         abandon(&abandoned, AREA);
@@ -47,12 +50,10 @@ pub(in crate::cli) fn run(
     let toolbox = outside.toolbox(workspace);
     let staged =
         Git::find(workspace, &toolbox, &outside).and_then(|git| Staged::lay_out(&git, &outside.environment.variables));
+    let cancel = outside.cancel.clone();
     let staged = match staged {
         Ok(staged) => staged,
-        Err(error) => {
-            Output.complain(&format!("error: what is staged cannot be laid out: {error}\n{WAY_OUT}"));
-            return Ok(ExitStatus::Error);
-        }
+        Err(error) => return Ok(could_not(&cancel, &format!("what is staged cannot be laid out: {error}"))),
     };
     // Nobody else sets it.
     let _ = laid_out.set(staged.folder().to_owned());
@@ -61,7 +62,6 @@ pub(in crate::cli) fn run(
     outside.revision = Ok(staged.revision.clone());
     outside.tree = Ok(staged.tree.clone());
     outside.environment.live_output = args.verbose;
-    let cancel = outside.cancel.clone();
     let options = RunOptions {
         selection: Selection { only: args.only.clone(), ..Selection::default() },
         when_busy: WhenBusy::Wait,
@@ -74,14 +74,17 @@ pub(in crate::cli) fn run(
     Ok(match run_pipeline(&pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => tell(workspace, &summary),
         Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return Err(error.into()),
-        Err(error) => {
-            Output.complain(&format!("error: {error}\n{WAY_OUT}"));
-            match cancel.reason() {
-                Some(crate::process::CancelReason::Signal(signal)) => ExitStatus::Interrupted(signal),
-                _ => ExitStatus::Error,
-            }
-        }
+        Err(error) => could_not(&cancel, &error.to_string()),
     })
+}
+
+/// The end of what could not look, unless somebody has stopped it.
+fn could_not(cancel: &Cancel, why: &str) -> ExitStatus {
+    if let Some(CancelReason::Signal(signal)) = cancel.reason() {
+        return ExitStatus::Interrupted(signal);
+    }
+    Output.complain(&format!("error: {why}\n{WAY_OUT}"));
+    ExitStatus::Error
 }
 
 /// Refuses a check that only the hook makes: leaving the hook out would leave the check out.
@@ -108,7 +111,7 @@ fn repeated_in_ci(before_commit: &Pipeline, ci: &Pipeline) -> Result<(), Box<dyn
 fn tell(workspace: &Workspace, summary: &Summary) -> ExitStatus {
     let folder = workspace.path("target").join(AREA).join("runs").join(summary.run.as_str());
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
-    let status = crate::cli::ci::exit_of(summary);
+    let status = exit_of(summary);
     Output.say(&brief(summary, shown.as_str(), COMMAND));
     if matches!(status, ExitStatus::Failed | ExitStatus::Error) {
         Output.complain(WAY_OUT);

@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 
@@ -90,7 +90,7 @@ impl Staged {
     }
 
     /// The folder to remove where this value cannot be dropped.
-    pub(super) fn folder(&self) -> &std::ffi::OsStr {
+    pub(super) fn folder(&self) -> &OsStr {
         self.folder.path().as_os_str()
     }
 }
