@@ -10,7 +10,8 @@ use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone,
 use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, Sast, SecretScan, WorkflowLint,
+    CodeOwners, CoverageGate, Hadolint, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat, Sast, SecretScan,
+    WorkflowLint,
 };
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
@@ -312,6 +313,30 @@ fn secrets_are_found_in_files_that_trivy_passes_over() {
     assert_eq!(codes.len(), 8);
     repository.write("exceptions.toml", "[[secrets]]\n");
     assert!(repository.error(&step.exceptions_file("exceptions.toml"), ()).contains("unknown key `secrets`"));
+}
+
+#[test]
+fn of_the_last_commit_only_what_it_changed_is_searched_and_formatted() {
+    let repository = Repository::new();
+    let (secrets, format) = (SecretScan::new().of_last_commit(), RustFormat::edition("2024"));
+    repository.write("key.txt", &format!("{}\n", ["AK", "IAT5YVN3WQ8KXLB2MD"].concat()));
+    repository.write("bad.rs", "fn  main(){}\n");
+    repository.commit();
+    let key = vec!["aws-access-key-id".to_owned()];
+    assert_eq!(repository.look(&secrets, ()), (Status::Failed, key));
+    assert_eq!(repository.look(&format.clone().of_last_commit(), ()), (Status::Failed, vec!["rustfmt".to_owned()]));
+
+    // An exception for a file that is not searched is not missed.
+    let entry = "[[secret]]\nrule = \"aws-access-key-id\"\npath = \"key.txt\"\nsha256 = \"";
+    let rest = "\"\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2999-01-15\"\n";
+    repository.write("exceptions.toml", &format!("{entry}{}{rest}", "0".repeat(64)));
+    repository.commit();
+    let secrets = secrets.exceptions_file("exceptions.toml");
+    assert_eq!(repository.look(&secrets, ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&format.clone().of_last_commit(), ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&format, ()).1, ["rustfmt"]);
+    repository.write("rustfmt.toml", "disable_all_formatting = true\n");
+    assert!(repository.error(&format, ()).contains("rustfmt.toml has `disable_all_formatting`"));
 }
 
 #[test]
