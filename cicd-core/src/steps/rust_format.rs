@@ -62,7 +62,7 @@ impl Judged for RustChecked {
 }
 
 fn rustfmt_tool() -> ToolRequirement {
-    ToolRequirement::new("rustfmt", ">=1.5, <2")
+    ToolRequirement::new("rustfmt", ">=1.5, <2").fix("install it with `rustup component add rustfmt`")
 }
 
 impl Step for RustFormat {
