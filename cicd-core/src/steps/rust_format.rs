@@ -1,3 +1,5 @@
+use std::fs;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +9,10 @@ use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool
 
 /// How rustfmt begins to show where a file differs.
 const DIFFERS: &str = "Diff in ";
+/// A file that rustfmt must find, after all others: on a formatted repository it would print nothing, as one that is broken does.
+const CANARY: &str = "fn  canary(){}\n";
+/// What it shows of that one.
+const CANARY_DIFFERENCE: &str = ":1:\n-fn  canary(){}\n+fn canary() {}\n";
 /// Its configuration, in every folder where it looks.
 const CONFIGURATIONS: [&str; 2] = ["rustfmt.toml", ".rustfmt.toml"];
 
@@ -41,8 +47,11 @@ impl RustFormat {
         self
     }
 
-    fn invocation(&self, files: &[Utf8PathBuf]) -> Invocation {
-        Invocation::tool("rustfmt").args(["--check", "--color", "never", "--edition", &self.edition, "--"]).args(files)
+    fn invocation(&self, files: &[Utf8PathBuf], canary: &Utf8Path) -> Invocation {
+        Invocation::tool("rustfmt")
+            .args(["--check", "--color", "never", "--edition", &self.edition, "--"])
+            .args(files)
+            .arg(canary)
     }
 }
 
@@ -73,7 +82,7 @@ impl Step for RustFormat {
         cx.require(&rustfmt_tool())?;
         for path in cx.repository_files()? {
             if path.file_name().is_some_and(|name| CONFIGURATIONS.contains(&name)) {
-                let text = std::fs::read_to_string(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+                let text = fs::read_to_string(cx.path(&path)).map_err(StepError::io("reading", &path))?;
                 formats(&path, &text)?;
             }
         }
@@ -88,7 +97,9 @@ impl Step for RustFormat {
                 }
             };
         }
-        let findings = judge(&cx.run(&self.invocation(&files))?, cx.root())?;
+        let canary = cx.path(cx.dir()).join("canary.rs");
+        fs::write(&canary, CANARY).map_err(StepError::io("writing", &canary))?;
+        let findings = judge(&cx.run(&self.invocation(&files, &canary))?, cx.root(), &canary)?;
         let headline = match findings.len() {
             0 => format!("{} files", files.len()),
             found => format!("{} files, {found} not formatted", files.len()),
@@ -102,7 +113,7 @@ impl Step for RustFormat {
     }
 
     fn explain(&self) -> Vec<Invocation> {
-        vec![self.invocation(&["<every Rust file>".into()])]
+        vec![self.invocation(&["<every Rust file>".into()], "<step>/canary.rs".into())]
     }
 }
 
@@ -118,14 +129,20 @@ fn formats(path: &Utf8Path, text: &str) -> Result<(), StepError> {
     }
 }
 
-fn judge(captured: &Captured, root: &Utf8Path) -> Result<Vec<Finding>, StepError> {
+fn judge(captured: &Captured, root: &Utf8Path, canary: &Utf8Path) -> Result<Vec<Finding>, StepError> {
     let captured = captured.clone().require_exit(&[0, 1])?;
     let stderr = captured.stderr_text();
     if stderr.lines().any(|line| line.to_lowercase().starts_with("error")) {
         return Err(ReadError::new("a Rust file", stderr).help("mend what rustfmt cannot parse").into());
     }
+    let stdout = captured.stdout_text()?;
+    let sang = format!("{DIFFERS}{canary}{CANARY_DIFFERENCE}");
+    let Some((shown, _)) = stdout.rsplit_once(&sang).filter(|_| captured.exit == Exit::Code(1)) else {
+        let what = format!("rustfmt ended with {} and does not show a file that is known to differ", captured.exit);
+        return Err(StepError::not_looked(what, "see the step's log and rustfmt's configuration"));
+    };
     let mut findings: Vec<Finding> = Vec::new();
-    for place in captured.stdout_text()?.lines().filter_map(|line| line.strip_prefix(DIFFERS)) {
+    for place in shown.lines().filter_map(|line| line.strip_prefix(DIFFERS)) {
         let place = place.trim_end_matches(':');
         let (path, line) = place
             .rsplit_once(':')
@@ -139,10 +156,6 @@ fn judge(captured: &Captured, root: &Utf8Path) -> Result<Vec<Finding>, StepError
             findings.push(finding.at(Location::line(path, line)).help(format!("rustfmt {path}")));
         }
     }
-    if (captured.exit == Exit::Code(0)) != findings.is_empty() {
-        let what = format!("rustfmt ended with {}, but shows {} files", captured.exit, findings.len());
-        return Err(StepError::not_looked(what, "see the step's log"));
-    }
     Ok(findings)
 }
 
@@ -151,26 +164,37 @@ mod tests {
     use super::*;
 
     const BAD: &str = include_str!("../../tests/data/rustfmt/bad.txt");
+    const CLEAN: &str = include_str!("../../tests/data/rustfmt/clean.txt");
     const UNPARSABLE: &str = include_str!("../../tests/data/rustfmt/unparsable.stderr.txt");
 
     fn look(code: i32, stdout: &str, stderr: &str) -> Result<Vec<String>, StepError> {
-        let findings = judge(&Captured::recorded(Exit::Code(code), stdout, stderr), "/src".into())?;
+        let captured = Captured::recorded(Exit::Code(code), stdout, stderr);
+        let findings = judge(&captured, "/src".into(), "/src/canary.rs".into())?;
         Ok(findings.iter().map(|one| one.location.as_ref().map_or(String::new(), ToString::to_string)).collect())
     }
 
     #[test]
-    fn a_file_is_named_once() {
+    fn a_file_is_named_once_and_the_canary_not_at_all() {
+        assert!(look(1, CLEAN, "").expect("looked").is_empty());
         assert_eq!(look(1, BAD, "").expect("looked"), ["bad.rs:1"]);
-        assert_eq!(look(1, &BAD.repeat(2), "Warning: unstable features").expect("looked").len(), 1);
-        assert!(look(0, "", "").expect("looked").is_empty());
+        let twice = format!("{}{BAD}", &BAD[..BAD.len() - CLEAN.len()]);
+        assert_eq!(look(1, &twice, "Warning: unstable features").expect("looked"), ["bad.rs:1"]);
     }
 
     #[test]
     fn what_was_not_looked_at_is_an_error() {
-        let place = BAD.replace(":1:", ":x:");
-        for (code, stdout, stderr) in
-            [(1, "", UNPARSABLE), (1, BAD, UNPARSABLE), (1, "", ""), (0, BAD, ""), (101, "", ""), (1, &place, "")]
-        {
+        let place = BAD.replacen(":1:", ":x:", 1);
+        for (code, stdout, stderr) in [
+            (1, CLEAN, UNPARSABLE),
+            (0, "", ""),
+            (1, "", ""),
+            (0, CLEAN, ""),
+            (1, &CLEAN[..CLEAN.len() / 2], ""),
+            (1, &BAD[..BAD.len() / 2], ""),
+            (0, "All checks passed!\n", ""),
+            (101, CLEAN, ""),
+            (1, &place, ""),
+        ] {
             assert!(look(code, stdout, stderr).is_err(), "{code} {stdout:?}");
         }
         assert!(formats("rustfmt.toml".into(), "max_width = 120\n").is_ok());
