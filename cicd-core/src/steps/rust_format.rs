@@ -97,7 +97,8 @@ impl Step for RustFormat {
                 }
             };
         }
-        let canary = cx.path(cx.dir()).join("canary.rs");
+        // Not named as Rust: where the run folder is not ignored, it would be a file of the repository.
+        let canary = cx.path(cx.dir()).join("canary.txt");
         fs::write(&canary, CANARY).map_err(StepError::io("writing", &canary))?;
         let findings = judge(&cx.run(&self.invocation(&files, &canary))?, cx.root(), &canary)?;
         let headline = match findings.len() {
@@ -113,7 +114,7 @@ impl Step for RustFormat {
     }
 
     fn explain(&self) -> Vec<Invocation> {
-        vec![self.invocation(&["<every Rust file>".into()], "<step>/canary.rs".into())]
+        vec![self.invocation(&["<every Rust file>".into()], "<step>/canary.txt".into())]
     }
 }
 
