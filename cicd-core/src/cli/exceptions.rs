@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use super::Output;
 use super::args::{ExceptionsArgs, ListFormat};
-use crate::model::{ExitStatus, StepName};
+use crate::model::{Code, ExitStatus, StepName};
 use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
+use crate::policy::ExceptionCode;
 use crate::reporters::plain;
 use crate::step::{Clock, Workspace};
 
@@ -80,9 +81,15 @@ fn row<'a>(step: &'a StepReport, report: &'a ExceptionReport, as_of: Date, soon:
     });
     let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_deref()).collect();
     let expires = exception.justification.expires;
+    // Not every exception has to cover something each time: a retry that was granted may not have been needed.
+    let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
+    let is_unused = step
+        .findings
+        .iter()
+        .any(|finding| unused.contains(&finding.code) && finding.location.as_ref() == Some(&exception.location));
     let state = match expires {
         _ if exception.justification.is_expired(as_of) => State::Expired,
-        _ if *covers == 0 => State::Unused,
+        _ if is_unused => State::Unused,
         expires if expires <= soon => State::ExpiresSoon,
         _ => State::Holds,
     };
@@ -148,7 +155,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::model::{Code, Finding, Location};
+    use crate::model::{Finding, Location};
     use crate::policy::{Exception, Justification, Origin, Scope, evaluate};
 
     fn summary() -> Summary {
