@@ -39,6 +39,8 @@
 //!
 //! `fn main() -> ExitCode { cicd_core::cli::main(pipeline) }` makes a program of it, with `ci`, `plan`, `doctor`, `setup` and more.
 //!
+//! [`Cli::before_commit`](cli::Cli::before_commit) names a second, quicker pipeline that git runs on what is staged; see [`cli`].
+//!
 //! # What a verdict is
 //!
 //! `Err` from a step means *could not decide*; `Ok` means *looked*, with findings as data. One pure function,

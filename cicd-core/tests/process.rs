@@ -42,6 +42,18 @@ fn exit_codes_and_signals_are_told_apart() {
 }
 
 #[test]
+fn the_last_change_of_a_variable_counts() {
+    let env = Invocation::program("/usr/bin/env").env("A", "1").env("A", "2").env("PATH", "/nowhere");
+    let env = env.env_remove_prefix("A").env("B", "1").env_remove("B").env("GIT_DIR", "asked/for");
+    let printed =
+        execute(&env, "/usr/bin/env".into(), &mut Discard, &Cancel::new().expect("descriptors")).expect("ran");
+    let mut lines: Vec<_> = printed.stdout_text().expect("text").lines().collect();
+    lines.retain(|line| ["A=", "B=", "GIT_DIR=", "PATH="].iter().any(|name| line.starts_with(name)));
+    lines.sort_unstable();
+    assert_eq!(lines, ["A=2", "GIT_DIR=asked/for", "PATH=/nowhere"]);
+}
+
+#[test]
 fn a_process_that_ignores_signals_is_gone_after_deadline_and_grace() {
     let started = Instant::now();
     let error = run(&invocation(&["ignore-signals"]).deadline(Duration::from_millis(300))).expect_err("a time-out");

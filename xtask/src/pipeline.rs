@@ -4,26 +4,36 @@ use std::error::Error;
 use std::time::Duration;
 
 use cicd_core::docker::BuildRecipe;
+use cicd_core::formats::Limits;
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, Hadolint, IacScan, LicenseCheck, LoadTest,
-    PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint, Sast, Sbom, SecretScan, TrivyDatabase,
-    TrivyScan, WorkflowLint,
+    CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, ExceptionLint, Hadolint, IacScan,
+    LicenseCheck, LoadTest, LockedLicenses, PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint,
+    RustFormat, Sast, Sbom, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
 };
+
+/// The packages that are shipped.
+const LOCK: &str = "flask-app/requirements.txt";
+/// Those that may be.
+const APPROVED: &str = "ci/approved_dependencies.csv";
+/// Vulnerabilities that are accepted for a while.
+const IGNORED: &str = "ci/.trivyignore";
+/// What looks like a secret and is none.
+const EXCEPTIONS: &str = "ci/exceptions.toml";
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
 pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut ci = Pipeline::new("flask-app");
     let app = "flask-app";
-    let lock = "flask-app/requirements.txt";
     let limits = workspace.limits("ci/policy.toml")?;
 
     // How it is written.
-    let format = ci.add("format", RuffFormat::check(app), ());
-    let lint = ci.add("lint", RuffLint::in_dir(app), ());
+    let format = ci.add("format", RuffFormat::check(app).expiry_limits(limits.expiry), ());
+    let rust_format = ci.add("rust-format", RustFormat::edition("2024"), ());
+    let lint = ci.add("lint", RuffLint::in_dir(app).expiry_limits(limits.expiry), ());
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
-    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
+    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles).expiry_limits(limits.expiry), ());
     let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
     let iac = IacScan::checkov().leaving_out("cicd-core/tests/data").expiry_limits(limits.expiry);
     let iac = ci.add("iac-scan", iac, ());
@@ -32,20 +42,17 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let own_rules = ci.add("sast-rules", Sast::semgrep("ci/semgrep").expiry_limits(limits.expiry), &sast);
 
     // What must not be in it, and who has to agree when it changes.
-    let secrets = SecretScan::new().exceptions_file("ci/exceptions.toml").expiry_limits(limits.expiry);
-    let secrets = ci.add("secret-scan", secrets, ());
-    let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
-    let owners = CodeOwners::file(".github/CODEOWNERS")
-        .sensitive(sensitive, "@cicd-core/security")
-        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
-        .exceptions_in(["ci/.trivyignore", "ci/exceptions.toml"]);
-    let owners = ci.add("code-owners", owners, ());
+    let exceptions = ci.add("exception-lint", exceptions(limits), ());
+    let secrets = ci.add("secret-scan", secrets(limits), ());
+    let owners = ci.add("code-owners", owners(), ());
+    let locked = ci.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
 
     // What it does.
     let python = ci.add("python-env", PythonEnv::locked("flask-app/requirements-dev.txt"), ());
     let pytest = Pytest::in_dir(app).with_coverage("myapplication").at_least(139);
     let tests = ci.add("unit-tests", pytest, &python);
-    let gate = CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication");
+    let gate =
+        CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication").expiry_limits(limits.expiry);
     let coverage = ci.add("coverage", gate, &tests);
 
     // Nothing is built or started on a machine that is not fit for it.
@@ -59,17 +66,17 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock).expiry_limits(limits.expiry);
+    let trivy = TrivyScan::new().ignore_file(IGNORED).locked_requirements(LOCK).expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
-    let audit = DependencyAudit::locked(lock).ignore_file("ci/.trivyignore").expiry_limits(limits.expiry);
+    let audit = DependencyAudit::locked(LOCK).ignore_file(IGNORED).expiry_limits(limits.expiry);
     let audited = ci.add("dependency-audit", audit, &scanned);
-    let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
+    let approved = LicenseCheck::approved(APPROVED).locked_requirements(LOCK);
     let licensed = ci.add("licenses", approved, &image);
     let listed = ci.add("sbom", Sbom::new(), &image);
 
     let dast = Dast::on(["/healthcheck", "/status", "/", "/static/style.css"])
         .form("/", ["author", "text"])
-        .exceptions_file("ci/exceptions.toml")
+        .exceptions_file(EXCEPTIONS)
         .expiry_limits(limits.expiry)
         .build()?;
     let attacked = ci.add("dast", dast, &image);
@@ -85,11 +92,25 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let loaded = ci.add("load", load, &image);
 
     // What may leave: an image that every one of these has looked at, in this run.
-    let sources = (&format, &lint, &docker_lint, &workflows, &iac, (&sast, &own_rules), &secrets, &owners);
+    let written = (&format, &rust_format, &lint, &docker_lint, &workflows, &iac, &sast, &own_rules);
+    let allowed = (&exceptions, &secrets, &owners, &locked);
     let shipped = (&scanned, &audited, &licensed, &listed, &attacked, &loaded);
-    let cleared = ci.clear(&image, (sources, &tests, &coverage, shipped));
+    let cleared = ci.clear(&image, (written, allowed, &tests, &coverage, shipped));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
     Ok(ci)
+}
+
+/// Before each commit, on what is staged: what can be said within two seconds. All of it is in `flask_app` too.
+pub(crate) fn before_commit(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
+    let mut hook = Pipeline::new("before-commit");
+    let limits = workspace.limits("ci/policy.toml")?;
+    hook.add("format", RuffFormat::check("flask-app").expiry_limits(limits.expiry), ());
+    hook.add("rust-format", RustFormat::edition("2024").of_last_commit(), ());
+    hook.add("exception-lint", exceptions(limits), ());
+    hook.add("secret-scan", secrets(limits).of_last_commit(), ());
+    hook.add("code-owners", owners(), ());
+    hook.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
+    Ok(hook)
 }
 
 /// The inner loop: the same images with the builder's cache. Nothing of it can be cleared or pushed.
@@ -99,6 +120,22 @@ pub(crate) fn dev(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let dependencies = dev.add("dependencies", DevBuild::new(dependency_recipe()), &base);
     dev.add("image", DevBuild::new(application_recipe()), &dependencies);
     Ok(dev)
+}
+
+fn exceptions(limits: Limits) -> ExceptionLint {
+    ExceptionLint::files([IGNORED, EXCEPTIONS]).expiry_limits(limits.expiry)
+}
+
+fn secrets(limits: Limits) -> SecretScan {
+    SecretScan::new().exceptions_file(EXCEPTIONS).expiry_limits(limits.expiry)
+}
+
+fn owners() -> CodeOwners {
+    let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
+    CodeOwners::file(".github/CODEOWNERS")
+        .sensitive(sensitive, "@cicd-core/security")
+        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
+        .exceptions_in([IGNORED, EXCEPTIONS])
 }
 
 /// Python and the locked packages; it changes with them, not with the application.

@@ -6,14 +6,18 @@ use std::process::ExitCode;
 use camino::Utf8PathBuf;
 use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
 
-use super::args::{CodesArgs, Colour, CompletionArgs, ExceptionsArgs, LicensesArgs, PlanArgs, RunArgs, SetupArgs};
-use super::{Output, ci, exceptions, licenses, machine, show};
+use super::args::{
+    CodesArgs, Colour, CompletionArgs, ExceptionsArgs, HooksArgs, HooksCommand, LicensesArgs, PlanArgs, RunArgs,
+    SetupArgs,
+};
+use super::{Output, ci, exceptions, hooks, licenses, machine, show};
 use crate::model::ExitStatus;
 use crate::pipeline::Pipeline;
 use crate::reporters::{codes_markdown, codes_text};
 use crate::step::Workspace;
 
-type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
+/// Makes a pipeline for a workspace.
+pub(super) type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
 type Run = Box<dyn Fn(&Workspace, &[OsString]) -> ExitStatus>;
 
 /// The whole program of an `xtask` whose pipeline is `pipeline`: three lines of `main.rs`.
@@ -24,6 +28,7 @@ pub fn main<E: Into<Box<dyn Error>>>(pipeline: impl Fn(&Workspace) -> Result<Pip
 /// A command line around one or more pipelines.
 pub struct Cli {
     pipelines: Vec<NamedPipeline>,
+    before_commit: Option<Build>,
     commands: Vec<Extra>,
 }
 
@@ -54,7 +59,7 @@ impl Cli {
     /// A command line whose `ci` runs this pipeline.
     #[must_use]
     pub fn new<E: Into<Box<dyn Error>>>(pipeline: impl Fn(&Workspace) -> Result<Pipeline, E> + 'static) -> Self {
-        Self { pipelines: Vec::new(), commands: Vec::new() }.pipeline(
+        Self { pipelines: Vec::new(), before_commit: None, commands: Vec::new() }.pipeline(
             "ci",
             "Run the pipeline: every check, and the effects that are asked for",
             pipeline,
@@ -74,6 +79,20 @@ impl Cli {
             about,
             build: Box::new(move |workspace| pipeline(workspace).map_err(Into::into)),
         });
+        self
+    }
+
+    /// Sets what is checked before each commit, where [`hooks install`](crate::cli#before-a-commit) was called: a pipeline like any other,
+    /// of steps that `ci` has under the same names, so that going without the hook gains nothing.
+    ///
+    /// The workspace that it is made for, and that its steps see, is a checkout of what is staged; its `HEAD` is the commit that is
+    /// about to be made. Paths in findings are therefore those of the repository.
+    #[must_use]
+    pub fn before_commit<E: Into<Box<dyn Error>>>(
+        mut self,
+        pipeline: impl Fn(&Workspace) -> Result<Pipeline, E> + 'static,
+    ) -> Self {
+        self.before_commit = Some(Box::new(move |workspace| pipeline(workspace).map_err(Into::into)));
         self
     }
 
@@ -155,6 +174,7 @@ impl Cli {
                 return Ok(ExitStatus::Green);
             }
             "exceptions" => return exceptions::list(&workspace, &ExceptionsArgs::from_arg_matches(matches)?),
+            "hooks" => return self.hooks(&workspace, &HooksArgs::from_arg_matches(matches)?.command),
             "licenses" => return licenses::run(&workspace, &LicensesArgs::from_arg_matches(matches)?.command),
             _ => {}
         }
@@ -165,6 +185,19 @@ impl Cli {
         let pipeline = (named.build)(&workspace)?;
         let outside = machine::outside(&workspace)?;
         Ok(ci::execute(&pipeline, &workspace, outside, &args, named.name))
+    }
+
+    fn hooks(&self, workspace: &Workspace, command: &HooksCommand) -> Result<ExitStatus, Box<dyn Error>> {
+        let Some(before_commit) = &self.before_commit else {
+            return Err("there is nothing to check before a commit; name it with `Cli::before_commit`".into());
+        };
+        match command {
+            HooksCommand::Install => hooks::install(workspace),
+            HooksCommand::Uninstall => hooks::uninstall(workspace),
+            HooksCommand::Run(args) => {
+                hooks::run(workspace, &hooks::Pipelines { before_commit, ci: &self.pipelines[0].build }, args)
+            }
+        }
     }
 
     fn main_pipeline(&self, workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
@@ -204,6 +237,7 @@ impl Cli {
             SetupArgs::augment_args(Command::new("setup")).about("Install what doctor misses, by version and checksum"),
             ExceptionsArgs::augment_args(Command::new("exceptions"))
                 .about("List every exception of the last run: what it covers, who answers for it, until when"),
+            HooksArgs::augment_args(Command::new("hooks")).about("Check what is staged before each commit"),
             LicensesArgs::augment_args(Command::new("licenses")).about("Help with reviewing the licences of packages"),
             CodesArgs::augment_args(Command::new("codes")).about("Print the table of finding codes"),
         ];

@@ -62,6 +62,7 @@ impl RunArgs {
             when_busy: if self.wait { WhenBusy::Wait } else { WhenBusy::Stop },
             start: if self.resume { Start::Resume } else { Start::Fresh },
             reset: if self.force_reset { Reset::Forced } else { Reset::None },
+            judged: None,
             area,
         }
     }
@@ -114,6 +115,33 @@ pub(super) enum ListFormat {
     Json,
     /// For spreadsheets.
     Csv,
+}
+
+/// The options of `hooks`.
+#[derive(Debug, Clone, Args)]
+pub(super) struct HooksArgs {
+    #[command(subcommand)]
+    pub(super) command: HooksCommand,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub(super) enum HooksCommand {
+    /// Have git check what is staged before each commit; a hook that is there already is left as it is.
+    Install,
+    /// Remove the hook that `install` wrote.
+    Uninstall,
+    /// Check what is staged now.
+    Run(HooksRunArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub(super) struct HooksRunArgs {
+    /// Run only these steps and what they need.
+    #[arg(long, value_name = "STEP", num_args = 1.., value_delimiter = ',')]
+    pub(super) only: Vec<String>,
+    /// Show what the tools print while they run.
+    #[arg(long, short)]
+    pub(super) verbose: bool,
 }
 
 /// The options of `licenses`.

@@ -92,7 +92,7 @@ fn usage(error: &RunError) -> ExitStatus {
     ExitStatus::Usage
 }
 
-fn exit_of(summary: &Summary) -> ExitStatus {
+pub(super) fn exit_of(summary: &Summary) -> ExitStatus {
     match summary.exit_code {
         0 => ExitStatus::Green,
         1 => ExitStatus::Failed,

@@ -1,74 +1,142 @@
 //! `exceptions`: every relaxation that the last run met, by the day on which it ends.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt::Write as _;
 
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde::Serialize;
 
 use super::Output;
 use super::args::{ExceptionsArgs, ListFormat};
-use crate::model::{ExitStatus, StepName};
-use crate::pipeline::{ExceptionReport, latest_summary};
+use crate::model::{Code, ExitStatus, StepName};
+use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
+use crate::policy::ExceptionCode;
+use crate::reporters::plain;
 use crate::step::{Clock, Workspace};
+
+/// How many days ahead somebody is asked to act: time for one ordinary upgrade.
+const SOON_DAYS: i64 = 14;
 
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     expires: Date,
     /// Days from the date that is asked about; 0 and less is expired.
     days_left: i32,
+    state: State,
     step: &'a StepName,
     id: &'a str,
     owner: &'a str,
+    /// How many findings it named.
     covers: usize,
+    /// Those that it allowed: their targets.
+    covered: String,
     place: String,
-    reason: &'a str,
+    reason: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Expired,
+    ExpiresSoon,
+    Holds,
+    /// It allows nothing, which is a finding of its own.
+    Unused,
 }
 
 pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitStatus, Box<dyn Error>> {
     let summary =
         latest_summary(workspace, "ci").ok_or("there is no finished run to read; run `cargo xtask ci` first")?;
     let as_of = args.as_of.unwrap_or_else(|| Clock::System.today());
-    let all =
-        summary.steps.iter().flat_map(|step| step.exceptions.iter().map(move |exception| (&step.name, exception)));
-    let mut rows: Vec<Row<'_>> = all.map(|(step, exception)| row(step, exception, as_of)).collect();
-    rows.sort_by_key(|row| (row.expires, row.id));
+    let rows = rows(&summary, as_of)?;
     let text = match args.format {
         ListFormat::Text => text(&rows, as_of)?,
         ListFormat::Json => serde_json::to_string_pretty(&rows)? + "\n",
         ListFormat::Csv => csv(&rows)?,
     };
     Output.say(&text);
-    Ok(if rows.iter().any(|row| row.days_left <= 0) { ExitStatus::Failed } else { ExitStatus::Green })
+    if !summary.complete {
+        Output.complain(
+            "warning: the last run was not on the whole pipeline, so exceptions of other steps are missing here",
+        );
+    }
+    Ok(if rows.iter().any(|row| row.state == State::Expired) { ExitStatus::Failed } else { ExitStatus::Green })
 }
 
-fn row<'a>(step: &'a StepName, report: &'a ExceptionReport, as_of: Date) -> Row<'a> {
+fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row<'_>>, jiff::Error> {
+    let soon = as_of.checked_add(SOON_DAYS.days())?;
+    let all = summary.steps.iter().flat_map(|step| step.exceptions.iter().map(move |report| (step, report)));
+    let mut rows: Vec<Row<'_>> = all.map(|(step, report)| row(step, report, as_of, soon)).collect();
+    rows.sort_by_key(|row| (row.expires, row.id, row.place.clone()));
+    Ok(rows)
+}
+
+fn row<'a>(step: &'a StepReport, report: &'a ExceptionReport, as_of: Date, soon: Date) -> Row<'a> {
     let ExceptionReport { exception, covers } = report;
+    let allowed = step.findings.iter().filter(|finding| {
+        finding.exception.as_ref().is_some_and(|by| by.location == exception.location)
+            && finding.is_named(&exception.id)
+    });
+    let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_deref()).collect();
+    let expires = exception.justification.expires;
+    // Not every exception has to cover something each time: a retry that was granted may not have been needed.
+    let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
+    let is_unused = step
+        .findings
+        .iter()
+        .any(|finding| unused.contains(&finding.code) && finding.location.as_ref() == Some(&exception.location));
+    let state = match expires {
+        _ if exception.justification.is_expired(as_of) => State::Expired,
+        _ if is_unused => State::Unused,
+        expires if expires <= soon => State::ExpiresSoon,
+        _ => State::Holds,
+    };
     Row {
-        expires: exception.justification.expires,
-        days_left: (exception.justification.expires - as_of).get_days(),
-        step,
+        expires,
+        days_left: (expires - as_of).get_days(),
+        state,
+        step: &step.name,
         id: &exception.id,
         owner: &exception.justification.owner,
         covers: *covers,
+        covered: plain(&targets.join(", ")).into_owned(),
         place: exception.location.to_string(),
-        reason: &exception.justification.reason,
+        reason: plain(&exception.justification.reason).into_owned(),
     }
 }
 
 fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
+    let mut to_act: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
-        let left = match row.days_left {
-            days if days <= 0 => format!("EXPIRED by {as_of}, {} must act", row.owner),
-            days => format!("{days} days left"),
+        let Row { days_left, owner, .. } = row;
+        let left = match row.state {
+            State::Expired => format!("EXPIRED by {as_of}, {owner} must act"),
+            State::ExpiresSoon => format!("{days_left} days left, {owner} must act"),
+            State::Unused => format!("allows nothing, {owner} must delete it"),
+            State::Holds => format!("{days_left} days left"),
         };
-        writeln!(text, "{}  {}  {} ({left})", row.expires, row.id, row.owner)?;
-        writeln!(text, "            {} covers {} findings of {}; {}", row.place, row.covers, row.step, row.reason)?;
+        if row.state != State::Holds {
+            *to_act.entry(owner).or_default() += 1;
+        }
+        writeln!(text, "{}  {}", row.expires, plain(&format!("{}  {owner} ({left})", row.id)))?;
+        let covers = match (row.covers, row.covered.as_str()) {
+            (1, "") => "1 finding".to_owned(),
+            (count, "") => format!("{count} findings"),
+            (_, covered) => covered.to_owned(),
+        };
+        let what = format!("{} covers {covers} of {}; {}", row.place, row.step, row.reason);
+        writeln!(text, "            {}", plain(&what))?;
     }
     match rows.len() {
         0 => writeln!(text, "no exceptions: nothing is relaxed")?,
+        1 => writeln!(text, "1 exception as of {as_of}")?,
         count => writeln!(text, "{count} exceptions as of {as_of}")?,
+    }
+    for (owner, count) in to_act {
+        writeln!(text, "{} must act on {count}", plain(owner))?;
     }
     Ok(text)
 }
@@ -79,4 +147,63 @@ fn csv(rows: &[Row<'_>]) -> Result<String, Box<dyn Error>> {
         writer.serialize(row)?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::expect;
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::model::{Finding, Location};
+    use crate::policy::{Exception, Justification, Origin, Scope, evaluate};
+
+    fn summary() -> Summary {
+        let text = include_str!("../../tests/data/summary/one-step.json");
+        let mut summary: Summary = serde_json::from_str(text).expect("a summary");
+        let exception = |id: &str, reason: &str, line, expires| Exception {
+            id: id.to_owned(),
+            scope: Scope::Any,
+            justification: Justification { reason: reason.to_owned(), owner: "@example/platform".to_owned(), expires },
+            origin: Origin::IgnoreFile,
+            location: Location::line("shop/cart.py", line),
+        };
+        let exceptions = [
+            exception("F401", "importing it registers the codec", 6, date(2027, 3, 1)),
+            exception("B301", "written by this process, \"a moment\" ago", 9, date(2026, 12, 1)),
+            exception("DL3008", "versions move\u{1b}[2J", 1, date(2027, 2, 1)),
+        ];
+        let finding =
+            |code: &'static str, target: &str| Finding::with_code(Code::from_static(code), "m").target(target);
+        let findings = vec![finding("F401", "shop/cart.py:6"), finding("B301", "shop/cart.py:9")];
+        let verdict = evaluate(findings, &exceptions, date(2026, 11, 21));
+        summary.steps[0].findings = verdict.findings;
+        let reports = exceptions.into_iter().zip(verdict.covered);
+        summary.steps[0].exceptions =
+            reports.map(|(exception, covers)| ExceptionReport { exception, covers }).collect();
+        summary
+    }
+
+    #[test]
+    fn the_list_says_what_is_covered_and_who_must_act() {
+        let summary = summary();
+        let rows_at = |day| rows(&summary, day).expect("a day");
+        expect![[r#"
+            2026-12-01  B301  @example/platform (10 days left, @example/platform must act)
+                        shop/cart.py:9 covers shop/cart.py:9 of lint; written by this process, "a moment" ago
+            2027-02-01  DL3008  @example/platform (allows nothing, @example/platform must delete it)
+                        shop/cart.py:1 covers 0 findings of lint; versions move\u{1b}[2J
+            2027-03-01  F401  @example/platform (100 days left)
+                        shop/cart.py:6 covers shop/cart.py:6 of lint; importing it registers the codec
+            3 exceptions as of 2026-11-21
+            @example/platform must act on 2
+        "#]]
+        .assert_eq(&text(&rows_at(date(2026, 11, 21)), date(2026, 11, 21)).expect("text"));
+        expect![[r#"
+            expires,days_left,state,step,id,owner,covers,covered,place,reason
+            2026-12-01,-81,expired,lint,B301,@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago"
+            2027-02-01,-19,expired,lint,DL3008,@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J
+            2027-03-01,9,expires_soon,lint,F401,@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec
+        "#]].assert_eq(&csv(&rows_at(date(2027, 2, 20))).expect("text"));
+    }
 }

@@ -18,6 +18,12 @@ pub(super) fn outside(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> 
     Ok(Outside::gather(workspace, setup::tool_folders(&variables, workspace)?)?)
 }
 
+/// The same for a caller who asks git himself, or not at all.
+pub(super) fn without_git(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> {
+    let variables = std::env::vars_os().collect();
+    Ok(Outside::without_git(setup::tool_folders(&variables, workspace)?)?)
+}
+
 pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatus, Box<dyn Error>> {
     let outside = Outside::gather(workspace, Vec::new())?;
     super::signals::listen(outside.cancel.clone(), || ())?;

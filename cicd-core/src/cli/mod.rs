@@ -17,11 +17,18 @@
 //!     cicd_core::cli::main(pipeline)
 //! }
 //! ```
+//!
+//! # Before a commit
+//!
+//! [`Cli::before_commit`] names a second pipeline, of steps that `ci` has too. `cargo xtask hooks install` has git run it before each
+//! commit, `cargo xtask hooks run` runs it now, and any other hook manager can call the same command. It judges what is staged, laid
+//! out in a folder of its own; the working tree and the index are not touched.
 
 mod app;
 mod args;
 mod ci;
 mod exceptions;
+mod hooks;
 mod licenses;
 mod machine;
 mod output;

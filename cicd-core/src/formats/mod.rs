@@ -20,6 +20,7 @@ mod python_metadata;
 pub mod requirements;
 mod spdx_names;
 mod suggest;
+mod suppressions;
 mod threshold;
 pub mod trivy_db;
 pub mod trivy_report;
@@ -39,4 +40,5 @@ pub use python_metadata::{
 };
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, normalized_spdx, propose_spdx, same_spdx};
 pub use suggest::closest;
+pub use suppressions::Suppressions;
 pub use threshold::{Measurable, Metric, Operator, Threshold, ThresholdError};

@@ -32,13 +32,22 @@ impl Outside {
     /// # Errors
     /// When the system has no file descriptors left.
     pub fn gather(workspace: &Workspace, tool_folders: Vec<Utf8PathBuf>) -> io::Result<Self> {
+        let outside = Self::without_git(tool_folders)?;
+        let toolbox = outside.toolbox(workspace);
+        let git = Git { workspace, toolbox: &toolbox, cancel: &outside.cancel };
+        let (revision, tree) = (git.revision(), git.tree());
+        Ok(Self { revision, tree, ..outside })
+    }
+
+    /// This process's environment and the system's clock, for a caller who knows the revision and the tree, or needs neither.
+    ///
+    /// # Errors
+    /// When the system has no file descriptors left.
+    pub fn without_git(tool_folders: Vec<Utf8PathBuf>) -> io::Result<Self> {
         let environment =
             RunEnvironment { variables: std::env::vars_os().collect(), clock: Clock::System, live_output: false };
-        let cancel = Cancel::new()?;
-        let toolbox = toolbox(workspace, &tool_folders, &environment);
-        let git = Git { workspace, toolbox: &toolbox, cancel: &cancel };
-        let (revision, tree) = (git.revision(), git.tree());
-        Ok(Self { environment, tool_folders, cancel, revision, tree })
+        let unknown = || "git was not asked".to_owned();
+        Ok(Self { environment, tool_folders, cancel: Cancel::new()?, revision: Err(unknown()), tree: Err(unknown()) })
     }
 
     /// The files in which two trees differ.

@@ -71,6 +71,8 @@ pub struct RunOptions {
     pub start: Start,
     /// What is removed from the Docker engine first.
     pub reset: Reset,
+    /// The folder to judge, where it is another one than the workspace, which keeps the record: what is staged, laid out elsewhere.
+    pub judged: Option<Workspace>,
     /// The folder below `target` that the runs are kept in, `ci` for the main pipeline; runs of one area take turns.
     pub area: &'static str,
 }
@@ -85,6 +87,7 @@ impl Default for RunOptions {
             when_busy: WhenBusy::default(),
             start: Start::default(),
             reset: Reset::default(),
+            judged: None,
             area: "ci",
         }
     }
@@ -152,7 +155,10 @@ pub fn run(
     };
     let complete = complete && earlier.is_none();
     let tree = outside.tree.clone().ok();
-    let (context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    let (mut context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    if let Some(judged) = &options.judged {
+        context.workspace = judged.clone();
+    }
     let context = Arc::new(context);
     let _redacted_panics = panics::redact_with(&context.redactor);
     let removed = match options.reset {

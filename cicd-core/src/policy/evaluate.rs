@@ -72,38 +72,40 @@ pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], today: Date) -
     Verdict { status, findings: judged, covered }
 }
 
-fn defect(exception: &Exception, count: usize, today: Date) -> Option<Finding> {
-    let Exception { id, justification, origin, location, .. } = exception;
-    let (code, message) = if justification.is_expired(today) {
-        let days = (today - justification.expires).get_days();
+/// The finding that an exception has expired, if it has.
+#[must_use]
+pub fn expired(exception: &Exception, today: Date) -> Option<Finding> {
+    let Exception { id, justification, origin, .. } = exception;
+    justification.is_expired(today).then(|| {
         let code = match origin {
             Origin::IgnoreFile => ExceptionCode::IgnoreExpired,
             Origin::ExceptionsFile | Origin::Pipeline => ExceptionCode::Expired,
         };
-        (
-            code,
-            format!(
-                "the exception for {id} expired on {}, {} ({})",
-                justification.expires,
-                days_ago(days),
-                justification.owner
-            ),
-        )
-    } else if count == 0 {
+        let ago = days_ago((today - justification.expires).get_days());
+        let message =
+            format!("the exception for {id} expired on {}, {ago} ({})", justification.expires, justification.owner);
+        about(exception, code, message)
+    })
+}
+
+fn defect(exception: &Exception, count: usize, today: Date) -> Option<Finding> {
+    let Exception { id, justification, origin, .. } = exception;
+    let unused = || {
         let code = match origin {
             Origin::IgnoreFile => ExceptionCode::IgnoreStale,
             Origin::ExceptionsFile | Origin::Pipeline => ExceptionCode::Unused,
         };
-        (code, format!("the exception for {id} covers nothing that was found ({})", justification.owner))
-    } else {
-        return None;
+        let message = format!("the exception for {id} covers nothing that was found ({})", justification.owner);
+        about(exception, code, message)
     };
-    Some(
-        Finding::new(code, message)
-            .severity(Severity::Medium)
-            .at(location.clone())
-            .target(Code::new(id.as_str()).to_string()),
-    )
+    expired(exception, today).or_else(|| (count == 0).then(unused))
+}
+
+fn about(exception: &Exception, code: ExceptionCode, message: String) -> Finding {
+    Finding::new(code, message)
+        .severity(Severity::Medium)
+        .at(exception.location.clone())
+        .target(Code::new(exception.id.as_str()).to_string())
 }
 
 fn days_ago(days: i32) -> String {

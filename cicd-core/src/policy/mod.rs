@@ -6,7 +6,7 @@ mod inline;
 mod justification;
 mod suppression;
 
-pub use evaluate::{ExceptionCode, Verdict, evaluate};
+pub use evaluate::{ExceptionCode, Verdict, evaluate, expired};
 pub use exception::{Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
 pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, PipeReader, Read as _, Seek as _, Write as _};
@@ -196,24 +197,33 @@ fn start(
     if let Some(dir) = &invocation.dir {
         expression = expression.dir(dir);
     }
-    for (name, _) in std::env::vars_os().filter(|(name, _)| has_prefix(name, &invocation.env_removed_prefixes)) {
-        expression = expression.env_remove(name);
-    }
-    if let Some(path) = &invocation.search_path {
-        expression = expression.env("PATH", path);
-    }
-    if let Some(mark) = &invocation.mark {
-        expression = expression.env(super::MARK, mark);
-    }
-    for (name, change) in &invocation.env {
-        expression = match change {
-            EnvChange::Set(value) => expression.env(name, value),
-            EnvChange::SetSecret(secret) => expression.env(name, secret.expose()),
-            EnvChange::Remove => expression.env_remove(name),
+    for (name, value) in environment(invocation) {
+        expression = match value {
+            Some(value) => expression.env(name, value),
+            None => expression.env_remove(name),
         };
     }
     let handle = start_when_written(&expression).map_err(failed)?;
     Ok((Child::new(handle), stdout, stderr))
+}
+
+/// What becomes of each variable: later changes replace earlier ones, which is for us to say, as of two changes `duct` takes the first.
+fn environment(invocation: &Invocation) -> BTreeMap<OsString, Option<OsString>> {
+    let inherited = std::env::vars_os().map(|(name, _)| name);
+    let removed = inherited.filter(|name| has_prefix(name, &invocation.env_removed_prefixes));
+    let git = super::GIT_REPOSITORY_VARIABLES.iter().map(OsString::from);
+    let mut all: BTreeMap<_, _> = git.chain(removed).map(|name| (name, None)).collect();
+    all.extend(invocation.search_path.clone().map(|path| ("PATH".into(), Some(path))));
+    all.extend(invocation.mark.clone().map(|mark| (super::MARK.into(), Some(mark))));
+    all.extend(invocation.env.iter().map(|(name, change)| {
+        let value = match change {
+            EnvChange::Set(value) => Some(value.clone()),
+            EnvChange::SetSecret(secret) => Some(secret.expose().into()),
+            EnvChange::Remove => None,
+        };
+        (name.clone(), value)
+    }));
+    all
 }
 
 /// Starts a process. A program that is open for writing cannot be started, and one that was just written still is while a

@@ -19,6 +19,27 @@ const STDOUT_BYTES_MAX_DEFAULT: usize = 8 << 20;
 /// starts inherits it.
 pub(crate) const MARK: &str = "CICD_CORE_PROCESS";
 
+/// The variables by which git hands its repository to what it starts, a hook for one (`git rev-parse --local-env-vars`). No
+/// process inherits them: git would answer it for that repository and index, wherever it asks.
+pub(crate) const GIT_REPOSITORY_VARIABLES: [&str; 16] = [
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_CONFIG",
+    "GIT_CONFIG_COUNT",
+    "GIT_CONFIG_PARAMETERS",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_IMPLICIT_WORK_TREE",
+    "GIT_INDEX_FILE",
+    "GIT_INTERNAL_SUPER_PREFIX",
+    "GIT_NO_REPLACE_OBJECTS",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+];
+
 /// What to execute.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Program {

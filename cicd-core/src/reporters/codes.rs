@@ -21,12 +21,14 @@ pub fn codes() -> Vec<CodeInfo> {
     #[cfg(feature = "dast")]
     gather::<steps::DastCode>(&mut all);
     gather::<steps::DatabaseCode>(&mut all);
+    gather::<steps::ExceptionLintCode>(&mut all);
     gather::<steps::ImageCode>(&mut all);
     gather::<steps::LicenseCode>(&mut all);
     #[cfg(feature = "load-test")]
     gather::<steps::LoadTestCode>(&mut all);
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ReadinessCode>(&mut all);
+    gather::<steps::RuffCode>(&mut all);
     gather::<steps::SbomCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     gather::<steps::SecretCode>(&mut all);

@@ -23,4 +23,4 @@ pub use live::Live;
 pub use masks::Masks;
 pub use sarif::{SarifError, sarif};
 pub use table::table;
-pub use text::{details, duration, plain, report};
+pub use text::{brief, details, duration, plain, report};

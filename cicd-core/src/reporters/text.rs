@@ -48,15 +48,34 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
             let _ = writeln!(text, "{}", plain(&line));
         }
     }
-    for (step, finding) in findings(summary, |finding| finding.exception.is_none() && finding.level < Level::Deny) {
-        let note = if finding.level == Level::BlockClearance { "warning, blocks clearance" } else { "warning" };
-        let _ = writeln!(text, "{}", plain(&format!("{note}: {step}: {} {}", finding.code, finding.message)));
-    }
+    text.push_str(&warnings(summary));
     for step in summary.steps.iter().filter(|step| is_red(step.status)) {
         text.push('\n');
         text.push_str(&details(step, folder, command));
     }
     let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
+    text
+}
+
+/// The end of a run that is only worth a line when it is green: what is worth a warning, the steps that are not green, unfolded, and
+/// the verdict.
+#[must_use]
+pub fn brief(summary: &Summary, folder: &str, command: &str) -> String {
+    let mut text = warnings(summary);
+    for step in summary.steps.iter().filter(|step| is_red(step.status)) {
+        text.push_str(&details(step, folder, command));
+        text.push('\n');
+    }
+    let _ = writeln!(text, "{}", verdict(summary));
+    text
+}
+
+fn warnings(summary: &Summary) -> String {
+    let mut text = String::new();
+    for (step, finding) in findings(summary, |finding| finding.exception.is_none() && finding.level < Level::Deny) {
+        let note = if finding.level == Level::BlockClearance { "warning, blocks clearance" } else { "warning" };
+        let _ = writeln!(text, "{}", plain(&format!("{note}: {step}: {} {}", finding.code, finding.message)));
+    }
     text
 }
 

@@ -32,7 +32,7 @@ pub use retry::Retry;
 pub(crate) use secrets::SECRETS_FOLDER;
 pub use secrets::SecretFile;
 pub use tool_step::ToolStep;
-pub use tracked::git_tool;
+pub use tracked::{Extent, git_tool};
 pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
 use crate::process::{Invocation, SecretSource, ToolRequirement};

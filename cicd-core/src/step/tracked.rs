@@ -1,7 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Context, StepError};
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Exit, Invocation, ToolRequirement};
 
 /// Git, as steps need it to tell which files there are.
 #[must_use]
@@ -9,7 +9,28 @@ pub fn git_tool() -> ToolRequirement {
     ToolRequirement::new("git", ">=2.25")
 }
 
+/// Which files of the repository a step looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Extent {
+    /// All of them.
+    #[default]
+    EveryFile,
+    /// Those that `HEAD` added or changed: what is staged, where a hook judges that.
+    LastCommit,
+}
+
 impl Context {
+    /// The files of this extent, relative to the workspace and sorted. Symbolic links are among them.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn files_of(&self, extent: Extent) -> Result<Vec<Utf8PathBuf>, StepError> {
+        match extent {
+            Extent::EveryFile => self.repository_files(),
+            Extent::LastCommit => self.files_of_last_commit(),
+        }
+    }
+
     /// The files below `folder` whose names end in `.extension`, relative to the workspace and sorted: those that git tracks, and new
     /// ones that it does not ignore. Files that were deleted are left out.
     ///
@@ -33,6 +54,29 @@ impl Context {
     pub fn repository_files(&self) -> Result<Vec<Utf8PathBuf>, StepError> {
         let mut files = self.listed(&[])?;
         files.retain(|path| self.path(path).symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()));
+        Ok(files)
+    }
+
+    /// The files that `HEAD` added or changed, compared with its first parent, relative to the workspace and sorted; all files where it
+    /// has no parent. Before a commit, where what is staged is judged, `HEAD` is the commit that is about to be made.
+    ///
+    /// # Errors
+    /// When git cannot tell.
+    pub fn files_of_last_commit(&self) -> Result<Vec<Utf8PathBuf>, StepError> {
+        self.require(&git_tool())?;
+        let git = |args: &[&str]| Invocation::tool("git").args(args).env_remove_prefix("GIT_");
+        let parent = self.run(&git(&["rev-parse", "--verify", "--quiet", "HEAD^1"]))?.require_exit(&[0, 1])?;
+        let mut compared = git(&["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative"]);
+        compared = match parent.exit {
+            Exit::Code(0) => compared.args(["HEAD^1", "HEAD"]),
+            _ => compared.args(["--root", "--no-commit-id", "HEAD"]),
+        };
+        let captured = self.run_ok(&compared)?;
+        let mut files: Vec<_> =
+            captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect();
+        // Deleted files are in the list, and modules, which are folders.
+        files.retain(|path| self.path(path).symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()));
+        files.sort();
         Ok(files)
     }
 

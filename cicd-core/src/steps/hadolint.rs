@@ -1,10 +1,12 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Level, Location, Severity, Subject};
-use crate::policy::{Exception, Origin, Scope, SuppressionCode, justification_above};
+use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 
@@ -25,13 +27,22 @@ const PARSE_ERROR: &str = "DL1000";
 pub struct Hadolint {
     files: Vec<Utf8PathBuf>,
     config: Option<Utf8PathBuf>,
+    expiry: ExpiryLimits,
 }
 
 impl Hadolint {
     /// These Dockerfiles, relative to the workspace.
     #[must_use]
     pub fn files(files: impl IntoIterator<Item = impl Into<Utf8PathBuf>>) -> Self {
-        Self { files: files.into_iter().map(Into::into).collect(), config: None }
+        let files = files.into_iter().map(Into::into).collect();
+        Self { files, config: None, expiry: Limits::default().expiry }
+    }
+
+    /// How far ahead a pragma's exception may expire.
+    #[must_use]
+    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
+        self.expiry = limits;
+        self
     }
 
     /// Uses this configuration of hadolint, relative to the workspace. What it ignores, no report shows.
@@ -95,7 +106,7 @@ impl Step for Hadolint {
             }
         };
         let captured = cx.run(&self.invocation(&config))?;
-        let (findings, exceptions) = judge(&captured, &dockerfiles)?;
+        let (findings, exceptions) = judge(&captured, &dockerfiles, self.expiry, cx.today())?;
         let (files, pragmas) = (dockerfiles.len(), exceptions.len());
         let commit = cx.revision()?.commit.clone();
         let headline = match findings.len() {
@@ -133,6 +144,8 @@ struct Diagnostic {
 fn judge(
     captured: &Captured,
     dockerfiles: &[(Utf8PathBuf, String)],
+    limits: ExpiryLimits,
+    today: Date,
 ) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
     let captured = captured.clone().require_success()?;
     // It says so on standard error and then goes on without the configuration.
@@ -158,17 +171,30 @@ fn judge(
         let finding = Finding::with_code(Code::new(code), message).severity(severity).level(level).target(target);
         findings.push(finding.at(location));
     }
-    let mut exceptions = Vec::new();
-    let mut unjustified = Vec::new();
+    let mut comments = Suppressions::default();
     for (path, text) in dockerfiles {
-        for pragma in pragmas(text) {
-            match pragma.exceptions(path, text, &findings) {
-                Ok(some) => exceptions.extend(some),
-                Err(problem) => unjustified.push(pragma.unjustified(path, text, &problem)),
+        let lines: Vec<&str> = text.lines().collect();
+        for Pragma { index, kind } in pragmas(&lines) {
+            let comment = Suppression { path, lines: &lines, index };
+            let reached = |line: Option<u32>| {
+                let is_there =
+                    |place: &Location| place.path == *path && line.is_none_or(|line| place.line == Some(line));
+                let reached = findings.iter().filter(|one: &&Finding| one.location.as_ref().is_some_and(is_there));
+                reached.filter_map(|one| one.target.clone()).collect::<Vec<_>>()
+            };
+            match kind {
+                PragmaKind::Other => comments.refuse(comment, "only `hadolint ignore=` can be justified"),
+                PragmaKind::Rules(rules, Some(line)) => comments.judge(comment, &rules, &reached(Some(line))),
+                PragmaKind::Rules(rules, None) if !rules.is_empty() => {
+                    comments.refuse(comment, "no instruction follows on the next line");
+                }
+                PragmaKind::Rules(rules, None) | PragmaKind::Global(rules) => {
+                    comments.judge(comment, &rules, &reached(None));
+                }
             }
         }
     }
-    findings.extend(unjustified);
+    let exceptions = comments.settle(&mut findings, limits, today);
     Ok((findings, exceptions))
 }
 
@@ -198,8 +224,7 @@ enum PragmaKind {
     Other,
 }
 
-fn pragmas(text: &str) -> Vec<Pragma> {
-    let lines: Vec<&str> = text.lines().collect();
+fn pragmas(lines: &[&str]) -> Vec<Pragma> {
     let kinds = lines.iter().enumerate().filter_map(|(index, line)| {
         let comment = line.split_once('#')?.1.trim();
         let lower = comment.to_lowercase();
@@ -209,7 +234,7 @@ fn pragmas(text: &str) -> Vec<Pragma> {
         } else if let Some(rest) = lower.strip_prefix("hadolint") {
             match (rest.split_once("ignore"), rest.trim_start().starts_with("global")) {
                 (Some((_, rules)), true) => PragmaKind::Global(rules_of(rules)),
-                (Some((_, rules)), false) => PragmaKind::Rules(rules_of(rules), next_instruction(&lines, index)),
+                (Some((_, rules)), false) => PragmaKind::Rules(rules_of(rules), next_instruction(lines, index)),
                 (None, _) => PragmaKind::Other,
             }
         } else {
@@ -235,49 +260,6 @@ fn next_instruction(lines: &[&str], index: usize) -> Option<u32> {
     u32::try_from(offset + 1).ok()
 }
 
-impl Pragma {
-    fn location(&self, path: &Utf8Path) -> Location {
-        Location::line(path, u32::try_from(self.index + 1).unwrap_or(u32::MAX))
-    }
-
-    fn unjustified(&self, path: &Utf8Path, text: &str, problem: &str) -> Finding {
-        let shown = text.lines().nth(self.index).map_or("", str::trim);
-        let location = self.location(path);
-        Finding::new(SuppressionCode::Unjustified, format!("`{shown}`: {problem}"))
-            .severity(Severity::Medium)
-            .target(location.to_string())
-            .at(location)
-    }
-
-    /// One exception for each rule, reaching what was found; or why there is none.
-    fn exceptions(&self, path: &Utf8Path, text: &str, findings: &[Finding]) -> Result<Vec<Exception>, String> {
-        let lines: Vec<&str> = text.lines().collect();
-        let (rules, line) = match &self.kind {
-            PragmaKind::Other => return Err("only `hadolint ignore=` can be justified".to_owned()),
-            PragmaKind::Rules(rules, _) | PragmaKind::Global(rules) if rules.is_empty() => {
-                return Err("it names no rule".to_owned());
-            }
-            PragmaKind::Rules(_, None) => return Err("no instruction follows on the next line".to_owned()),
-            PragmaKind::Rules(rules, Some(line)) => (rules, Some(*line)),
-            PragmaKind::Global(rules) => (rules, None),
-        };
-        let justification = justification_above(&lines, self.index).map_err(|error| error.to_string())?;
-        let reached = |finding: &&Finding| {
-            let place = finding.location.as_ref();
-            place.is_some_and(|place| place.path == path && line.is_none_or(|line| place.line == Some(line)))
-        };
-        let targets: Vec<_> = findings.iter().filter(reached).filter_map(|finding| finding.target.clone()).collect();
-        let exception = |rule: &String| Exception {
-            id: rule.clone(),
-            scope: Scope::Targets(targets.clone()),
-            justification: justification.clone(),
-            origin: Origin::IgnoreFile,
-            location: self.location(path),
-        };
-        Ok(rules.iter().map(exception).collect())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -291,8 +273,15 @@ mod tests {
     const FINDINGS: &str = include_str!("../../tests/data/hadolint/findings.json");
     const UNPARSABLE: &str = include_str!("../../tests/data/hadolint/unparsable.json");
 
+    fn judged(
+        captured: &Captured,
+        dockerfiles: &[(Utf8PathBuf, String)],
+    ) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
+        judge(captured, dockerfiles, Limits::default().expiry, date(2026, 11, 21))
+    }
+
     fn look(json: &str, text: &str) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
-        judge(&Captured::recorded(Exit::Code(0), json, ""), &[("Dockerfile".into(), text.to_owned())])
+        judged(&Captured::recorded(Exit::Code(0), json, ""), &[("Dockerfile".into(), text.to_owned())])
     }
 
     fn verdict(json: &str, text: &str) -> (Status, Vec<String>) {
@@ -346,11 +335,13 @@ mod tests {
         }
         let expired = with_pragma("# hadolint ignore=DL3008", "RUN x\n").replace("2027", "2020");
         assert_eq!(verdict(ONE, &expired), (Status::Failed, vec!["DL3008 6".to_owned(), "IGN-004 5".to_owned()]));
+        let late = with_pragma("# hadolint ignore=DL3008", "RUN x\n").replace("2027-03", "2027-09");
+        assert_eq!(verdict(ONE, &late), (Status::Failed, vec!["IGN-005 5".to_owned()]));
     }
 
     #[test]
     fn a_file_that_was_not_looked_at_is_an_error() {
-        let unparsable = judge(
+        let unparsable = judged(
             &Captured::recorded(Exit::Code(0), UNPARSABLE, ""),
             &[("unparsable.Dockerfile".into(), "FRM x".to_owned())],
         );
@@ -365,8 +356,8 @@ mod tests {
             assert!(look(bad, "FROM x\n").is_err(), "{bad:?} was accepted");
         }
         let files = [("Dockerfile".into(), "FROM x\n".to_owned())];
-        assert!(judge(&Captured::recorded(Exit::Code(1), "[]", ""), &files).is_err());
-        assert!(judge(&Captured::recorded(Exit::Code(0), "[]", "Error parsing your config file"), &files).is_err());
-        assert!(judge(&Captured::recorded(Exit::Code(0), "[]", ""), &files).is_ok());
+        assert!(judged(&Captured::recorded(Exit::Code(1), "[]", ""), &files).is_err());
+        assert!(judged(&Captured::recorded(Exit::Code(0), "[]", "Error parsing your config file"), &files).is_err());
+        assert!(judged(&Captured::recorded(Exit::Code(0), "[]", ""), &files).is_ok());
     }
 }

@@ -9,6 +9,7 @@ mod dast;
 mod dependency_audit;
 mod dev_build;
 pub mod docker_build;
+mod exception_lint;
 mod hadolint;
 mod iac_scan;
 mod license_check;
@@ -19,6 +20,7 @@ mod pytest;
 mod python_env;
 mod readiness;
 mod ruff;
+mod rust_format;
 mod sast;
 mod sbom;
 mod secret_scan;
@@ -36,11 +38,12 @@ pub use dast::{Answered, Dast, DastBuilder, DastCode, DastReport, Field, Invalid
 pub use dependency_audit::{AuditCode, AuditReport, DependencyAudit};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
+pub use exception_lint::{ExceptionLint, ExceptionLintCode, ExceptionsRead};
 pub use hadolint::{DockerfilesChecked, Hadolint};
 pub use iac_scan::{IacScan, InfrastructureChecked};
 pub use license_check::{
-    JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, diff as license_diff,
-    propose as propose_licenses,
+    JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, LockedLicenses, LockedLicensesReport,
+    diff as license_diff, propose as propose_licenses,
 };
 #[cfg(feature = "load-test")]
 pub use load_test::{InvalidLoadTest, JudgedRule, LoadAgainst, LoadReport, LoadTest, LoadTestBuilder, LoadTestCode};
@@ -48,7 +51,8 @@ pub use push::{Push, Pushed};
 pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
-pub use ruff::{PythonChecked, RuffFormat, RuffLint};
+pub use ruff::{PythonChecked, RuffCode, RuffFormat, RuffLint};
+pub use rust_format::{RustChecked, RustFormat};
 pub use sast::{CodeSearched, RulesSearched, Sast, Semgrep};
 pub use sbom::{BillOfMaterials, Sbom, SbomCode};
 pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};

@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::printable;
-use crate::formats::{ExpiryLimits, Limits, ignore_file};
+use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -224,33 +224,28 @@ fn judge(
         return Err(unreadable(problem));
     }
     every_file_completed(&String::from_utf8_lossy(captured.stderr_whole()?), sources)?;
-    let mut judgement = Judgement { findings: Vec::new(), exceptions: Vec::new() };
+    let mut findings = Vec::new();
     for one in &reported {
         let primary = one.locations.iter().find(|place| place.is_primary());
         let place = primary.ok_or_else(|| unreadable(format!("{} has no place", printable(&one.ident))))?;
         if !sources.iter().any(|(path, _)| path == place.path()) {
             return Err(unreadable(format!("it names {}, which zizmor was not given", place.path())));
         }
-        judgement.findings.push(finding(one, place).map_err(unreadable)?);
+        findings.push(finding(one, place).map_err(unreadable)?);
     }
-    let mut unjustified = Vec::new();
+    let mut comments = Suppressions::default();
     for (path, text) in sources {
         let lines: Vec<_> = text.lines().collect();
         for (index, rules) in pragmas(&lines) {
             let row = u32::try_from(index).unwrap_or(u32::MAX);
             let heard = |one: &Reported| one.locations.iter().any(|place| place.path() == path && place.hears(row));
-            let reached = reported.iter().zip(&judgement.findings).filter(|(one, _)| heard(one));
+            let reached = reported.iter().zip(&findings).filter(|(one, _)| heard(one));
             let targets: Vec<_> = reached.filter_map(|(_, finding)| finding.target.clone()).collect();
-            match (Suppression { path, lines: &lines, index }).exceptions(&rules, &targets) {
-                Ok(exceptions) => judgement.exceptions.extend(exceptions),
-                Err(finding) => unjustified.push(finding),
-            }
+            comments.judge(Suppression { path, lines: &lines, index }, &rules, &targets);
         }
     }
-    let review = ignore_file::review(&judgement.exceptions, &judgement.findings, limits, today);
-    judgement.findings.extend(unjustified);
-    judgement.findings.extend(review);
-    Ok(judgement)
+    let exceptions = comments.settle(&mut findings, limits, today);
+    Ok(Judgement { findings, exceptions })
 }
 
 fn every_file_completed(log: &str, sources: &[(Utf8PathBuf, String)]) -> Result<(), StepError> {

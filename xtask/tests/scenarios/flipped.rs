@@ -10,6 +10,7 @@ use crate::tools::{Toolbox, real};
 const STEPS: &[(&str, &str)] = &[
     ("format", "ruff"),
     ("lint", "ruff"),
+    ("rust-format", "rustfmt"),
     ("dockerfile-lint", "hadolint"),
     ("workflow-lint", "zizmor"),
     ("sast", "bandit"),

@@ -50,9 +50,11 @@ impl Toolbox {
     }
 }
 
-/// The program that `cargo xtask setup` installed.
+/// The program that `cargo xtask setup` installed, or that is on the `PATH` as Rust's own are.
 pub(crate) fn real(tool: &str) -> Utf8PathBuf {
-    let mut programs = installed().into_iter().map(|folder| folder.join(tool));
+    let path = std::env::var_os("PATH").expect("a PATH");
+    let on_path = std::env::split_paths(&path).filter_map(|each| Utf8PathBuf::from_path_buf(each).ok());
+    let mut programs = installed().into_iter().chain(on_path).map(|folder| folder.join(tool));
     programs.find(|program| program.exists()).unwrap_or_else(|| panic!("`cargo xtask setup` installs {tool}"))
 }
 

@@ -26,5 +26,5 @@ mod yaml;
 pub use code::IgnoreCode;
 pub use file::{IgnoreFile, IgnoreFileError, read};
 pub use plain::read_plain;
-pub use review::review;
+pub use review::{review, review_alone};
 pub use yaml::read_yaml;

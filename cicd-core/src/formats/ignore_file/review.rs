@@ -5,7 +5,7 @@ use super::IgnoreCode;
 use super::entry::defect;
 use crate::formats::ExpiryLimits;
 use crate::model::{Finding, Level, Severity};
-use crate::policy::Exception;
+use crate::policy::{Exception, expired};
 
 /// How many days ahead an expiry is announced: time for one ordinary upgrade.
 const ANNOUNCED_DAYS: i64 = 14;
@@ -22,6 +22,24 @@ pub fn review(exceptions: &[Exception], found: &[Finding], limits: ExpiryLimits,
         review.extend(listed_twice(exception, &exceptions[..index], &covered));
     }
     review
+}
+
+/// What can be said of complete entries before anything is scanned: that one has expired, is near its expiry, or expires later than
+/// any severity allows.
+#[must_use]
+pub fn review_alone(exceptions: &[Exception], limits: ExpiryLimits, today: Date) -> Vec<Finding> {
+    let days = limits.days_max(Severity::Low);
+    let beyond_all = |exception: &Exception| {
+        let last = today.checked_add(i64::from(days).days()).ok()?;
+        let expires = exception.justification.expires;
+        (expires > last).then(|| {
+            let message = format!("the entry for {} expires on {expires}; {days} days are the most", exception.id);
+            defect(IgnoreCode::ExpiryTooFar, exception.location.clone(), message)
+                .help(format!("write {last} or earlier"))
+        })
+    };
+    let each = exceptions.iter().flat_map(|one| [expired(one, today), beyond_all(one), soon(one, today)]);
+    each.flatten().collect()
 }
 
 fn too_far(exception: &Exception, covered: &[&Finding], limits: ExpiryLimits, today: Date) -> Option<Finding> {

@@ -1,12 +1,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use jiff::civil::Date;
 use regex::Regex;
 
 use super::CoverageGate;
+use crate::formats::Suppressions;
 use crate::formats::coverage::{CoverageReport, FileCoverage, LineRanges, Percent, Ratio, candidate_paths};
-use crate::model::{Code, Finding, Level, Location, Severity, finding_codes};
-use crate::policy::{Exception, Origin, Scope, SuppressionCode, justification_above};
+use crate::model::{Finding, Level, Location, Severity, finding_codes};
+use crate::policy::{Exception, Suppression};
 use crate::step::{ReadError, StepError};
 
 finding_codes! {
@@ -93,6 +95,7 @@ pub(super) struct Judgement {
 pub(super) fn judge(
     gate: &CoverageGate,
     measurement: &Measurement<'_>,
+    today: Date,
     exists: impl Fn(&Utf8Path) -> bool,
 ) -> Result<Judgement, StepError> {
     let (files, files_outside) = measurement.match_files(exists)?;
@@ -130,13 +133,14 @@ pub(super) fn judge(
         }
         (None, _) => {}
     }
-    let mut exceptions = Vec::new();
+    let mut comments = Suppressions::default();
     let mut excluded_lines = 0;
     for (path, bytes) in measurement.sources {
         let file = files.get(path.as_path()).copied();
         excluded_lines += file.map_or(0, |file| file.excluded_lines.len());
-        exclusions(path, &String::from_utf8_lossy(bytes), file, &mut findings, &mut exceptions)?;
+        exclusions(path, &String::from_utf8_lossy(bytes), file, &mut findings, &mut comments)?;
     }
+    let exceptions = comments.settle(&mut findings, gate.expiry, today);
     Ok(Judgement { lines, branches, files: files.len(), files_outside, excluded_lines, findings, exceptions })
 }
 
@@ -254,37 +258,13 @@ fn exclusions(
     text: &str,
     file: Option<&FileCoverage>,
     findings: &mut Vec<Finding>,
-    exceptions: &mut Vec<Exception>,
+    comments: &mut Suppressions,
 ) -> Result<(), StepError> {
     let pragma = Regex::new(PRAGMA).map_err(|error| ReadError::new("the pattern of pragmas", error))?;
     let lines: Vec<&str> = text.lines().collect();
-    for (index, number) in (0..lines.len()).zip(1u32..) {
-        if !pragma.is_match(lines[index]) {
-            continue;
-        }
-        let location = Location::line(path, number);
-        match justification_above(&lines, index) {
-            Err(problem) => findings.push(
-                Finding::new(SuppressionCode::Unjustified, format!("`{}`: {problem}", lines[index].trim()))
-                    .at(location),
-            ),
-            Ok(justification) => {
-                let target = location.to_string();
-                findings.push(
-                    Finding::new(CoverageCode::Excluded, "this code is left out of the measurement")
-                        .severity(Severity::Low)
-                        .target(target.clone())
-                        .at(location.clone()),
-                );
-                exceptions.push(Exception {
-                    id: Code::from(CoverageCode::Excluded).to_string(),
-                    scope: Scope::Targets(vec![target]),
-                    justification,
-                    origin: Origin::IgnoreFile,
-                    location,
-                });
-            }
-        }
+    for index in (0..lines.len()).filter(|&index| pragma.is_match(lines[index])) {
+        let finding = Finding::new(CoverageCode::Excluded, "this code is left out of the measurement");
+        comments.judge_unseen(Suppression { path, lines: &lines, index }, finding.severity(Severity::Low));
     }
     let Some(file) = file else { return Ok(()) };
     for range in runs(&file.excluded_lines) {

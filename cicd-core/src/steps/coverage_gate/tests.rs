@@ -50,7 +50,7 @@ fn sources() -> BTreeMap<Utf8PathBuf, Vec<u8>> {
 fn look(gate: &CoverageGate, bytes: &[u8], sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Judgement, StepError> {
     let report = read_coverage(bytes).expect("a report");
     let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources };
-    judge(gate, &measurement, |_| false)
+    judge(gate, &measurement, date(2026, 11, 21), |_| false)
 }
 
 fn full() -> CoverageGate {
@@ -166,7 +166,7 @@ fn a_report_of_other_sources_is_an_error() {
     let report = read_coverage(JSON).expect("a report");
     let elsewhere = BTreeMap::from([("other/x.py".into(), b"x = 1\n".to_vec())]);
     let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources: &elsewhere };
-    let error = judge(&full(), &measurement, |_| true).expect_err("nothing").to_string();
+    let error = judge(&full(), &measurement, date(2026, 11, 21), |_| true).expect_err("nothing").to_string();
     assert!(error.contains("holds no statement of the sources"), "{error}");
 }
 

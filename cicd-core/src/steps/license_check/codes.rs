@@ -4,12 +4,12 @@ finding_codes! {
     /// What a licence check can find.
     pub enum LicenseCode {
         NotApproved = "LIC-001" {
-            summary: "a package in the image is not approved",
+            summary: "a package in the image, or in its lock file, is not approved",
             help: "review `cargo xtask licenses propose`, then add the row with approved_by, approved_on and reason",
             example: "flask in the image, no row for flask",
         },
         VersionNotApproved = "LIC-002" {
-            summary: "a package in the image is approved, but not in this version",
+            summary: "a package in the image, or in its lock file, is approved, but not in this version",
             help: "review the difference, then replace the row; `cargo xtask licenses propose` prints it",
             example: "filelock 3.8.2 in the image, filelock 3.8.1 approved",
         },
@@ -24,7 +24,7 @@ finding_codes! {
             example: "another SHA-256 of LICENSE under the same version",
         },
         Stale = "LIC-005" {
-            summary: "an approved package is not in the image",
+            summary: "an approved package is not in the image, or not in its lock file",
             help: "delete the row",
             example: "a row for a package that was removed from the lock file",
         },

@@ -134,7 +134,7 @@ pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<Approve
         .map_err(|error| ReadError::new("the list of approved packages", error.problem).at(error.location))?)
 }
 
-fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedPackage>, StepError> {
+pub(super) fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedPackage>, StepError> {
     let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
     let locked = LockedRequirements::parse(&text)
         .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line)))?;

@@ -155,8 +155,51 @@ fn judge_row(content: &Content, row: &ApprovedPackage, approved: Approved<'_>) -
     findings
 }
 
-/// The list itself: every row has to be good, unique and needed.
+/// The packages of a lock file against the list, before there is an image. A package that is locked for some platforms only is left
+/// to the check of the image.
+pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: Approved<'_>) -> Vec<Finding> {
+    let mut findings = judge_rows(approved);
+    for LockedPackage { name, version, line, .. } in locked.iter().filter(|one| one.marker.is_none()) {
+        let versions: Vec<_> = approved.of_name(name).map(|row| row.version.as_str()).collect();
+        if versions.iter().any(|approved| same_version(approved, &version.to_string())) {
+            continue;
+        }
+        let finding = match versions.as_slice() {
+            [] => Finding::new(LicenseCode::NotApproved, format!("{name} {version} is locked, but not approved")),
+            some => {
+                let message = format!("{name} {version} is locked, but approved is {}", some.join(" and "));
+                Finding::new(LicenseCode::VersionNotApproved, message)
+            }
+        };
+        findings.push(finding.target(format!("pkg:pypi/{name}@{version}")).at(Location::line(path, *line)));
+    }
+    let needless = approved.rows.iter().filter(|row| !locked.iter().any(|one| one.name == row.normalized_name()));
+    findings.extend(needless.map(|row| {
+        let message = format!("{} {} is approved, but not locked", row.name, row.version);
+        Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(approved.at(row))
+    }));
+    findings
+}
+
+/// The list against the packages of an image: every row has to be needed.
 fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
+    let mut findings = judge_rows(approved);
+    for row in approved.rows {
+        let name = row.normalized_name();
+        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name);
+        // Where the image has a version that is not approved, that finding already says what to do with this row.
+        let explained =
+            same_name.any(|content| same_version(&content.version, &row.version) || approved.exact(content).is_none());
+        if !explained {
+            let message = format!("{} {} is approved, but not in the image", row.name, row.version);
+            findings.push(Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(approved.at(row)));
+        }
+    }
+    findings
+}
+
+/// The list itself: every row has to be good and unique.
+fn judge_rows(approved: Approved<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: BTreeMap<(String, Version), u32> = BTreeMap::new();
     for row in approved.rows {
@@ -164,7 +207,7 @@ fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
         let name = row.normalized_name();
         // As a version, not as text: 1.0 and 1.0.0 are the same.
         if let Ok(version) = row.version.parse::<Version>()
-            && let Some(first) = seen.insert((name.clone(), version), row.line)
+            && let Some(first) = seen.insert((name, version), row.line)
         {
             let message = format!("{} {} is on line {first} already", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Duplicate, message).severity(Severity::Medium).at(at.clone()));
@@ -173,15 +216,7 @@ fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
             && let Err(problem) = check_spdx(&row.spdx)
         {
             let message = format!("{} {}: {problem}", row.name, row.version);
-            findings.push(Finding::new(LicenseCode::Spdx, message).severity(Severity::Medium).at(at.clone()));
-        }
-        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name);
-        // Where the image has a version that is not approved, that finding already says what to do with this row.
-        let explained =
-            same_name.any(|content| same_version(&content.version, &row.version) || approved.exact(content).is_none());
-        if !explained {
-            let message = format!("{} {} is approved, but not in the image", row.name, row.version);
-            findings.push(Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(at));
+            findings.push(Finding::new(LicenseCode::Spdx, message).severity(Severity::Medium).at(at));
         }
     }
     findings

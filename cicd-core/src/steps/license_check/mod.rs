@@ -9,11 +9,13 @@ mod diff;
 mod found;
 mod gate;
 mod judge;
+mod locked;
 mod propose;
 
 pub use codes::LicenseCode;
 pub use diff::{LicenseDiff, diff};
 pub use gate::{JudgedPackage, LicenseCheck, LicenseReport};
+pub use locked::{LockedLicenses, LockedLicensesReport};
 pub use propose::propose;
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use expect_test::{Expect, expect};
 use jiff::civil::{Date, date};
 
 use super::gate::report;
-use super::judge::Approved;
+use super::judge::{Approved, judge_locked};
 use super::propose::rows_for;
 use super::*;
 use crate::formats::requirements::LockedRequirements;
@@ -260,6 +260,47 @@ fn the_image_has_to_be_what_is_locked() {
             LIC-009 filelock 3.8.1 is in the image, but is not locked @ req.txt
             LIC-009 flask 3.1.3 is locked, but not in the image @ req.txt:1"#]],
     );
+}
+
+#[test]
+fn a_lock_file_alone_is_compared_with_the_list() {
+    let found = read(ImageFiles::default().filelock("3.8.1").archive()).expect("an archive");
+    let rows = approving(&found);
+    let judged = |lock: &str, today| {
+        let locked = LockedRequirements::parse(lock).expect("locked").packages;
+        let approved = Approved { path: LIST.into(), rows: &rows, today };
+        let findings = judge_locked("requirements.txt".into(), &locked, approved);
+        let place = |at: &crate::model::Location| at.to_string();
+        findings
+            .iter()
+            .map(|one| format!("{} {} @ {}", one.code, one.message, one.location.as_ref().map_or(String::new(), place)))
+            .collect::<Vec<_>>()
+    };
+    assert!(judged("filelock==3.8.1\n", TODAY).is_empty());
+    for (lock, today, expected) in [
+        (
+            "filelock==3.8.2\n",
+            TODAY,
+            &["LIC-002 filelock 3.8.2 is locked, but approved is 3.8.1 @ requirements.txt:1"][..],
+        ),
+        (
+            "filelock==3.8.1\nflask==3.1.3\n",
+            TODAY,
+            &["LIC-001 flask 3.1.3 is locked, but not approved @ requirements.txt:2"],
+        ),
+        (
+            "flask==3.1.3 ; sys_platform == 'win32'\n",
+            TODAY,
+            &["LIC-005 filelock 3.8.1 is approved, but not locked @ ci/approved.csv:2"],
+        ),
+        (
+            "filelock==3.8.1\n",
+            date(2020, 1, 1),
+            &["LIC-001 filelock 3.8.1 is locked, but not approved @ requirements.txt:1"],
+        ),
+    ] {
+        assert_eq!(judged(lock, today), expected);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::printable;
-use crate::formats::{ExpiryLimits, Limits, ignore_file};
+use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -206,7 +206,7 @@ fn judge(
         return Err(unreadable(problem));
     }
     let mut findings = results.iter().map(|issue| finding(issue, sources)).collect::<Result<Vec<_>, _>>()?;
-    let (mut exceptions, mut unjustified) = (Vec::new(), Vec::new());
+    let mut comments = Suppressions::default();
     for (path, text) in sources {
         let lines: Vec<_> = text.lines().collect();
         for (index, rules) in pragmas(&lines) {
@@ -214,15 +214,10 @@ fn judge(
             let heard = |issue: &Issue| plain(&issue.filename) == path && issue.line_range.contains(&line);
             let reached = results.iter().zip(&findings).filter(|(issue, _)| heard(issue));
             let targets: Vec<_> = reached.filter_map(|(_, finding)| finding.target.clone()).collect();
-            match (Suppression { path, lines: &lines, index }).exceptions(&rules, &targets) {
-                Ok(some) => exceptions.extend(some),
-                Err(finding) => unjustified.push(finding),
-            }
+            comments.judge(Suppression { path, lines: &lines, index }, &rules, &targets);
         }
     }
-    let review = ignore_file::review(&exceptions, &findings, limits, today);
-    findings.extend(unjustified);
-    findings.extend(review);
+    let exceptions = comments.settle(&mut findings, limits, today);
     Ok(Judgement { findings, exceptions, lines })
 }
 

@@ -12,7 +12,7 @@ use crate::formats::{ExpiryLimits, Limits, Paint, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool};
 use crate::trivy::{Neutral, trivy_tool};
 
 /// Half a gigabyte of text takes Trivy about two minutes.
@@ -33,6 +33,7 @@ const TRIVY_TIMEOUT: &str = "9m";
 /// file and the SHA-256 of the text; see [`read_exceptions`].
 #[derive(Debug, Clone)]
 pub struct SecretScan {
+    extent: Extent,
     exceptions_file: Option<Utf8PathBuf>,
     left_out: Vec<(Utf8PathBuf, Exception)>,
     expiry: ExpiryLimits,
@@ -48,7 +49,20 @@ impl SecretScan {
     /// Every file, and no exceptions.
     #[must_use]
     pub fn new() -> Self {
-        Self { exceptions_file: None, left_out: Vec::new(), expiry: Limits::default().expiry }
+        Self {
+            extent: Extent::EveryFile,
+            exceptions_file: None,
+            left_out: Vec::new(),
+            expiry: Limits::default().expiry,
+        }
+    }
+
+    /// Searches only the files that the last commit added or changed: before a commit, those that are staged. Exceptions for other
+    /// files are then neither used nor missed.
+    #[must_use]
+    pub fn of_last_commit(mut self) -> Self {
+        self.extent = Extent::LastCommit;
+        self
     }
 
     /// The file with what looks like a secret and is none.
@@ -105,18 +119,29 @@ impl Step for SecretScan {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<SecretsSearched>, StepError> {
         let trivy = cx.require(&trivy_tool())?;
-        let exceptions = self.read_exceptions(cx)?;
-        let mut files = cx.repository_files()?;
-        let mut left_out = Vec::new();
-        for (path, _) in &self.left_out {
+        let mut exceptions = self.read_exceptions(cx)?;
+        let mut files = cx.files_of(self.extent)?;
+        if self.extent == Extent::LastCommit {
+            exceptions.retain(|exception| files.iter().any(|file| is_about(exception, file)));
+        }
+        let (mut left_out, mut allowed) = (Vec::new(), Vec::new());
+        for (path, exception) in &self.left_out {
             let before = files.len();
             files.retain(|file| !file.starts_with(path));
             let count = before - files.len();
+            if count > 0 || self.extent == Extent::EveryFile {
+                allowed.push(exception.clone());
+            }
             if count > 0 {
                 let message = format!("{count} files at {path} are not searched for secrets");
                 let finding = Finding::new(SecretCode::LeftOut, message).target(path.as_str());
                 left_out.push(finding.severity(Severity::Medium).at(Location::file(path)));
             }
+        }
+        if files.is_empty() && self.extent == Extent::LastCommit {
+            let commit = cx.revision()?.commit.clone();
+            let outcome = Outcome::of(SecretsSearched { files: 0, commit }).headline("no file is added or changed");
+            return Ok(outcome.findings(left_out).exceptions(allowed));
         }
         if files.is_empty() {
             return Err(StepError::not_looked("there is no file to search", "run inside a git checkout with files"));
@@ -150,12 +175,7 @@ impl Step for SecretScan {
             .fact("exceptions", exceptions.len())
             .fact("trivy_version", trivy.version.to_string())
             .headline(headline);
-        Ok(outcome
-            .findings(found)
-            .findings(left_out)
-            .findings(review)
-            .exceptions(exceptions)
-            .exceptions(self.left_out.iter().map(|(_, exception)| exception.clone())))
+        Ok(outcome.findings(found).findings(left_out).findings(review).exceptions(exceptions).exceptions(allowed))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -165,6 +185,16 @@ impl Step for SecretScan {
     fn explain(&self) -> Vec<Invocation> {
         let step = Utf8Path::new("<step>");
         vec![scan(&Neutral::placeholder(), step, &step.join("report.json"), &step.join("<copies>"))]
+    }
+}
+
+/// Whether an exception is for a secret in this file.
+fn is_about(exception: &Exception, file: &Utf8Path) -> bool {
+    match &exception.scope {
+        Scope::Any => true,
+        Scope::Targets(targets) => targets.iter().any(|target| {
+            target.strip_prefix(file.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+        }),
     }
 }
 

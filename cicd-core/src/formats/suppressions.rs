@@ -1,0 +1,73 @@
+use jiff::civil::Date;
+
+use super::ExpiryLimits;
+use super::ignore_file::review;
+use crate::model::Finding;
+use crate::policy::{Exception, Suppression};
+
+/// The comments of a step's files that ask its tool to say nothing: those that become exceptions, and those that are findings.
+///
+/// ```
+/// use cicd_core::formats::{Limits, Suppressions};
+/// use cicd_core::policy::Suppression;
+///
+/// let lines = [
+///     "# reason: written by this process a moment ago",
+///     "# owner: @example/platform",
+///     "# expires: 2027-03-01",
+///     "load(data)  # nosec B301",
+///     "load(data)  # nosec B301",
+/// ];
+/// let mut comments = Suppressions::default();
+/// for index in [3, 4] {
+///     let comment = Suppression { path: "a.py".into(), lines: &lines, index };
+///     comments.judge(comment, &["B301".to_owned()], &[comment.location().to_string()]);
+/// }
+/// let mut findings = Vec::new();
+/// let exceptions = comments.settle(&mut findings, Limits::default().expiry, jiff::civil::date(2026, 11, 21));
+/// assert_eq!(exceptions.len(), 1);
+/// assert_eq!(findings[0].message, "`load(data)  # nosec B301`: it has no reason, owner and expiry");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Suppressions {
+    exceptions: Vec<Exception>,
+    standing: Vec<Finding>,
+    refused: Vec<Finding>,
+}
+
+impl Suppressions {
+    /// Judges a comment that names `rules` and reaches `targets`; without a justification directly above, it hides nothing.
+    pub fn judge(&mut self, comment: Suppression<'_>, rules: &[String], targets: &[String]) {
+        match comment.exceptions(rules, targets) {
+            Ok(exceptions) => self.exceptions.extend(exceptions),
+            Err(finding) => self.refused.push(finding),
+        }
+    }
+
+    /// Judges a comment whose effect the tool cannot be kept from, nor asked about: `standing` stands for what it hides.
+    pub fn judge_unseen(&mut self, comment: Suppression<'_>, standing: Finding) {
+        let target = comment.location().to_string();
+        match comment.exceptions(&[standing.code.to_string()], std::slice::from_ref(&target)) {
+            Ok(exceptions) => {
+                self.exceptions.extend(exceptions);
+                self.standing.push(standing.target(target).at(comment.location()));
+            }
+            Err(finding) => self.refused.push(finding),
+        }
+    }
+
+    /// Refuses a comment that could not be justified.
+    pub fn refuse(&mut self, comment: Suppression<'_>, problem: &str) {
+        self.refused.push(comment.unjustified(problem));
+    }
+
+    /// The exceptions. What is wrong with comments, an expiry beyond `limits` among it, joins the tool's own findings.
+    #[must_use]
+    pub fn settle(self, findings: &mut Vec<Finding>, limits: ExpiryLimits, today: Date) -> Vec<Exception> {
+        findings.extend(self.standing);
+        let review = review(&self.exceptions, findings, limits, today);
+        findings.extend(self.refused);
+        findings.extend(review);
+        self.exceptions
+    }
+}

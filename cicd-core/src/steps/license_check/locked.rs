@@ -1,0 +1,62 @@
+use camino::Utf8PathBuf;
+use serde::{Deserialize, Serialize};
+
+use super::gate::{load_approved, load_locked};
+use super::judge::{Approved, judge_locked};
+use crate::model::{Judged, Subject};
+use crate::step::{Context, Outcome, Step, StepError};
+
+/// Compares the packages of a lock file with the list of approved ones, by name and exact version: what can be said before there is
+/// an image, in milliseconds. What the packages say of their licences, and whether the image holds others, is for
+/// [`LicenseCheck`](super::LicenseCheck).
+#[derive(Debug, Clone)]
+pub struct LockedLicenses {
+    approved: Utf8PathBuf,
+    locked: Utf8PathBuf,
+}
+
+impl LockedLicenses {
+    /// With this list of approved packages, and this lock file.
+    #[must_use]
+    pub fn approved(list: impl Into<Utf8PathBuf>, lock: impl Into<Utf8PathBuf>) -> Self {
+        Self { approved: list.into(), locked: lock.into() }
+    }
+}
+
+/// What was compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockedLicensesReport {
+    /// How many packages are locked.
+    pub packages: usize,
+    /// The commit whose files they are.
+    pub commit: String,
+}
+
+impl Judged for LockedLicensesReport {
+    fn subject(&self) -> Subject {
+        Subject::Commit(self.commit.clone())
+    }
+}
+
+impl Step for LockedLicenses {
+    type Input = ();
+    type Output = LockedLicensesReport;
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<LockedLicensesReport>, StepError> {
+        let rows = load_approved(cx, &self.approved)?;
+        let locked = load_locked(cx, &self.locked)?;
+        let approved = Approved { path: &self.approved, rows: &rows, today: cx.today() };
+        let findings = judge_locked(&self.locked, &locked, approved);
+        let packages = locked.len();
+        let headline = match findings.len() {
+            0 => format!("{packages} locked packages, all approved"),
+            found => format!("{packages} locked packages, {found} findings"),
+        };
+        let commit = cx.revision()?.commit.clone();
+        Ok(Outcome::of(LockedLicensesReport { packages, commit })
+            .findings(findings)
+            .fact("packages", packages)
+            .fact("rows", rows.len())
+            .headline(headline))
+    }
+}

@@ -1,0 +1,174 @@
+use std::ops::RangeInclusive;
+
+/// A comment that asks ruff to say nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Pragma {
+    /// Its line, from 0.
+    pub(super) index: usize,
+    /// The rules that it names.
+    pub(super) rules: Vec<String>,
+    pub(super) reach: Reach,
+}
+
+/// What a comment speaks of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// The statement whose `noqa` belongs on this line, from 1.
+    Statement(u32),
+    /// What is on these lines, from 1.
+    Lines(RangeInclusive<u32>),
+    File,
+    /// Everything below it, as nothing ends it.
+    Endless,
+    /// Something that no option shows again.
+    Unseen,
+}
+
+/// The comments that the linter obeys: `noqa`, those that begin with `ruff:`, and those of isort.
+pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
+    each_comment(lines, |index, comment, alone| {
+        if let Some(rest) = after(comment, "noqa") {
+            return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::Statement(number(index)) });
+        }
+        if let Some(rest) = after(comment, "flake8:").and_then(|rest| after(rest, "noqa")) {
+            return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::File });
+        }
+        if let Some(rest) = after(comment, "isort:") {
+            let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
+            return hides.then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen });
+        }
+        let rest = after(comment, "ruff:")?;
+        if let Some(rest) = after(rest, "noqa") {
+            return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::File });
+        }
+        if let Some(rest) = after(rest, "isort:") {
+            let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
+            return hides.then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen });
+        }
+        let (verb, list) = rest.split_once('[')?;
+        let rules = list.split(']').next().unwrap_or(list).split(',').map(str::trim).filter(|rule| !rule.is_empty());
+        let rules: Vec<_> = rules.map(str::to_owned).collect();
+        let reach = match verb.trim() {
+            "ignore" if alone => Reach::Statement(next_code(lines, index)),
+            "ignore" => Reach::Statement(number(index)),
+            "file-ignore" => Reach::File,
+            "disable" => match end_of(lines, index, list) {
+                Some(last) => Reach::Lines(number(index)..=last),
+                None => Reach::Endless,
+            },
+            _ => return None,
+        };
+        Some(Pragma { index, rules, reach })
+    })
+}
+
+/// The comments that the formatter obeys; the indices of their lines, from 0.
+pub(super) fn format_pragmas(lines: &[&str]) -> Vec<Pragma> {
+    each_comment(lines, |index, comment, _| {
+        let fmt = after(comment, "fmt:").is_some_and(|rest| ["off", "skip"].contains(&first_word(rest)));
+        let yapf = after(comment, "yapf:").is_some_and(|rest| first_word(rest) == "disable");
+        (fmt || yapf).then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen })
+    })
+}
+
+fn each_comment(lines: &[&str], read: impl Fn(usize, &str, bool) -> Option<Pragma>) -> Vec<Pragma> {
+    let pragmas = lines.iter().enumerate().flat_map(|(index, line)| {
+        let alone = line.trim_start().starts_with('#');
+        // One line may hold several: `# noqa: F401  # isort: skip`.
+        line.split('#').skip(1).filter_map(|comment| read(index, comment, alone)).collect::<Vec<_>>()
+    });
+    pragmas.collect()
+}
+
+/// What follows `word` at the start of a comment, in capitals or not.
+fn after<'a>(comment: &'a str, word: &str) -> Option<&'a str> {
+    let comment = comment.trim_start();
+    let start = comment.get(..word.len())?;
+    start.eq_ignore_ascii_case(word).then(|| &comment[word.len()..])
+}
+
+fn first_word(text: &str) -> &str {
+    text.split_whitespace().next().unwrap_or("")
+}
+
+/// The rules in `: F401, E501 because …`; none for a bare one.
+fn noqa_rules(rest: &str) -> Vec<String> {
+    let Some(list) = rest.trim_start().strip_prefix(':') else { return Vec::new() };
+    let words = list.split(|c: char| c == ',' || c.is_whitespace()).filter(|word| !word.is_empty());
+    words.take_while(|word| is_rule(word)).map(str::to_ascii_uppercase).collect()
+}
+
+/// Letters, then digits: `F401`.
+fn is_rule(word: &str) -> bool {
+    let digits = word.trim_start_matches(|c: char| c.is_ascii_alphabetic());
+    digits.len() < word.len() && !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())
+}
+
+fn number(index: usize) -> u32 {
+    u32::try_from(index + 1).unwrap_or(u32::MAX)
+}
+
+/// The line, from 1, of the code that follows a comment of its own.
+fn next_code(lines: &[&str], index: usize) -> u32 {
+    let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
+    let next = (index + 1..lines.len()).find(|&next| is_code(lines[next]));
+    number(next.unwrap_or(index))
+}
+
+/// The line, from 1, of the comment that enables again what `list` names.
+fn end_of(lines: &[&str], index: usize, list: &str) -> Option<u32> {
+    let enables = |line: &str| {
+        let rest = line.trim_start().strip_prefix('#').and_then(|comment| after(comment, "ruff:"));
+        rest.and_then(|rest| after(rest, "enable["))
+            .is_some_and(|rest| rest.split(']').next().map(str::trim) == list.split(']').next().map(str::trim))
+    };
+    (index + 1..lines.len()).find(|&end| enables(lines[end])).map(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn one(text: &str) -> Option<(Vec<String>, Reach)> {
+        let lines: Vec<_> = text.lines().collect();
+        let mut all = lint_pragmas(&lines);
+        assert!(all.len() < 2, "{all:?}");
+        all.pop().map(|pragma| (pragma.rules, pragma.reach))
+    }
+
+    #[test]
+    fn every_form_is_understood() {
+        for (text, rules, reach) in [
+            ("import os  # noqa: F401", &["F401"][..], Reach::Statement(1)),
+            ("import os  #NOQA:f401,E501 - because", &["F401", "E501"], Reach::Statement(1)),
+            ("import os  # noqa : F401 E501", &["F401", "E501"], Reach::Statement(1)),
+            ("import os  # noqa", &[], Reach::Statement(1)),
+            ("import os  # noqa because", &[], Reach::Statement(1)),
+            ("# ruff: noqa: F401", &["F401"], Reach::File),
+            ("# ruff: noqa", &[], Reach::File),
+            ("# flake8: noqa: F401", &["F401"], Reach::File),
+            ("# ruff: file-ignore[F401, E501]", &["F401", "E501"], Reach::File),
+            ("import os  # ruff: ignore[F401]", &["F401"], Reach::Statement(1)),
+            ("# ruff: ignore[F401]\n\n# x\nimport os", &["F401"], Reach::Statement(4)),
+            ("# ruff: disable[F401]\nimport os\n# ruff: enable[F401]", &["F401"], Reach::Lines(1..=3)),
+            ("# ruff: disable[F401]\nimport os\n# ruff: enable[E501]", &["F401"], Reach::Endless),
+            ("import os  # isort: skip", &[], Reach::Unseen),
+            ("# isort: skip_file", &[], Reach::Unseen),
+            ("# ruff: isort: off", &[], Reach::Unseen),
+        ] {
+            assert_eq!(one(text), Some((rules.iter().map(|&rule| rule.to_owned()).collect(), reach)), "{text}");
+        }
+        for text in ["# isort: on", "# isort: split", "x = 1  # type: ignore", "# ruff: enable[F401]", "nothing"] {
+            assert_eq!(one(text), None, "{text}");
+        }
+        let lines = ["import os  # noqa: F401  # isort: skip"];
+        assert_eq!(lint_pragmas(&lines).len(), 2);
+    }
+
+    #[test]
+    fn what_the_formatter_passes_over_is_seen() {
+        let text = ["x  = 1  # fmt: skip", "# fmt: off", "# fmt: on", "# yapf: disable", "# FMT: OFF", "fmt: off"];
+        let lines: Vec<_> = format_pragmas(&text).iter().map(|pragma| pragma.index).collect();
+        assert_eq!(lines, [0, 1, 3]);
+    }
+}
