@@ -56,7 +56,12 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new().ignore_file("ci/.trivyignore").locked_requirements(lock).expiry_limits(limits.expiry);
+    let trivy = TrivyScan::new()
+        .ignore_file("ci/.trivyignore")
+        .owners_in(".github/CODEOWNERS")
+        .built_from(dockerfiles)
+        .locked_requirements(lock)
+        .expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
     let approved = LicenseCheck::approved("ci/approved_dependencies.csv").locked_requirements(lock);
     let licensed = ci.add("licenses", approved, &image);

@@ -37,6 +37,9 @@ pub struct Finding {
     /// What is affected, such as the package URL `pkg:pypi/requests@2.30.0`; the scope of an exception is matched against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The versions without the flaw, such as `2.3.2 or 2.2.5`; nothing where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_in: Option<String>,
     /// The exception that allows this finding, filled in by `policy::evaluate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionRef>,
@@ -61,6 +64,7 @@ impl Finding {
             help: None,
             aliases: Vec::new(),
             target: None,
+            fixed_in: None,
             exception: None,
         }
     }

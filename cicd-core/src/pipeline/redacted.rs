@@ -61,7 +61,7 @@ impl By<'_> {
     }
 
     fn finding(&self, finding: Finding) -> Finding {
-        let Finding { code, severity, level, message, location, help, aliases, target, exception } = finding;
+        let Finding { code, severity, level, message, location, help, aliases, target, fixed_in, exception } = finding;
         Finding {
             code: Code::new(self.text(code.as_str())),
             severity,
@@ -71,6 +71,7 @@ impl By<'_> {
             help: help.map(|text| self.text(&text)),
             aliases: aliases.iter().map(|alias| self.text(alias)).collect(),
             target: target.map(|text| self.text(&text)),
+            fixed_in: fixed_in.map(|text| self.text(&text)),
             exception: exception.map(|ExceptionRef { location, reason, owner, expires }| ExceptionRef {
                 location: self.location(location),
                 reason: self.text(&reason),

@@ -10,4 +10,4 @@ pub use evaluate::{ExceptionCode, Verdict, evaluate};
 pub use exception::{Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
 pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};
-pub use suppression::Suppression;
+pub use suppression::{Suppression, stray_configuration};

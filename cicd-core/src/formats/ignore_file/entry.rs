@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use super::identifier::{Verdict, judge};
+use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
 use crate::model::{Finding, Location, Severity};
@@ -23,6 +23,9 @@ pub(super) struct RawEntry {
     pub(super) owner: Option<Placed>,
     pub(super) expires: Option<Placed>,
     pub(super) purls: Vec<Placed>,
+    pub(super) paths: Vec<Placed>,
+    /// Why the fix that exists cannot be taken.
+    pub(super) fix_blocked_by: Option<Placed>,
     /// What is wrong with the way it is written; any of it makes the entry void.
     pub(super) defects: Vec<Finding>,
     /// Why the keys of a comment block may be missing, for the reader who sees a block above the entry.
@@ -35,12 +38,14 @@ pub(super) fn defect(code: IgnoreCode, at: Location, message: impl Into<String>)
 
 /// Judges the entries of one file, in order.
 pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> IgnoreFile {
-    let mut file = IgnoreFile { exceptions: Vec::new(), findings };
+    let mut file = IgnoreFile { findings, ..IgnoreFile::default() };
     let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
     for entry in entries {
         let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| file.exceptions.get(index));
+        let blocked = entry.fix_blocked_by.as_ref().map(|blocked| blocked.text.clone());
         match judge_one(entry, earlier) {
             Ok(exception) => {
+                file.fix_blocked_by.extend(blocked.map(|blocked| (exception.location.clone(), blocked)));
                 by_id.entry(exception.id.clone()).or_default().push(file.exceptions.len());
                 file.exceptions.push(exception);
             }
@@ -52,7 +57,7 @@ pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> Ignor
 
 /// Judges one entry; `earlier` are the complete entries of the same identifier above it.
 fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
-    let RawEntry { id, reason, owner, expires, purls, mut defects, hint } = entry;
+    let RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, mut defects, hint } = entry;
     let shown = printable(&id.text);
     let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
     let missing = |code, what: &str| defect(code, id.at.clone(), format!("the entry for {shown} has no {what}{hint}"));
@@ -65,6 +70,14 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         defect(IgnoreCode::Malformed, purl.at.clone(), message)
             .help("write it as `pkg:pypi/requests`, with or without `@version`")
     }));
+    if judge(&id.text) == Verdict::Good {
+        defects.extend(unfit_scope(&id.text, &purls, &paths));
+    }
+    let says_nothing = |blocked: &Placed| {
+        let error = check_reason(&blocked.text).err()?;
+        Some(defect(IgnoreCode::FixExists, blocked.at.clone(), printable(&error.to_string())))
+    };
+    defects.extend(fix_blocked_by.as_ref().and_then(says_nothing));
     match &reason {
         None => defects.push(missing(IgnoreCode::NoReason, "reason")),
         Some(reason) => defects.extend(
@@ -91,10 +104,8 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         }
         Some(Ok(_)) => {}
     }
-    let scope = match purls.is_empty() {
-        true => Scope::Any,
-        false => Scope::Targets(purls.into_iter().map(|purl| purl.text).collect()),
-    };
+    let targets: Vec<_> = purls.into_iter().chain(paths).map(|target| target.text).collect();
+    let scope = if targets.is_empty() { Scope::Any } else { Scope::Targets(targets) };
     if let Some(first) = earlier.find(|first| overlap(&first.scope, &scope)) {
         let message = format!("{shown} is listed at {} already", first.location);
         defects.push(defect(IgnoreCode::Duplicate, id.at.clone(), message));
@@ -126,6 +137,23 @@ fn misspelled(id: &Placed, shown: &str) -> Option<Finding> {
             })
         }
     }
+}
+
+/// A flaw is in a package, anything else in a file: a scope of the other kind would reach nothing, or with Trivy everything.
+fn unfit_scope(id: &str, purls: &[Placed], paths: &[Placed]) -> Vec<Finding> {
+    let (unfit, message, help) = match Kind::of(id) {
+        Kind::Flaw => (paths, "a flaw is in a package, not in a file", "name the package: `purl: pkg:pypi/requests`"),
+        Kind::Misconfiguration | Kind::Secret => {
+            (purls, "what is no flaw is in a file, not in a package", "name the file: `path: app/settings.env`")
+        }
+    };
+    let unfit = unfit.iter().map(|scope| defect(IgnoreCode::UnknownKey, scope.at.clone(), message).help(help));
+    let patterns = paths.iter().filter(|path| path.text.is_empty() || path.text.contains(['*', '?', '[', '{', '\\']));
+    let patterns = patterns.map(|path| {
+        let message = format!("{:?} is a pattern, not the path of a file", printable(&path.text));
+        defect(IgnoreCode::Malformed, path.at.clone(), message).help("name each file")
+    });
+    unfit.chain(patterns).collect()
 }
 
 fn is_purl(text: &str) -> bool {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use camino::Utf8Path;
 
 use super::{read_plain, read_yaml};
@@ -9,6 +11,8 @@ use crate::policy::Exception;
 pub struct IgnoreFile {
     /// The complete entries. Whether one has expired or matches nothing is for `policy::evaluate` to say.
     pub exceptions: Vec<Exception>,
+    /// Why the fix of a flaw cannot be taken yet, by the place of the entry that says so.
+    pub fix_blocked_by: BTreeMap<Location, String>,
     /// What is wrong; an entry with a finding is not among the exceptions.
     pub findings: Vec<Finding>,
 }

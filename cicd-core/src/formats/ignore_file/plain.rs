@@ -8,7 +8,7 @@ use crate::model::{Finding, Location};
 /// Trivy reads lines into a buffer of 64 KiB; at the first longer line it stops reading, without a word.
 const LINE_BYTES_MAX: usize = (64 << 10) - 1;
 
-const KEYS: [&str; 5] = ["reason", "owner", "expires", "ticket", "purl"];
+const KEYS: [&str; 7] = ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path"];
 
 /// Reads the plain form: identifiers on lines of their own, each with a block of comments directly above it.
 #[must_use]
@@ -21,7 +21,7 @@ pub fn read_plain(path: &Utf8Path, bytes: &[u8]) -> IgnoreFile {
             let at = Location::line(path, u32::try_from(line).unwrap_or(u32::MAX));
             let finding = defect(IgnoreCode::ReadDifferently, at, message)
                 .help("save the file as UTF-8 without a byte order mark");
-            return IgnoreFile { exceptions: Vec::new(), findings: vec![finding] };
+            return IgnoreFile { findings: vec![finding], ..IgnoreFile::default() };
         }
     };
     let mut reader = Reader::default();
@@ -47,7 +47,9 @@ struct Block {
     owner: Option<Placed>,
     expires: Option<Placed>,
     ticket: Option<Placed>,
+    fix_blocked_by: Option<Placed>,
     purls: Vec<Placed>,
+    paths: Vec<Placed>,
     defects: Vec<Finding>,
 }
 
@@ -88,8 +90,8 @@ impl Line<'_> {
 
 impl Block {
     fn has_keys(&self) -> bool {
-        let keys = [&self.reason, &self.owner, &self.expires, &self.ticket];
-        keys.into_iter().any(Option::is_some) || !self.purls.is_empty()
+        let keys = [&self.reason, &self.owner, &self.expires, &self.ticket, &self.fix_blocked_by];
+        keys.into_iter().any(Option::is_some) || !self.purls.is_empty() || !self.paths.is_empty()
     }
 
     fn comment(&mut self, line: &Line<'_>, comment: &str) {
@@ -101,6 +103,8 @@ impl Block {
             "owner" => &mut self.owner,
             "expires" => &mut self.expires,
             "ticket" => &mut self.ticket,
+            "fix-blocked-by" => &mut self.fix_blocked_by,
+            "path" => return self.paths.push(line.placed(value)),
             "purl" => return self.purls.push(line.placed(value)),
             _ => return self.defects.extend(mistyped(line, key, &name)),
         };
@@ -166,8 +170,9 @@ impl Reader {
             defects.push(line.differs(id, "Trivy knows no patterns and matches nothing"));
         }
         let expires = expiry(line, words, block.expires, &mut defects);
-        let Block { reason, owner, purls, .. } = block;
-        self.entries.push(RawEntry { id: line.placed(id), reason, owner, expires, purls, defects, hint });
+        let Block { reason, owner, fix_blocked_by, purls, paths, .. } = block;
+        let id = line.placed(id);
+        self.entries.push(RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, defects, hint });
     }
 }
 

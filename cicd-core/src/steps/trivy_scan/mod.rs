@@ -2,9 +2,11 @@
 
 mod code;
 mod findings;
+mod misconfigurations;
 mod outcome;
 mod proof;
 mod report;
+mod sources;
 mod step;
 
 pub use code::ScanCode;
