@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     let log = BuildLog::parse(bytes);
     let _ = (log.exported(), log.looked_up().count());
-    for vertex in &log.vertices {
+    for vertex in log.vertices.values() {
         let _ = vertex.kind();
     }
 });

@@ -1,11 +1,13 @@
 //! Floor 1: exceptions and the verdict. Pure: today's date is an argument.
 
+mod by_name;
 mod evaluate;
 mod exception;
 mod inline;
 mod justification;
 mod suppression;
 
+pub use by_name::FindingsByName;
 pub use evaluate::{ExceptionCode, Verdict, evaluate};
 pub use exception::{Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};

@@ -36,23 +36,71 @@ pub(super) fn defect(code: IgnoreCode, at: Location, message: impl Into<String>)
     Finding::new(code, message).severity(Severity::Medium).at(at)
 }
 
-/// Judges the entries of one file, in order.
-pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> IgnoreFile {
-    let mut file = IgnoreFile { findings, ..IgnoreFile::default() };
-    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
-    for entry in entries {
-        let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| file.exceptions.get(index));
-        let blocked = entry.fix_blocked_by.as_ref().map(|blocked| blocked.text.clone());
-        match judge_one(entry, earlier) {
-            Ok(exception) => {
-                file.fix_blocked_by.extend(blocked.map(|blocked| (exception.location.clone(), blocked)));
-                by_id.entry(exception.id.clone()).or_default().push(file.exceptions.len());
-                file.exceptions.push(exception);
+/// More entries than anybody can answer for are not read: what is not read allows nothing.
+const ENTRIES_MAX: usize = 100_000;
+/// A file that is no ignore file at all would give millions of findings, and one is as red as they are.
+const FINDINGS_MAX: usize = 1000;
+
+/// Judges the entries of one file, in the order in which they are given.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    file: IgnoreFile,
+    /// The complete entries, by identifier, as places in the file's list.
+    by_id: HashMap<String, Vec<usize>>,
+    entries: usize,
+    /// Defects that are counted only.
+    more: usize,
+}
+
+impl Judge {
+    pub(super) fn entry(&mut self, entry: RawEntry) {
+        self.entries += 1;
+        if self.entries > ENTRIES_MAX {
+            if self.entries == ENTRIES_MAX + 1 {
+                let message = format!("of more than {ENTRIES_MAX} entries, none from here on is read");
+                self.file.findings.push(
+                    defect(IgnoreCode::ReadDifferently, entry.id.at, message).help("delete what nobody can answer for"),
+                );
             }
-            Err(defects) => file.findings.extend(defects),
+            return;
+        }
+        let exceptions = &self.file.exceptions;
+        let earlier = self.by_id.get(&entry.id.text).into_iter().flatten();
+        let blocked = entry.fix_blocked_by.as_ref().map(|blocked| blocked.text.clone());
+        match judge_one(entry, earlier.filter_map(|&index| exceptions.get(index))) {
+            Ok(exception) => {
+                self.file.fix_blocked_by.extend(blocked.map(|blocked| (exception.location.clone(), blocked)));
+                self.by_id.entry(exception.id.clone()).or_default().push(self.file.exceptions.len());
+                self.file.exceptions.push(exception);
+            }
+            Err(defects) => self.defects(defects),
         }
     }
-    file
+
+    /// Whether nothing that follows will be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries > ENTRIES_MAX
+    }
+
+    pub(super) fn defects(&mut self, defects: impl IntoIterator<Item = Finding>) {
+        for finding in defects {
+            if self.file.findings.len() < FINDINGS_MAX {
+                self.file.findings.push(finding);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> IgnoreFile {
+        if self.more > 0
+            && let Some(last) = self.file.findings.last().cloned()
+        {
+            let message = format!("{} more defects follow in this file", self.more);
+            self.file.findings.push(Finding { message, ..last });
+        }
+        self.file
+    }
 }
 
 /// Judges one entry; `earlier` are the complete entries of the same identifier above it.
@@ -70,7 +118,7 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         defect(IgnoreCode::Malformed, purl.at.clone(), message)
             .help("write it as `pkg:pypi/requests`, with or without `@version`")
     }));
-    if judge(&id.text) == Verdict::Good {
+    if !(purls.is_empty() && paths.is_empty()) && judge(&id.text) == Verdict::Good {
         defects.extend(unfit_scope(&id.text, &purls, &paths));
     }
     let says_nothing = |blocked: &Placed| {

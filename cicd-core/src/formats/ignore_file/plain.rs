@@ -1,6 +1,6 @@
 use camino::Utf8Path;
 
-use super::entry::{Placed, RawEntry, defect, judge_all, read_date};
+use super::entry::{Judge, Placed, RawEntry, defect, read_date};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
@@ -27,17 +27,19 @@ pub fn read_plain(path: &Utf8Path, bytes: &[u8]) -> IgnoreFile {
     let mut reader = Reader::default();
     for (number, line) in (1_u32..).zip(text.split('\n')) {
         reader.line(&Line { path, number, text: line.strip_suffix('\r').unwrap_or(line) });
+        if reader.judge.is_full() {
+            break;
+        }
     }
-    reader.findings.append(&mut reader.block.defects);
-    judge_all(reader.entries, reader.findings)
+    reader.judge.defects(reader.block.defects);
+    reader.judge.finish()
 }
 
 #[derive(Default)]
 struct Reader {
     block: Block,
     above: Above,
-    entries: Vec<RawEntry>,
-    findings: Vec<Finding>,
+    judge: Judge,
 }
 
 /// What the comments directly above an entry say.
@@ -138,8 +140,8 @@ impl Reader {
             if self.block.has_keys() {
                 self.above = Above::Detached { line: line.number };
             }
-            self.findings.extend(odd);
-            self.findings.append(&mut std::mem::take(&mut self.block).defects);
+            self.judge.defects(odd);
+            self.judge.defects(std::mem::take(&mut self.block).defects);
         } else if text.starts_with('#') {
             self.block.comment(line, text);
             self.block.defects.extend(odd);
@@ -172,7 +174,7 @@ impl Reader {
         let expires = expiry(line, words, block.expires, &mut defects);
         let Block { reason, owner, fix_blocked_by, purls, paths, .. } = block;
         let id = line.placed(id);
-        self.entries.push(RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, defects, hint });
+        self.judge.entry(RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, defects, hint });
     }
 }
 

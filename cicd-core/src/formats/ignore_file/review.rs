@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
@@ -8,7 +8,7 @@ use super::{IgnoreCode, IgnoreFile};
 use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::{ExpiryLimits, closest};
 use crate::model::{Finding, Level, Severity};
-use crate::policy::{Exception, Scope};
+use crate::policy::{Exception, FindingsByName, Scope};
 
 /// How many days ahead an expiry is announced: time for one ordinary upgrade.
 const ANNOUNCED_DAYS: i64 = 14;
@@ -19,12 +19,18 @@ const NAMED_MAX: usize = 5;
 /// listed under two names, and, as a warning, an expiry that is near.
 #[must_use]
 pub fn review(exceptions: &[Exception], found: &[Finding], limits: ExpiryLimits, today: Date) -> Vec<Finding> {
+    let by_name = FindingsByName::new(found);
+    let mut earlier: HashMap<usize, Vec<&Exception>> = HashMap::new();
     let mut review = Vec::new();
-    for (index, exception) in exceptions.iter().enumerate() {
-        let covered: Vec<_> = found.iter().filter(|finding| exception.covers(finding)).collect();
-        review.extend(too_far(exception, &covered, limits, today));
+    for exception in exceptions {
+        let covered: Vec<_> = by_name.covered_by(exception).collect();
+        review.extend(too_far(exception, covered.iter().map(|(_, finding)| *finding), limits, today));
         review.extend(soon(exception, today));
-        review.extend(listed_twice(exception, &exceptions[..index], &covered));
+        let others = covered.iter().filter_map(|(index, _)| earlier.get(index)).flatten();
+        review.extend(listed_twice(exception, others.copied()));
+        for (index, _) in covered {
+            earlier.entry(index).or_default().push(exception);
+        }
     }
     review
 }
@@ -33,9 +39,10 @@ pub fn review(exceptions: &[Exception], found: &[Finding], limits: ExpiryLimits,
 /// says why it is not taken, and an entry without a scope that hides more than one place.
 #[must_use]
 pub fn review_file(file: &IgnoreFile, found: &[Finding]) -> Vec<Finding> {
+    let by_name = FindingsByName::new(found);
     let mut review = Vec::new();
     for exception in &file.exceptions {
-        let covered: Vec<_> = found.iter().filter(|finding| exception.covers(finding)).collect();
+        let covered: Vec<_> = by_name.covered_by(exception).map(|(_, finding)| finding).collect();
         if !file.fix_blocked_by.contains_key(&exception.location) {
             review.extend(fix_exists(exception, &covered));
         }
@@ -97,8 +104,13 @@ fn unversioned(target: &str) -> &str {
     }
 }
 
-fn too_far(exception: &Exception, covered: &[&Finding], limits: ExpiryLimits, today: Date) -> Option<Finding> {
-    let strictest = covered.iter().min_by_key(|finding| limits.days_max(finding.severity))?;
+fn too_far<'a>(
+    exception: &Exception,
+    covered: impl Iterator<Item = &'a Finding>,
+    limits: ExpiryLimits,
+    today: Date,
+) -> Option<Finding> {
+    let strictest = covered.min_by_key(|finding| limits.days_max(finding.severity))?;
     let (severity, days) = (strictest.severity, limits.days_max(strictest.severity));
     let last = today.checked_add(i64::from(days).days()).ok()?;
     let expires = exception.justification.expires;
@@ -120,9 +132,8 @@ fn soon(exception: &Exception, today: Date) -> Option<Finding> {
     })
 }
 
-fn listed_twice(exception: &Exception, earlier: &[Exception], covered: &[&Finding]) -> Option<Finding> {
-    let other =
-        earlier.iter().find(|other| other.id != exception.id && covered.iter().any(|finding| other.covers(finding)))?;
+fn listed_twice<'a>(exception: &Exception, mut earlier: impl Iterator<Item = &'a Exception>) -> Option<Finding> {
+    let other = earlier.find(|other| other.id != exception.id)?;
     let message = format!("{} is the flaw that {} already lists as {}", exception.id, other.location, other.id);
     Some(defect(IgnoreCode::ListedTwice, exception.location.clone(), message))
 }

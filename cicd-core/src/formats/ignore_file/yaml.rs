@@ -4,8 +4,8 @@ use camino::Utf8Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::entry::{Placed, RawEntry, defect, judge_all};
-use super::identifier::{Kind, Verdict, judge};
+use super::entry::{Judge, Placed, RawEntry, defect};
+use super::identifier::{self, Kind, Verdict};
 use super::{IgnoreCode, IgnoreFile, IgnoreFileError};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
@@ -45,10 +45,10 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
     let Node::Map(sections) = root.value else {
         return Err(failed(source.at(root.referenced), "expected sections such as `vulnerabilities:`".to_owned()));
     };
-    let mut entries = Vec::new();
+    let mut judge = Judge::default();
     for (section, list) in sections {
         if !SECTIONS.contains(&section.value.as_str()) {
-            findings.push(source.unknown("section", &section, &SECTIONS));
+            judge.defects([source.unknown("section", &section, &SECTIONS)]);
             continue;
         }
         let Node::List(items) = list.value else {
@@ -63,10 +63,10 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
             };
             let mut entry = source.entry(source.at(item.referenced), keys);
             entry.defects.extend(elsewhere(&entry.id, &section.value));
-            entries.push(entry);
+            judge.entry(entry);
         }
     }
-    Ok(judge_all(entries, findings))
+    Ok(judge.finish())
 }
 
 /// Trivy looks for an identifier in one section only.
@@ -76,7 +76,7 @@ fn elsewhere(id: &Placed, section: &str) -> Option<Finding> {
         Kind::Misconfiguration => SECTIONS[1],
         Kind::Secret => SECTIONS[2],
     };
-    (right != section && judge(&id.text) == Verdict::Good).then(|| {
+    (right != section && identifier::judge(&id.text) == Verdict::Good).then(|| {
         let message = format!("Trivy does not look for {} under `{section}`", printable(&id.text));
         defect(IgnoreCode::ReadDifferently, id.at.clone(), message).help(format!("move the entry to `{right}:`"))
     })

@@ -11,7 +11,8 @@ use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::ignore_file::{self, IgnoreFile, review_file, unknown_owners};
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::TrivyReport;
-use crate::model::{Finding, Severity};
+use crate::model::Severity;
+use crate::policy::FindingsByName;
 use crate::step::Outcome;
 use crate::trivy::VulnerabilityDatabase;
 
@@ -46,11 +47,10 @@ impl Scanned<'_> {
         let mut review = review_file(&ignored, &findings);
         let mut exceptions = ignored.exceptions;
         exceptions.extend(dockerfiles.exceptions);
-        let is_ignored = |finding: &&Finding| {
-            let mut covering = exceptions.iter().filter(|exception| exception.covers(finding));
-            covering.any(|exception| !exception.justification.is_expired(today))
-        };
-        let ignored_count = findings.iter().filter(is_ignored).count();
+        let by_name = FindingsByName::new(&findings);
+        let valid = exceptions.iter().filter(|exception| !exception.justification.is_expired(today));
+        let covered: BTreeSet<_> = valid.flat_map(|exception| by_name.covered_by(exception)).map(|it| it.0).collect();
+        let ignored_count = covered.len();
         review.extend(ignore_file::review(&exceptions, &findings, limits, today));
         review.extend(owners.map_or_else(Vec::new, |owners| unknown_owners(&exceptions, owners)));
         findings.extend(not_judged(report, database));

@@ -1,5 +1,3 @@
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::formats::dockerfile::LayerSources;
@@ -22,8 +20,7 @@ pub(super) struct Source {
 impl Sources {
     pub(super) fn read(cx: &Context, paths: &[Utf8PathBuf]) -> Result<Self, StepError> {
         let read = |path: &Utf8PathBuf| -> Result<Source, StepError> {
-            let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
-            Ok(Source::parse(cx.relative(path), text)?)
+            Ok(Source::parse(cx.relative(path), cx.read_text(path)?)?)
         };
         Ok(Self(paths.iter().map(read).collect::<Result<_, _>>()?))
     }

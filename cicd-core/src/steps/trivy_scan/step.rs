@@ -1,4 +1,3 @@
-use std::fs;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -128,7 +127,7 @@ impl TrivyScan {
     /// When the file is not there or cannot be read.
     pub fn read_ignore_file(&self, cx: &Context) -> Result<IgnoreFile, StepError> {
         let Some(path) = &self.ignore_file else { return Ok(IgnoreFile::default()) };
-        let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let bytes = cx.read_file(path)?;
         Ok(ignore_file::read(&cx.relative(path), &bytes).map_err(|error| {
             ReadError::new("the ignore file", &error.problem)
                 .at(error.location)
@@ -145,13 +144,13 @@ impl TrivyScan {
 
     fn read_owners(&self, cx: &Context) -> Result<Option<CodeOwnersFile>, StepError> {
         let Some(path) = &self.owners else { return Ok(None) };
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         Ok(Some(CodeOwnersFile::parse(&cx.relative(path), &text)))
     }
 
     fn read_locked(&self, cx: &Context) -> Result<Option<(Utf8PathBuf, LockedRequirements)>, StepError> {
         let Some(path) = &self.locked_requirements else { return Ok(None) };
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         let path = cx.relative(path);
         let locked = LockedRequirements::parse(&text).map_err(|error| {
             ReadError::new("the locked requirements", &error)
