@@ -14,6 +14,9 @@ const LINE_BYTES_MAX: usize = 2000;
 /// A place that spans more lines is shown by its first lines.
 const LINES_MAX: usize = 4;
 
+/// What stands before the help, at most: a line number of six digits, and `= help: `.
+const HELP_INDENT_COLUMNS: usize = 16;
+
 /// Whether text carries colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
@@ -86,13 +89,24 @@ impl Diagnostic {
     /// Gives nothing for a finding without a location.
     #[must_use]
     pub fn of(finding: &Finding, source: Option<&str>) -> Option<Self> {
+        let location = finding.location.as_ref()?;
+        let line = source.zip(location.line).and_then(|(source, line)| source.get(start_of_line(source, line)?..));
+        Self::with_line(finding, line.and_then(|rest| rest.lines().next()))
+    }
+
+    /// A step's finding with the line of source that the pipeline put beside it, if it did.
+    ///
+    /// Gives nothing for a finding without a location.
+    #[must_use]
+    pub fn quoting(finding: &Finding) -> Option<Self> {
+        Self::with_line(finding, finding.source_line.as_deref())
+    }
+
+    fn with_line(finding: &Finding, text: Option<&str>) -> Option<Self> {
         let location = finding.location.clone()?;
-        let excerpt = source.zip(location.line).and_then(|(source, line)| {
-            let line_start = start_of_line(source, line)?;
-            let text = source[line_start..].lines().next()?;
-            let (offset, length) = word_at(text, location.column);
-            let start = line_start + offset;
-            Excerpt::of(source, line_start, start..start + length, line)
+        let excerpt = text.zip(location.line).and_then(|(text, line)| {
+            let (start, length) = word_at(text, location.column);
+            Excerpt::of(text, 0, start..start + length, line)
         });
         Some(Self {
             code: Some(finding.code.clone()),
@@ -122,6 +136,13 @@ impl Diagnostic {
     /// newline. Control characters of the source and of the texts are shown as symbols.
     #[must_use]
     pub fn render(&self, paint: Paint) -> String {
+        self.render_within(paint, DEFAULT_TERM_WIDTH)
+    }
+
+    /// The same for a terminal this many columns wide: a longer line of source is shown around its place, and the help in several
+    /// lines.
+    #[must_use]
+    pub fn render_within(&self, paint: Paint, columns: usize) -> String {
         let label = match self.level {
             Level::Deny => Label::ERROR,
             Level::BlockClearance | Level::Warn => Label::WARNING,
@@ -141,13 +162,14 @@ impl Diagnostic {
             None => group.element(origin(path, &self.location)),
         };
         if let Some(help) = &self.help {
-            group = group.element(Label::HELP.message(printable(help)));
+            let columns = columns.saturating_sub(HELP_INDENT_COLUMNS);
+            group = group.element(Label::HELP.message(wrapped(&printable(help), columns)));
         }
         let renderer = match paint {
             Paint::Plain => Renderer::plain(),
             Paint::Coloured => Renderer::styled(),
         };
-        renderer.term_width(DEFAULT_TERM_WIDTH).render(&[group])
+        renderer.term_width(columns).render(&[group])
     }
 }
 
@@ -177,6 +199,25 @@ impl Excerpt {
         let (start, end) = (inside(span.start).max(mark) - mark, inside(span.end).max(mark) - mark);
         Some(Self { text: text[mark..].to_owned(), line, span: start..end })
     }
+}
+
+/// The text in lines of at most so many characters, but for words that are longer.
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            lines.push('\n');
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
 }
 
 fn origin(path: String, location: &Location) -> Origin<'static> {
