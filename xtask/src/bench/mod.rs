@@ -4,6 +4,7 @@ mod build;
 mod contest;
 mod load;
 mod pipeline;
+mod report;
 mod runner;
 mod tools;
 
@@ -17,8 +18,13 @@ use xshell::Shell;
 type Bench = fn(&Shell) -> Result<(), Box<dyn std::error::Error>>;
 
 /// Every benchmark, by the name that `cargo xtask bench NAME` takes.
-const ALL: &[(&str, Bench)] =
-    &[("runner", runner::all), ("pipeline", pipeline::whole), ("load", load::rates), ("build", build::features)];
+const ALL: &[(&str, Bench)] = &[
+    ("runner", runner::all),
+    ("pipeline", pipeline::whole),
+    ("load", load::rates),
+    ("report", report::judged),
+    ("build", build::features),
+];
 
 /// Runs the named benchmarks, or all of them.
 pub(crate) fn run(workspace: &Workspace, names: &[OsString]) -> ExitStatus {
