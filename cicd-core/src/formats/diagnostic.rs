@@ -147,11 +147,12 @@ impl Diagnostic {
             Level::Deny => Label::ERROR,
             Level::BlockClearance | Level::Warn => Label::WARNING,
         };
-        let mut title = label.primary_title(self.message.as_str());
+        let message = without_c1(&self.message);
+        let mut title = label.primary_title(message.as_str());
         if let Some(code) = &self.code {
-            title = title.id(code.as_str());
+            title = title.id(without_c1(code.as_str()));
         }
-        let path = printable(self.location.path.as_str());
+        let path = without_c1(&printable(self.location.path.as_str()));
         let mut group = Group::with_title(title);
         group = match &self.excerpt {
             Some(excerpt) => {
@@ -163,7 +164,7 @@ impl Diagnostic {
         };
         if let Some(help) = &self.help {
             let columns = columns.saturating_sub(HELP_INDENT_COLUMNS);
-            group = group.element(Label::HELP.message(wrapped(&printable(help), columns)));
+            group = group.element(Label::HELP.message(wrapped(&without_c1(&printable(help)), columns)));
         }
         let renderer = match paint {
             Paint::Plain => Renderer::plain(),
@@ -197,8 +198,14 @@ impl Excerpt {
         // A byte order mark is not shown and takes no column.
         let mark = text.len() - text.trim_start_matches('\u{feff}').len();
         let (start, end) = (inside(span.start).max(mark) - mark, inside(span.end).max(mark) - mark);
-        Some(Self { text: text[mark..].to_owned(), line, span: start..end })
+        Some(Self { text: without_c1(&text[mark..]), line, span: start..end })
     }
+}
+
+/// The text without the control characters from U+0080 to U+009F, which the renderer lets through and some terminals obey: U+009B begins
+/// a sequence as escape and bracket do. What stands for them has as many bytes, so that no place moves.
+fn without_c1(text: &str) -> String {
+    text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "¤")
 }
 
 /// The text in lines of at most so many characters, but for words that are longer.
@@ -365,6 +372,12 @@ mod tests {
             .help("\u{1b}]0;title\u{7}");
         let shown = Diagnostic::of(&finding, Some("\u{1b}[31mred\u{202e}")).expect("a place").render(Paint::Plain);
         assert!(!shown.contains(|c: char| c.is_control() && c != '\n') && !shown.contains('\u{202e}'), "{shown:?}");
+        // Found by the fuzz target: the renderer knows the older control characters only.
+        let finding = Finding::with_code(Code::from_static("\u{9b}X"), "red \u{9b}31m")
+            .at(Location::column("a\u{9b}", 1, 1))
+            .help("\u{9b}2J");
+        let shown = Diagnostic::of(&finding, Some("\u{85}\u{9b}31mred")).expect("a place").render(Paint::Plain);
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     }
 
     #[test]
