@@ -202,6 +202,7 @@ mod tests {
             duration_ms: 1,
             reason: None,
             loaded_from: None,
+            attempts: Vec::new(),
             findings: vec![finding],
             exceptions: Vec::new(),
             facts: crate::model::Facts::new(),
