@@ -230,10 +230,13 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     let bad = "FROM debian:latest\n# hadolint ignore=DL3003\nRUN cd /tmp \\\n    && true\nUSER 10001\n";
     repository.write("Dockerfile", bad);
     repository.write(".hadolint.yaml", "ignored: [DL3003, DL3007]\n");
-    assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016"]);
+    assert_eq!(repository.look(&step, ()).1, ["DL3007", "DL3003", "IGN-016", "IGN-017"]);
     let above = "# reason: the folder is only for this one line\n# owner: @example/platform\n# expires: 2999-01-01\n";
     repository.write("Dockerfile", &bad.replace("latest", "12").replace("# hadolint", &format!("{above}# hadolint")));
-    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["DL3003".to_owned(), "IGN-005".to_owned()]));
+    assert_eq!(
+        repository.look(&step, ()),
+        (Status::Failed, vec!["DL3003".to_owned(), "IGN-005".to_owned(), "IGN-017".to_owned()])
+    );
     assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["IGN-006"]);
 
     repository.write("Dockerfile", "FRM debian\n");

@@ -21,6 +21,8 @@ const APPROVED: &str = "ci/approved_dependencies.csv";
 const IGNORED: &str = "ci/.trivyignore";
 /// What looks like a secret and is none.
 const EXCEPTIONS: &str = "ci/exceptions.toml";
+/// Who has to agree when something changes, and may answer for an exception.
+const OWNERS: &str = ".github/CODEOWNERS";
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
 pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
@@ -66,7 +68,12 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new().ignore_file(IGNORED).locked_requirements(LOCK).expiry_limits(limits.expiry);
+    let trivy = TrivyScan::new()
+        .ignore_file(IGNORED)
+        .owners_in(OWNERS)
+        .built_from(dockerfiles)
+        .locked_requirements(LOCK)
+        .expiry_limits(limits.expiry);
     let scanned = ci.add("trivy", trivy, (&image, &database));
     let audit = DependencyAudit::locked(LOCK).ignore_file(IGNORED).expiry_limits(limits.expiry);
     let audited = ci.add("dependency-audit", audit, &scanned);
@@ -132,7 +139,7 @@ fn secrets(limits: Limits) -> SecretScan {
 
 fn owners() -> CodeOwners {
     let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
-    CodeOwners::file(".github/CODEOWNERS")
+    CodeOwners::file(OWNERS)
         .sensitive(sensitive, "@cicd-core/security")
         .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
         .exceptions_in([IGNORED, EXCEPTIONS])

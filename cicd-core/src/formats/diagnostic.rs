@@ -14,6 +14,9 @@ const LINE_BYTES_MAX: usize = 2000;
 /// A place that spans more lines is shown by its first lines.
 const LINES_MAX: usize = 4;
 
+/// What stands before the help, at most: a line number of six digits, and `= help: `.
+const HELP_INDENT_COLUMNS: usize = 16;
+
 /// Whether text carries colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Paint {
@@ -86,13 +89,24 @@ impl Diagnostic {
     /// Gives nothing for a finding without a location.
     #[must_use]
     pub fn of(finding: &Finding, source: Option<&str>) -> Option<Self> {
+        let location = finding.location.as_ref()?;
+        let line = source.zip(location.line).and_then(|(source, line)| source.get(start_of_line(source, line)?..));
+        Self::with_line(finding, line.and_then(|rest| rest.lines().next()))
+    }
+
+    /// A step's finding with the line of source that the pipeline put beside it, if it did.
+    ///
+    /// Gives nothing for a finding without a location.
+    #[must_use]
+    pub fn quoting(finding: &Finding) -> Option<Self> {
+        Self::with_line(finding, finding.source_line.as_deref())
+    }
+
+    fn with_line(finding: &Finding, text: Option<&str>) -> Option<Self> {
         let location = finding.location.clone()?;
-        let excerpt = source.zip(location.line).and_then(|(source, line)| {
-            let line_start = start_of_line(source, line)?;
-            let text = source[line_start..].lines().next()?;
-            let (offset, length) = word_at(text, location.column);
-            let start = line_start + offset;
-            Excerpt::of(source, line_start, start..start + length, line)
+        let excerpt = text.zip(location.line).and_then(|(text, line)| {
+            let (start, length) = word_at(text, location.column);
+            Excerpt::of(text, 0, start..start + length, line)
         });
         Some(Self {
             code: Some(finding.code.clone()),
@@ -122,15 +136,23 @@ impl Diagnostic {
     /// newline. Control characters of the source and of the texts are shown as symbols.
     #[must_use]
     pub fn render(&self, paint: Paint) -> String {
+        self.render_within(paint, DEFAULT_TERM_WIDTH)
+    }
+
+    /// The same for a terminal this many columns wide: a longer line of source is shown around its place, and the help in several
+    /// lines.
+    #[must_use]
+    pub fn render_within(&self, paint: Paint, columns: usize) -> String {
         let label = match self.level {
             Level::Deny => Label::ERROR,
             Level::BlockClearance | Level::Warn => Label::WARNING,
         };
-        let mut title = label.primary_title(self.message.as_str());
+        let message = without_c1(&self.message);
+        let mut title = label.primary_title(message.as_str());
         if let Some(code) = &self.code {
-            title = title.id(code.as_str());
+            title = title.id(without_c1(code.as_str()));
         }
-        let path = printable(self.location.path.as_str());
+        let path = without_c1(&printable(self.location.path.as_str()));
         let mut group = Group::with_title(title);
         group = match &self.excerpt {
             Some(excerpt) => {
@@ -141,13 +163,14 @@ impl Diagnostic {
             None => group.element(origin(path, &self.location)),
         };
         if let Some(help) = &self.help {
-            group = group.element(Label::HELP.message(printable(help)));
+            let columns = columns.saturating_sub(HELP_INDENT_COLUMNS);
+            group = group.element(Label::HELP.message(wrapped(&without_c1(&printable(help)), columns)));
         }
         let renderer = match paint {
             Paint::Plain => Renderer::plain(),
             Paint::Coloured => Renderer::styled(),
         };
-        renderer.term_width(DEFAULT_TERM_WIDTH).render(&[group])
+        renderer.term_width(columns).render(&[group])
     }
 }
 
@@ -175,8 +198,33 @@ impl Excerpt {
         // A byte order mark is not shown and takes no column.
         let mark = text.len() - text.trim_start_matches('\u{feff}').len();
         let (start, end) = (inside(span.start).max(mark) - mark, inside(span.end).max(mark) - mark);
-        Some(Self { text: text[mark..].to_owned(), line, span: start..end })
+        Some(Self { text: without_c1(&text[mark..]), line, span: start..end })
     }
+}
+
+/// The text without the control characters from U+0080 to U+009F, which the renderer lets through and some terminals obey: U+009B begins
+/// a sequence as escape and bracket do. What stands for them has as many bytes, so that no place moves.
+fn without_c1(text: &str) -> String {
+    text.replace(|c| matches!(c, '\u{80}'..='\u{9f}'), "¤")
+}
+
+/// The text in lines of at most so many characters, but for words that are longer.
+fn wrapped(text: &str, columns: usize) -> String {
+    let mut lines = String::new();
+    let mut used = 0;
+    for word in text.split(' ') {
+        let length = word.chars().count();
+        if used > 0 && used + 1 + length > columns {
+            lines.push('\n');
+            used = 0;
+        } else if used > 0 {
+            lines.push(' ');
+            used += 1;
+        }
+        lines.push_str(word);
+        used += length;
+    }
+    lines
 }
 
 fn origin(path: String, location: &Location) -> Origin<'static> {
@@ -324,6 +372,12 @@ mod tests {
             .help("\u{1b}]0;title\u{7}");
         let shown = Diagnostic::of(&finding, Some("\u{1b}[31mred\u{202e}")).expect("a place").render(Paint::Plain);
         assert!(!shown.contains(|c: char| c.is_control() && c != '\n') && !shown.contains('\u{202e}'), "{shown:?}");
+        // Found by the fuzz target: the renderer knows the older control characters only.
+        let finding = Finding::with_code(Code::from_static("\u{9b}X"), "red \u{9b}31m")
+            .at(Location::column("a\u{9b}", 1, 1))
+            .help("\u{9b}2J");
+        let shown = Diagnostic::of(&finding, Some("\u{85}\u{9b}31mred")).expect("a place").render(Paint::Plain);
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{shown:?}");
     }
 
     #[test]

@@ -37,6 +37,15 @@ pub struct Finding {
     /// What is affected, such as the package URL `pkg:pypi/requests@2.30.0`; the scope of an exception is matched against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<String>,
+    /// The versions without the flaw, such as `2.3.2 or 2.2.5`; nothing where none is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fixed_in: Option<String>,
+    /// The line of source at `location`, without the secrets of the run; filled in by the pipeline for findings that fail a step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_line: Option<String>,
+    /// Whether the line at `location` holds a secret, and so must not be shown.
+    #[serde(skip)]
+    pub is_secret: bool,
     /// The exception that allows this finding, filled in by `policy::evaluate`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub exception: Option<ExceptionRef>,
@@ -61,6 +70,9 @@ impl Finding {
             help: None,
             aliases: Vec::new(),
             target: None,
+            fixed_in: None,
+            source_line: None,
+            is_secret: false,
             exception: None,
         }
     }
@@ -97,6 +109,13 @@ impl Finding {
     #[must_use]
     pub fn target(mut self, target: impl Into<String>) -> Self {
         self.target = Some(target.into());
+        self
+    }
+
+    /// The same finding of a secret: the line at its place is never shown.
+    #[must_use]
+    pub fn of_a_secret(mut self) -> Self {
+        self.is_secret = true;
         self
     }
 

@@ -7,6 +7,7 @@ use super::attempts::{Attempts, Granted};
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
+use super::quote::quote;
 use super::redacted::redacted;
 use super::resume::Earlier;
 use super::schedule::Schedule;
@@ -218,6 +219,7 @@ impl Crew<'_> {
         let (mut report, mut output) = verdict::report(name, attempted, node.granted.as_ref(), today);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.reason = report.reason.map(|reason| self.context.redactor.redact(&reason).into_owned());
+        quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);
         if let Err(error) = scrub(cx.dir_unmade(), &self.context.redactor) {
             report.status = Status::Error;
             report.reason = Some(format!("its folder may still hold a secret, for it cannot be read: {error}"));

@@ -14,6 +14,7 @@ mod lock;
 mod outside;
 mod panics;
 mod plan;
+mod quote;
 mod redacted;
 mod resume;
 mod run;

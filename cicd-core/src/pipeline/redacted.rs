@@ -61,7 +61,20 @@ impl By<'_> {
     }
 
     fn finding(&self, finding: Finding) -> Finding {
-        let Finding { code, severity, level, message, location, help, aliases, target, exception } = finding;
+        let Finding {
+            code,
+            severity,
+            level,
+            message,
+            location,
+            help,
+            aliases,
+            target,
+            fixed_in,
+            source_line,
+            is_secret,
+            exception,
+        } = finding;
         Finding {
             code: Code::new(self.text(code.as_str())),
             severity,
@@ -71,6 +84,9 @@ impl By<'_> {
             help: help.map(|text| self.text(&text)),
             aliases: aliases.iter().map(|alias| self.text(alias)).collect(),
             target: target.map(|text| self.text(&text)),
+            fixed_in: fixed_in.map(|text| self.text(&text)),
+            source_line: source_line.map(|text| self.text(&text)),
+            is_secret,
             exception: exception.map(|ExceptionRef { location, reason, owner, expires }| ExceptionRef {
                 location: self.location(location),
                 reason: self.text(&reason),

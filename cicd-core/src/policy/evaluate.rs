@@ -1,6 +1,6 @@
 use jiff::civil::Date;
 
-use super::{Exception, Origin};
+use super::{Exception, FindingsByName, Origin};
 use crate::model::{Code, Finding, Level, Severity, Status, finding_codes};
 
 finding_codes! {
@@ -47,20 +47,20 @@ pub struct Verdict {
 #[must_use]
 pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], today: Date) -> Verdict {
     let mut covered = vec![0; exceptions.len()];
-    let mut judged: Vec<Finding> = findings
-        .into_iter()
-        .map(|mut finding| {
-            for (exception, count) in exceptions.iter().zip(&mut covered) {
-                if exception.covers(&finding) {
-                    *count += 1;
-                    if finding.exception.is_none() && !exception.justification.is_expired(today) {
-                        finding.exception = Some(exception.to_ref());
-                    }
-                }
+    let mut allowed_by: Vec<Option<&Exception>> = vec![None; findings.len()];
+    let by_name = FindingsByName::new(&findings);
+    for (exception, count) in exceptions.iter().zip(&mut covered) {
+        for (index, _) in by_name.covered_by(exception) {
+            *count += 1;
+            if !exception.justification.is_expired(today) {
+                allowed_by[index].get_or_insert(exception);
             }
-            finding
-        })
-        .collect();
+        }
+    }
+    let mut judged = findings;
+    for (finding, exception) in judged.iter_mut().zip(allowed_by) {
+        finding.exception = exception.map(Exception::to_ref);
+    }
     judged.extend(exceptions.iter().zip(&covered).filter_map(|(exception, &count)| defect(exception, count, today)));
     let denied = judged.iter().any(|finding| finding.level == Level::Deny && finding.exception.is_none());
     let exempted = judged.iter().any(|finding| finding.exception.is_some());

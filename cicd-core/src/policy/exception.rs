@@ -21,12 +21,12 @@ pub enum Origin {
 pub enum Scope {
     /// Every target.
     Any,
-    /// Only these targets: a package URL with or without its version, or a path.
+    /// Only these targets: a package URL with or without its version, or a path with or without its line.
     Targets(Vec<String>),
 }
 
 impl Scope {
-    /// Whether `target` is reached. A package URL without a version reaches every version.
+    /// Whether `target` is reached. A package URL without a version reaches every version, a path without a line every line.
     #[must_use]
     pub fn reaches(&self, target: Option<&str>) -> bool {
         match self {
@@ -36,11 +36,16 @@ impl Scope {
                     target == allowed
                         || target
                             .strip_prefix(allowed.as_str())
-                            .is_some_and(|rest| rest.starts_with('@') || rest.starts_with('?'))
+                            .is_some_and(|rest| rest.starts_with(['@', '?']) || is_line(rest))
                 })
             }),
         }
     }
+}
+
+/// Whether this is what follows a path, such as `:12`.
+fn is_line(rest: &str) -> bool {
+    rest.strip_prefix(':').is_some_and(|line| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// One relaxation of a rule, wherever it is written down: all of them become this.

@@ -4,12 +4,17 @@ use super::{InvalidJustification, Justification};
 use crate::model::finding_codes;
 
 finding_codes! {
-    /// What can be wrong with a suppression that stands in a source file.
+    /// What can be wrong with what tells a tool to say nothing: a comment in a source file, or a file of its own.
     pub enum SuppressionCode {
         Unjustified = "IGN-016" {
             summary: "an inline suppression has no reason, owner or expiry",
             help: "write `# reason: …`, `# owner: …` and `# expires: YYYY-MM-DD` on the lines directly above it, or delete it",
             example: "# hadolint ignore=DL3008 without comment lines above it",
+        },
+        StrayConfiguration = "IGN-017" {
+            summary: "a configuration file of a tool lies in the repository, and no step was told to use it",
+            help: "delete it: the step ignores it, but the tool called by hand obeys it and may show less",
+            example: "trivy.yaml with `severity: CRITICAL` in the workspace's root",
         },
     }
 }

@@ -1,7 +1,7 @@
 use camino::Utf8Path;
 
 use super::{Exception, Origin, Scope, SuppressionCode, justification_above};
-use crate::model::{Finding, Location, Severity};
+use crate::model::{Finding, Level, Location, Severity};
 
 /// A comment in a source file that asks a tool to say nothing, such as `# nosec B301`. The tool is kept from reading it; it is
 /// judged here.
@@ -53,6 +53,18 @@ impl Suppression<'_> {
             .target(location.to_string())
             .at(location)
     }
+}
+
+/// The warning about a tool's configuration file, where a step is not told to use it: `IGN-017`.
+#[must_use]
+pub fn stray_configuration(path: &Utf8Path, tool: &str) -> Finding {
+    Finding::new(
+        SuppressionCode::StrayConfiguration,
+        format!("{path} has no effect here, but {tool} called by hand obeys it"),
+    )
+    .level(Level::Warn)
+    .severity(Severity::Low)
+    .at(Location::file(path))
 }
 
 #[cfg(test)]

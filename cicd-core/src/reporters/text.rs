@@ -5,6 +5,7 @@ use anstyle::{AnsiColor, Effects, Style};
 
 use super::attempts::flaky;
 use super::table::table;
+use crate::formats::{Diagnostic, Paint};
 use crate::model::{Finding, Level, Severity, Status};
 use crate::pipeline::{StepReport, Summary};
 
@@ -13,6 +14,10 @@ const FINDINGS_SHOWN_MAX: usize = 20;
 
 /// GitHub obeys the old form of its commands wherever it stands in a line.
 const LEGACY_COMMAND: &str = "##[";
+const LEGACY_COMMAND_SHOWN: &str = "# #[";
+
+/// What stands before every line about a step.
+const INDENT: &str = "  ";
 
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().effects(Effects::DIMMED);
@@ -51,19 +56,19 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
     text.push_str(&warnings(summary));
     for step in summary.steps.iter().filter(|step| is_red(step.status)) {
         text.push('\n');
-        text.push_str(&details(step, folder, command));
+        text.push_str(&details(step, folder, command, width));
     }
     let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
     text
 }
 
-/// The end of a run that is only worth a line when it is green: what is worth a warning, the steps that are not green, unfolded, and
+/// The end of a run, `width` columns wide, that is only worth a line when it is green: what is worth a warning, the steps that are not green, unfolded, and
 /// the verdict.
 #[must_use]
-pub fn brief(summary: &Summary, folder: &str, command: &str) -> String {
+pub fn brief(summary: &Summary, folder: &str, command: &str, width: usize) -> String {
     let mut text = warnings(summary);
     for step in summary.steps.iter().filter(|step| is_red(step.status)) {
-        text.push_str(&details(step, folder, command));
+        text.push_str(&details(step, folder, command, width));
         text.push('\n');
     }
     let _ = writeln!(text, "{}", verdict(summary));
@@ -95,7 +100,7 @@ fn is_red(status: Status) -> bool {
 
 /// One step that is not green: every finding that counts, what to do, and how to run only this step again.
 #[must_use]
-pub fn details(step: &StepReport, folder: &str, command: &str) -> String {
+pub fn details(step: &StepReport, folder: &str, command: &str, width: usize) -> String {
     let style = style_of(step.status);
     let mut text = format!("{style}{} {}{style:#}\n", step.name, step.status);
     if let Some(reason) = &step.reason {
@@ -105,12 +110,9 @@ pub fn details(step: &StepReport, folder: &str, command: &str) -> String {
         step.findings.iter().filter(|finding| finding.exception.is_none() && finding.level == Level::Deny).collect();
     counting.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for finding in counting.iter().take(FINDINGS_SHOWN_MAX) {
-        let place = finding.location.as_ref().map_or_else(String::new, |location| format!("  {location}"));
-        let severity = if finding.severity == Severity::Unknown { "unrated" } else { finding.severity.as_str() };
-        let _ = writeln!(text, "  {BOLD}{}{BOLD:#}  {severity}{}", plain(finding.code.as_str()), plain(&place));
-        indent(&mut text, "    ", &finding.message);
-        if let Some(help) = &finding.help {
-            indent(&mut text, "    ", &format!("fix: {help}"));
+        match quoted(finding, width) {
+            Some(shown) => text.push_str(&shown),
+            None => told(&mut text, finding),
         }
     }
     if counting.len() > FINDINGS_SHOWN_MAX {
@@ -119,6 +121,31 @@ pub fn details(step: &StepReport, folder: &str, command: &str) -> String {
     let _ = writeln!(text, "  {DIM}log{DIM:#}    {folder}/steps/{}/log.txt", step.name);
     let _ = writeln!(text, "  {DIM}again{DIM:#}  {command} --only {}", step.name);
     text
+}
+
+/// A finding with the line of source it is about and a caret under its place.
+fn quoted(finding: &Finding, width: usize) -> Option<String> {
+    finding.source_line.as_ref()?;
+    let mut diagnostic = Diagnostic::quoting(finding)?;
+    diagnostic.message = format!("{} ({})", diagnostic.message, severity(finding));
+    let shown = diagnostic.render_within(Paint::Coloured, width.saturating_sub(INDENT.len()));
+    let shown = shown.replace(LEGACY_COMMAND, LEGACY_COMMAND_SHOWN);
+    Some(shown.lines().map(|line| format!("{INDENT}{line}\n")).collect())
+}
+
+/// A finding in words alone.
+fn told(text: &mut String, finding: &Finding) {
+    let place = finding.location.as_ref().map_or_else(String::new, |location| format!("  {location}"));
+    let code = plain(finding.code.as_str());
+    let _ = writeln!(text, "{INDENT}{BOLD}{code}{BOLD:#}  {}{}", severity(finding), plain(&place));
+    indent(text, "    ", &finding.message);
+    if let Some(help) = &finding.help {
+        indent(text, "    ", &format!("fix: {help}"));
+    }
+}
+
+fn severity(finding: &Finding) -> &'static str {
+    if finding.severity == Severity::Unknown { "unrated" } else { finding.severity.as_str() }
 }
 
 fn indent(text: &mut String, by: &str, lines: &str) {
@@ -176,13 +203,79 @@ pub fn plain(text: &str) -> Cow<'_, str> {
     if !text.contains(steers) && !text.contains(LEGACY_COMMAND) {
         return Cow::Borrowed(text);
     }
-    let text = text.replace(LEGACY_COMMAND, "# #[");
+    let text = text.replace(LEGACY_COMMAND, LEGACY_COMMAND_SHOWN);
     Cow::Owned(text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use expect_test::expect;
+
     use super::*;
+    use crate::model::{Code, Location};
+
+    fn failed(finding: Finding) -> StepReport {
+        StepReport {
+            name: crate::model::StepName::new("trivy").expect("a name"),
+            status: Status::Failed,
+            duration_ms: 1,
+            reason: None,
+            loaded_from: None,
+            attempts: Vec::new(),
+            findings: vec![finding],
+            exceptions: Vec::new(),
+            facts: crate::model::Facts::new(),
+            attachments: Vec::new(),
+        }
+    }
+
+    fn shown(finding: Finding) -> String {
+        anstream::adapter::strip_str(&details(&failed(finding), "run", "ci", 80)).to_string()
+    }
+
+    fn flaw(line: &str) -> Finding {
+        let mut finding = Finding::with_code(Code::new("CVE-2023-32681"), "requests 2.30.0: known flaw PYSEC-2023-74")
+            .severity(Severity::Unknown)
+            .at(Location::line("flask-app/requirements.txt", 363))
+            .help("upgrade requests to 2.31.0, and have the lock file written anew by the command that stands in its first line");
+        finding.source_line = Some(line.to_owned());
+        finding
+    }
+
+    #[test]
+    fn a_finding_is_shown_with_its_line_and_a_caret() {
+        expect![[r#"
+            trivy failed
+              error[CVE-2023-32681]: requests 2.30.0: known flaw PYSEC-2023-74 (unrated)
+                 --> flask-app/requirements.txt:363:1
+                  |
+              363 | requests==2.30.0 \
+                  | ^^^^^^^^^^^^^^^^^^
+                  |
+                  = help: upgrade requests to 2.31.0, and have the lock file written
+                          anew by the command that stands in its first line
+              log    run/steps/trivy/log.txt
+              again  ci --only trivy
+        "#]]
+        .assert_eq(&shown(flaw("requests==2.30.0 \\")));
+        let without_line = shown(Finding { source_line: None, ..flaw("") });
+        assert!(without_line.contains("  CVE-2023-32681  unrated  flask-app/requirements.txt:363\n"), "{without_line}");
+    }
+
+    #[test]
+    fn no_line_of_source_is_wider_than_the_terminal_or_steers_it() {
+        let long = format!("{} here {}", "x".repeat(150), "y".repeat(150));
+        let mut finding = flaw(&long);
+        finding.location = Some(Location::column("a", 7, 152));
+        let text = shown(finding);
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("here") && text.contains("^^^^"), "{text}");
+        let hostile = "\u{1b}[2J ##[error]x \u{202e}\u{7}";
+        let text = shown(flaw(hostile));
+        assert!(!text.contains(|c: char| c.is_control() && c != '\n') && !text.contains('\u{202e}'), "{text:?}");
+        assert!(!text.contains("##["), "{text:?}");
+        assert!(details(&failed(flaw("x")), "run", "ci", 80).contains("\u{1b}["), "no colour");
+    }
 
     #[test]
     fn durations_are_read_easily() {

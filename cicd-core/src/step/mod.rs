@@ -7,6 +7,7 @@ mod clock;
 mod context;
 mod error;
 mod events;
+mod files;
 mod inputs;
 mod log;
 mod outcome;

@@ -6,13 +6,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Level, Location, Severity, Subject};
-use crate::policy::{Exception, Suppression};
+use crate::policy::{Exception, Suppression, stray_configuration};
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 
 /// The configuration that hadolint is given, so that a `.hadolint.yaml` in the repository or in a home folder switches nothing
 /// off. An empty file would not do: hadolint refuses it and goes on without any.
 const NEUTRAL_CONFIGURATION: &str = "ignored: []\n";
+
+/// Where hadolint looks for its configuration by itself.
+const CONFIGURATION_FILES: [&str; 2] = [".hadolint.yaml", ".hadolint.yml"];
 
 /// The rule of a file that hadolint could not parse, and so did not look at.
 const PARSE_ERROR: &str = "DL1000";
@@ -106,13 +109,16 @@ impl Step for Hadolint {
             }
         };
         let captured = cx.run(&self.invocation(&config))?;
-        let (findings, exceptions) = judge(&captured, &dockerfiles, self.expiry, cx.today())?;
+        let (mut findings, exceptions) = judge(&captured, &dockerfiles, self.expiry, cx.today())?;
         let (files, pragmas) = (dockerfiles.len(), exceptions.len());
         let commit = cx.revision()?.commit.clone();
         let headline = match findings.len() {
             0 => format!("{files} Dockerfiles"),
             count => format!("{files} Dockerfiles, {count} findings"),
         };
+        let stray = CONFIGURATION_FILES.into_iter().map(Utf8Path::new);
+        let stray = stray.filter(|path| self.config.as_deref() != Some(path) && cx.path(path).exists());
+        findings.extend(stray.map(|path| stray_configuration(path, "hadolint")));
         Ok(Outcome::of(DockerfilesChecked { files: self.files.clone(), commit })
             .findings(findings)
             .exceptions(exceptions)

@@ -5,6 +5,7 @@ mod contest;
 mod load;
 mod pipeline;
 mod policy;
+mod report;
 mod runner;
 mod tools;
 
@@ -23,6 +24,7 @@ const ALL: &[(&str, Bench)] = &[
     ("pipeline", pipeline::whole),
     ("load", load::rates),
     ("policy", policy::waits),
+    ("report", report::judged),
     ("build", build::features),
 ];
 

@@ -20,7 +20,7 @@ docker build --quiet --no-cache --build-arg DEPS_IMAGE=bench-dependencies --buil
     --tag bench-app flask-app
 
 trivy image --quiet --cache-dir "$database" --skip-db-update --skip-java-db-update --offline-scan --skip-version-check \
-    --disable-telemetry --image-src docker --scanners vuln,secret --format json --output "$work/trivy.json" bench-app
+    --disable-telemetry --image-src docker --scanners vuln,misconfig,secret --format json --output "$work/trivy.json" bench-app
 container=$(docker create bench-app)
 docker export --output "$work/files.tar" "$container"
 docker rm "$container"

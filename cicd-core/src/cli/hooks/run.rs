@@ -112,7 +112,7 @@ fn tell(workspace: &Workspace, summary: &Summary) -> ExitStatus {
     let folder = workspace.path("target").join(AREA).join("runs").join(summary.run.as_str());
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
     let status = exit_of(summary);
-    Output.say(&brief(summary, shown.as_str(), COMMAND));
+    Output.say(&brief(summary, shown.as_str(), COMMAND, Output.columns()));
     if matches!(status, ExitStatus::Failed | ExitStatus::Error) {
         Output.complain(WAY_OUT);
     }

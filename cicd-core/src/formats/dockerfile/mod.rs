@@ -5,8 +5,10 @@
 //! that no image hides in it.
 
 mod expand;
+mod layers;
 mod lines;
 mod stages;
 
 pub use expand::Arguments;
+pub use layers::LayerSources;
 pub use stages::{Counted, Dockerfile, DockerfileError, ImageUse, ImageUseKind, Stage};

@@ -262,6 +262,9 @@ impl Reader<'_> {
         let from = self.reference(written, line)?;
         let numbered = from.parse().ok().filter(|&index: &usize| index + 1 < self.read.stages.len());
         match numbered.or_else(|| self.read.stage_named(&from, line)) {
+            Some(own) if own + 1 == self.read.stages.len() => {
+                return Err(problem(line, "a stage cannot take files from itself"));
+            }
             Some(earlier) => {
                 if let Some(stage) = self.read.stages.last_mut() {
                     stage.needs.push(earlier);

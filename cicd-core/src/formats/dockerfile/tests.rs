@@ -32,6 +32,12 @@ fn stages_are_told_from_images() {
     );
 }
 
+/// Found by the fuzz target.
+#[test]
+fn a_stage_cannot_take_files_from_itself() {
+    check("FROM a AS b\nCOPY --from=b /x /x\n", expect!["line 2: a stage cannot take files from itself"]);
+}
+
 #[test]
 fn a_stage_that_starts_from_a_stage_is_laid_upon_its_image() {
     check(

@@ -38,10 +38,20 @@ finding_codes! {
             help: "write the identifier in capitals at the start of a line of its own, with nothing but `exp:YYYY-MM-DD` after it",
             example: "CVE-2023-32681 EXP:2027-01-01",
         },
+        UnknownOwner = "IGN-010" {
+            summary: "the owner of an ignore entry is nobody that CODEOWNERS names",
+            help: "name somebody who is asked about changes of this repository, or add the owner to CODEOWNERS",
+            example: "# owner: @example/secruity where CODEOWNERS has @example/security",
+        },
         UnknownKey = "IGN-011" {
-            summary: "a key of an ignore entry is not known or stands there twice",
-            help: "the keys are reason, owner, expires, ticket, purl and found-by; in YAML id, statement, owner, expired_at, ticket, purls and found_by",
+            summary: "a key of an ignore entry is not known, does not fit it or stands there twice",
+            help: "the keys are reason, owner, expires, ticket, fix-blocked-by, purl, path and found-by; in YAML id, statement, owner, expired_at, ticket, fix-blocked-by, purls, paths and found_by",
             example: "# expire: 2027-01-01",
+        },
+        FixExists = "IGN-012" {
+            summary: "an ignore entry is for a flaw that a newer version does not have",
+            help: "upgrade the package; where that cannot be done yet, say why: `# fix-blocked-by: …`",
+            example: "CVE-2023-32681, fixed in requests 2.31.0, without a `# fix-blocked-by:` line above it",
         },
         ListedTwice = "IGN-013" {
             summary: "two ignore entries name the same flaw by different names",
@@ -52,6 +62,11 @@ finding_codes! {
             summary: "an ignore entry expires within 14 days",
             help: "upgrade the package, or have the entry reviewed again, before the day comes",
             example: "an entry that expires tomorrow",
+        },
+        TooBroad = "IGN-015" {
+            summary: "an ignore entry without a scope hides findings in more than one place",
+            help: "name what it is about, one line for each: `# purl: pkg:pypi/requests` for a package, `# path: /app/settings.env` for a file",
+            example: "one entry for a CVE that two packages of the image have, without `# purl:`",
         },
     }
 }

@@ -2,7 +2,7 @@ use std::collections::HashMap;
 
 use jiff::civil::Date;
 
-use super::identifier::{Verdict, judge};
+use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
 use crate::model::{Finding, Location, Severity};
@@ -27,6 +27,9 @@ pub(super) struct RawEntry {
     pub(super) expires: Option<Placed>,
     pub(super) purls: Vec<Placed>,
     pub(super) found_by: Option<Placed>,
+    pub(super) paths: Vec<Placed>,
+    /// Why the fix that exists cannot be taken.
+    pub(super) fix_blocked_by: Option<Placed>,
     /// What is wrong with the way it is written; any of it makes the entry void.
     pub(super) defects: Vec<Finding>,
     /// Why the keys of a comment block may be missing, for the reader who sees a block above the entry.
@@ -37,30 +40,78 @@ pub(super) fn defect(code: IgnoreCode, at: Location, message: impl Into<String>)
     Finding::new(code, message).severity(Severity::Medium).at(at)
 }
 
-/// Judges the entries of one file, in order.
-pub(super) fn judge_all(entries: Vec<RawEntry>, findings: Vec<Finding>) -> IgnoreFile {
-    let mut file = IgnoreFile { findings, ..IgnoreFile::default() };
-    let mut all: Vec<Exception> = Vec::new();
-    let mut by_id: HashMap<String, Vec<usize>> = HashMap::new();
-    for entry in entries {
-        let earlier = by_id.get(&entry.id.text).into_iter().flatten().filter_map(|&index| all.get(index));
+/// More entries than anybody can answer for are not read: what is not read allows nothing.
+const ENTRIES_MAX: usize = 100_000;
+/// A file that is no ignore file at all would give millions of findings, and one is as red as they are.
+const FINDINGS_MAX: usize = 1000;
+
+/// Judges the entries of one file, in the order in which they are given.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    file: IgnoreFile,
+    /// The complete entries of both lists, by identifier.
+    by_id: HashMap<String, Vec<Exception>>,
+    entries: usize,
+    /// Defects that are counted only.
+    more: usize,
+}
+
+impl Judge {
+    pub(super) fn entry(&mut self, entry: RawEntry) {
+        self.entries += 1;
+        if self.entries > ENTRIES_MAX {
+            if self.entries == ENTRIES_MAX + 1 {
+                let message = format!("of more than {ENTRIES_MAX} entries, none from here on is read");
+                self.file.findings.push(
+                    defect(IgnoreCode::ReadDifferently, entry.id.at, message).help("delete what nobody can answer for"),
+                );
+            }
+            return;
+        }
+        let earlier = self.by_id.get(&entry.id.text).into_iter().flatten();
+        let blocked = entry.fix_blocked_by.as_ref().map(|blocked| blocked.text.clone());
         let is_for_second_opinion = entry.found_by.is_some();
         match judge_one(entry, earlier) {
             Ok(exception) => {
-                by_id.entry(exception.id.clone()).or_default().push(all.len());
-                all.push(exception.clone());
+                self.file.fix_blocked_by.extend(blocked.map(|blocked| (exception.location.clone(), blocked)));
+                self.by_id.entry(exception.id.clone()).or_default().push(exception.clone());
+                let file = &mut self.file;
                 let list = if is_for_second_opinion { &mut file.second_opinion } else { &mut file.exceptions };
                 list.push(exception);
             }
-            Err(defects) => file.findings.extend(defects),
+            Err(defects) => self.defects(defects),
         }
     }
-    file
+
+    /// Whether nothing that follows will be read.
+    pub(super) fn is_full(&self) -> bool {
+        self.entries > ENTRIES_MAX
+    }
+
+    pub(super) fn defects(&mut self, defects: impl IntoIterator<Item = Finding>) {
+        for finding in defects {
+            if self.file.findings.len() < FINDINGS_MAX {
+                self.file.findings.push(finding);
+            } else {
+                self.more += 1;
+            }
+        }
+    }
+
+    pub(super) fn finish(mut self) -> IgnoreFile {
+        if self.more > 0
+            && let Some(last) = self.file.findings.last().cloned()
+        {
+            let message = format!("{} more defects follow in this file", self.more);
+            self.file.findings.push(Finding { message, ..last });
+        }
+        self.file
+    }
 }
 
 /// Judges one entry; `earlier` are the complete entries of the same identifier above it.
 fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
-    let RawEntry { id, reason, owner, expires, purls, found_by, mut defects, hint } = entry;
+    let RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, found_by, mut defects, hint } = entry;
     let shown = printable(&id.text);
     let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
     let missing = |code, what: &str| defect(code, id.at.clone(), format!("the entry for {shown} has no {what}{hint}"));
@@ -78,6 +129,14 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         defect(IgnoreCode::UnknownKey, source.at, message)
             .help(format!("write {SECOND_OPINION}, or delete the key where Trivy knows the flaw"))
     }));
+    if !(purls.is_empty() && paths.is_empty()) && judge(&id.text) == Verdict::Good {
+        defects.extend(unfit_scope(&id.text, &purls, &paths));
+    }
+    let says_nothing = |blocked: &Placed| {
+        let error = check_reason(&blocked.text).err()?;
+        Some(defect(IgnoreCode::FixExists, blocked.at.clone(), printable(&error.to_string())))
+    };
+    defects.extend(fix_blocked_by.as_ref().and_then(says_nothing));
     match &reason {
         None => defects.push(missing(IgnoreCode::NoReason, "reason")),
         Some(reason) => defects.extend(
@@ -104,10 +163,8 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         }
         Some(Ok(_)) => {}
     }
-    let scope = match purls.is_empty() {
-        true => Scope::Any,
-        false => Scope::Targets(purls.into_iter().map(|purl| purl.text).collect()),
-    };
+    let targets: Vec<_> = purls.into_iter().chain(paths).map(|target| target.text).collect();
+    let scope = if targets.is_empty() { Scope::Any } else { Scope::Targets(targets) };
     if let Some(first) = earlier.find(|first| overlap(&first.scope, &scope)) {
         let message = format!("{shown} is listed at {} already", first.location);
         defects.push(defect(IgnoreCode::Duplicate, id.at.clone(), message));
@@ -139,6 +196,23 @@ fn misspelled(id: &Placed, shown: &str) -> Option<Finding> {
             })
         }
     }
+}
+
+/// A flaw is in a package, anything else in a file: a scope of the other kind would reach nothing, or with Trivy everything.
+fn unfit_scope(id: &str, purls: &[Placed], paths: &[Placed]) -> Vec<Finding> {
+    let (unfit, message, help) = match Kind::of(id) {
+        Kind::Flaw => (paths, "a flaw is in a package, not in a file", "name the package: `purl: pkg:pypi/requests`"),
+        Kind::Misconfiguration | Kind::Secret => {
+            (purls, "what is no flaw is in a file, not in a package", "name the file: `path: app/settings.env`")
+        }
+    };
+    let unfit = unfit.iter().map(|scope| defect(IgnoreCode::UnknownKey, scope.at.clone(), message).help(help));
+    let patterns = paths.iter().filter(|path| path.text.is_empty() || path.text.contains(['*', '?', '[', '{', '\\']));
+    let patterns = patterns.map(|path| {
+        let message = format!("{:?} is a pattern, not the path of a file", printable(&path.text));
+        defect(IgnoreCode::Malformed, path.at.clone(), message).help("name each file")
+    });
+    unfit.chain(patterns).collect()
 }
 
 fn is_purl(text: &str) -> bool {

@@ -1,3 +1,5 @@
+use std::collections::BTreeMap;
+
 use camino::Utf8Path;
 
 use super::{read_plain, read_yaml};
@@ -12,6 +14,8 @@ pub struct IgnoreFile {
     /// The complete entries that say `found-by: pip-audit`: for flaws that only the second opinion of
     /// [`DependencyAudit`](crate::steps::DependencyAudit) knows, so that a scan by Trivy does not call them stale.
     pub second_opinion: Vec<Exception>,
+    /// Why the fix of a flaw cannot be taken yet, by the place of the entry that says so.
+    pub fix_blocked_by: BTreeMap<Location, String>,
     /// What is wrong; an entry with a finding is not among the exceptions.
     pub findings: Vec<Finding>,
 }

@@ -2,6 +2,10 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+/// The families of Trivy's rules for configuration files: four digits follow, and an older name has `AVD-` in front.
+const MISCONFIGURATIONS: [&str; 12] =
+    ["DS", "KSV", "KCV", "AWS", "AZU", "GCP", "DIG", "GIT", "NIF", "OCI", "OPNSTK", "CLDSTK"];
+
 /// The families of identifiers that Trivy reports, and what each looks like.
 const FAMILIES: &[&str] = &[
     r"CVE-\d{4}-\d{4,19}",
@@ -17,11 +21,37 @@ const FAMILIES: &[&str] = &[
 ];
 
 #[expect(clippy::expect_used, reason = "the pattern is made of literals, and every test of this file compiles it")]
-static IDENTIFIER: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(&format!("^(?:{})$", FAMILIES.join("|"))).expect("a valid pattern"));
+static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
+    let misconfigurations = format!(r"(?:AVD-)?(?:{})-\d{{4}}", MISCONFIGURATIONS.join("|"));
+    Regex::new(&format!("^(?:{}|{misconfigurations})$", FAMILIES.join("|"))).expect("a valid pattern")
+});
 
 /// Prefixes that are written in capitals; with any other case Trivy matches nothing.
-const PREFIXES: &[&str] = &["CVE", "GHSA", "PYSEC", "DSA", "DLA", "USN", "RHSA", "RUSTSEC", "GO"];
+const PREFIXES: &[&str] = &["CVE", "GHSA", "PYSEC", "DSA", "DLA", "USN", "RHSA", "RUSTSEC", "GO", "DS", "KSV", "AVD"];
+
+/// What an identifier is a name of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// A flaw in a package.
+    Flaw,
+    /// A rule for configuration files, such as `DS-0002`.
+    Misconfiguration,
+    /// A rule for secrets, such as `aws-access-key-id`.
+    Secret,
+}
+
+impl Kind {
+    pub(super) fn of(id: &str) -> Self {
+        let family = id.strip_prefix("AVD-").unwrap_or(id).split('-').next().unwrap_or(id);
+        if MISCONFIGURATIONS.contains(&family) {
+            Self::Misconfiguration
+        } else if id.contains(|c: char| c.is_ascii_uppercase()) {
+            Self::Flaw
+        } else {
+            Self::Secret
+        }
+    }
+}
 
 /// What is to be said of a word that stands where an identifier should.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,9 +8,13 @@
 //! # reason: only reached through proxies, and this service never configures one
 //! # owner: @example/security
 //! # expires: 2027-01-15
+//! # fix-blocked-by: the next release of our plugin, which pins the old version
+//! # purl: pkg:pypi/requests
 //! CVE-2023-32681
 //! ```
 //!
+//! `# purl:` narrows the entry down to packages, `# path:` an entry for a secret or a misconfiguration to files. Where a version without
+//! the flaw exists, `# fix-blocked-by:` has to say why it is not taken yet.
 //! An entry for a flaw that only pip-audit knows has the line `# found-by: pip-audit` as well (in YAML `found_by:`).
 
 mod code;
@@ -26,5 +30,5 @@ mod yaml;
 pub use code::IgnoreCode;
 pub use file::{IgnoreFile, IgnoreFileError, read};
 pub use plain::read_plain;
-pub use review::{review, review_alone};
+pub use review::{review, review_alone, review_file, unknown_owners};
 pub use yaml::read_yaml;

@@ -1,6 +1,6 @@
 use camino::Utf8Path;
 
-use super::entry::{Placed, RawEntry, defect, judge_all, read_date};
+use super::entry::{Judge, Placed, RawEntry, defect, read_date};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
@@ -8,7 +8,7 @@ use crate::model::{Finding, Location};
 /// Trivy reads lines into a buffer of 64 KiB; at the first longer line it stops reading, without a word.
 const LINE_BYTES_MAX: usize = (64 << 10) - 1;
 
-const KEYS: [&str; 6] = ["reason", "owner", "expires", "ticket", "purl", "found-by"];
+const KEYS: [&str; 8] = ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path", "found-by"];
 
 /// Reads the plain form: identifiers on lines of their own, each with a block of comments directly above it.
 #[must_use]
@@ -27,17 +27,19 @@ pub fn read_plain(path: &Utf8Path, bytes: &[u8]) -> IgnoreFile {
     let mut reader = Reader::default();
     for (number, line) in (1_u32..).zip(text.split('\n')) {
         reader.line(&Line { path, number, text: line.strip_suffix('\r').unwrap_or(line) });
+        if reader.judge.is_full() {
+            break;
+        }
     }
-    reader.findings.append(&mut reader.block.defects);
-    judge_all(reader.entries, reader.findings)
+    reader.judge.defects(reader.block.defects);
+    reader.judge.finish()
 }
 
 #[derive(Default)]
 struct Reader {
     block: Block,
     above: Above,
-    entries: Vec<RawEntry>,
-    findings: Vec<Finding>,
+    judge: Judge,
 }
 
 /// What the comments directly above an entry say.
@@ -47,8 +49,10 @@ struct Block {
     owner: Option<Placed>,
     expires: Option<Placed>,
     ticket: Option<Placed>,
+    fix_blocked_by: Option<Placed>,
     found_by: Option<Placed>,
     purls: Vec<Placed>,
+    paths: Vec<Placed>,
     defects: Vec<Finding>,
 }
 
@@ -89,8 +93,8 @@ impl Line<'_> {
 
 impl Block {
     fn has_keys(&self) -> bool {
-        let keys = [&self.reason, &self.owner, &self.expires, &self.ticket, &self.found_by];
-        keys.into_iter().any(Option::is_some) || !self.purls.is_empty()
+        let texts = [&self.reason, &self.owner, &self.expires, &self.ticket, &self.fix_blocked_by, &self.found_by];
+        texts.into_iter().any(Option::is_some) || !self.purls.is_empty() || !self.paths.is_empty()
     }
 
     fn comment(&mut self, line: &Line<'_>, comment: &str) {
@@ -103,6 +107,8 @@ impl Block {
             "expires" => &mut self.expires,
             "ticket" => &mut self.ticket,
             "found-by" => &mut self.found_by,
+            "fix-blocked-by" => &mut self.fix_blocked_by,
+            "path" => return self.paths.push(line.placed(value)),
             "purl" => return self.purls.push(line.placed(value)),
             _ => return self.defects.extend(mistyped(line, key, &name)),
         };
@@ -136,8 +142,8 @@ impl Reader {
             if self.block.has_keys() {
                 self.above = Above::Detached { line: line.number };
             }
-            self.findings.extend(odd);
-            self.findings.append(&mut std::mem::take(&mut self.block).defects);
+            self.judge.defects(odd);
+            self.judge.defects(std::mem::take(&mut self.block).defects);
         } else if text.starts_with('#') {
             self.block.comment(line, text);
             self.block.defects.extend(odd);
@@ -168,8 +174,10 @@ impl Reader {
             defects.push(line.differs(id, "Trivy knows no patterns and matches nothing"));
         }
         let expires = expiry(line, words, block.expires, &mut defects);
-        let Block { reason, owner, purls, found_by, .. } = block;
-        self.entries.push(RawEntry { id: line.placed(id), reason, owner, expires, purls, found_by, defects, hint });
+        let Block { reason, owner, fix_blocked_by, purls, paths, found_by, .. } = block;
+        let id = line.placed(id);
+        let entry = RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, found_by, defects, hint };
+        self.judge.entry(entry);
     }
 }
 

@@ -119,6 +119,12 @@ fn every_defect_has_its_code_and_place() {
         (after("<<<<<<< HEAD"), &["IGN-009 4:9"]),
         (after("======="), &["IGN-008 4:1"]),
         (after("# purl: requests\nCVE-2023-32681"), &["IGN-008 4:9"]),
+        (after("# path: app/a.env\nCVE-2023-32681"), &["IGN-011 4:9"]),
+        (after("# purl: pkg:pypi/a\nDS-0002"), &["IGN-011 4:9"]),
+        (after("# path: app/*.env\naws-access-key-id"), &["IGN-008 4:9"]),
+        (after("# fix-blocked-by: later\nCVE-2023-32681"), &["IGN-012 4:19"]),
+        (after("ds-0002"), &["IGN-009 4:1"]),
+        (after("DS-2"), &["IGN-008 4:1"]),
         (after("# owner: @org/other\nCVE-2023-32681"), &["IGN-011 4:3"]),
         (BLOCK.replace("expires", "expire") + "CVE-2023-32681", &["IGN-011 3:3", "IGN-003 4:1"]),
         (BLOCK.replace("reason", "resaon") + "CVE-2023-32681", &["IGN-011 1:3", "IGN-001 4:1"]),
@@ -174,6 +180,29 @@ fn a_hundred_thousand_entries_are_judged() {
 
 const ENTRY: &str = "vulnerabilities:\n  - id: CVE-2023-32681\n    statement: the affected parser is never given outside input\n    owner: '@org/security'\n    expired_at: 2027-01-01\n    purls: [\"pkg:pypi/requests\"]\n";
 
+const SECRET: &str = "secrets:\n  - id: aws-access-key-id\n    statement: the key of the vendor's own manual, which opens nothing\n    owner: '@org/security'\n    expired_at: 2027-01-01\n    paths: [\"/app/settings.env\"]\n";
+
+#[test]
+fn secrets_and_misconfigurations_are_scoped_by_file() {
+    let file = yaml(SECRET);
+    assert_eq!(complaints(&file), [""; 0]);
+    assert_eq!(file.exceptions[0].scope, Scope::Targets(vec!["/app/settings.env".to_owned()]));
+    let file = plain(&format!("{BLOCK}# path: app/Dockerfile\nDS-0002\n"));
+    assert_eq!(complaints(&file), [""; 0]);
+    let reaches = |target| file.exceptions[0].scope.reaches(Some(target));
+    assert!(reaches("app/Dockerfile") && reaches("app/Dockerfile:12"));
+    assert!(!reaches("app/Dockerfile.old") && !reaches("app/Dockerfile:x") && !reaches("other/app/Dockerfile"));
+}
+
+#[test]
+fn why_a_fix_cannot_be_taken_belongs_to_its_entry() {
+    let file = plain(&format!("{BLOCK}# fix-blocked-by: our plugin needs the old interface\nCVE-2023-32681\n"));
+    assert_eq!(
+        file.fix_blocked_by.get(&file.exceptions[0].location).map(String::as_str),
+        Some("our plugin needs the old interface")
+    );
+}
+
 #[test]
 fn a_complete_yaml_entry_is_an_exception() {
     let file = yaml(ENTRY);
@@ -200,7 +229,12 @@ fn every_yaml_defect_has_its_code_and_place() {
         (ENTRY.replace("id: CVE-2023-32681\n    ", ""), &["IGN-008 2:5"]),
         (ENTRY.replace("pkg:pypi/requests", "requests"), &["IGN-008 6:13"]),
         (ENTRY.replace("[\"pkg:pypi/requests\"]", "[]"), &["IGN-009 6:12"]),
-        (ENTRY.replace("purls: [\"pkg:pypi/requests\"]", "paths: [\"**\"]"), &["IGN-011 6:5"]),
+        (ENTRY.replace("purls: [\"pkg:pypi/requests\"]", "paths: [\"a.env\"]"), &["IGN-011 6:13"]),
+        (SECRET.replace("/app/settings.env", "/app/*"), &["IGN-008 6:13"]),
+        (SECRET.replace("paths: [\"/app/settings.env\"]", "purls: [\"pkg:pypi/a\"]"), &["IGN-011 6:13"]),
+        (SECRET.replace("secrets", "vulnerabilities"), &["IGN-009 2:9"]),
+        (ENTRY.replace("vulnerabilities", "misconfigurations"), &["IGN-009 2:9"]),
+        (format!("{ENTRY}    fix-blocked-by: soon\n"), &["IGN-012 7:21"]),
         (ENTRY.replace("outside", "out\u{200b}side"), &["IGN-009 3:54"]),
         (format!("{ENTRY}    owner: '@org/b'\n"), &["IGN-011 7:5"]),
     ];

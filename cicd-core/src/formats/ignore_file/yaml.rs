@@ -4,15 +4,18 @@ use camino::Utf8Path;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::Spanned;
 
-use super::entry::{Placed, RawEntry, defect, judge_all};
+use super::entry::{Judge, Placed, RawEntry, defect};
+use super::identifier::{self, Kind, Verdict};
 use super::{IgnoreCode, IgnoreFile, IgnoreFileError};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
 
-const SECTIONS: [&str; 4] = ["vulnerabilities", "misconfigurations", "secrets", "licenses"];
-const KEYS: [&str; 7] = ["id", "statement", "owner", "expired_at", "ticket", "purls", "found_by"];
+/// Trivy has a fourth, `licenses`; those are approved package by package, elsewhere.
+const SECTIONS: [&str; 3] = ["vulnerabilities", "misconfigurations", "secrets"];
+const KEYS: [&str; 9] =
+    ["id", "statement", "owner", "expired_at", "ticket", "fix-blocked-by", "purls", "paths", "found_by"];
 
-/// Reads the YAML form: lists of entries under `vulnerabilities`, `misconfigurations`, `secrets` and `licenses`.
+/// Reads the YAML form: lists of entries under `vulnerabilities`, `misconfigurations` and `secrets`.
 ///
 /// # Errors
 /// Text that is not one YAML document, or has a key twice.
@@ -26,7 +29,7 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
         return Ok(IgnoreFile { findings, ..IgnoreFile::default() });
     }
     if text.lines().all(|line| line.trim().is_empty() || line.trim_start().starts_with('#')) {
-        return Ok(IgnoreFile { findings, ..IgnoreFile::default() });
+        return Ok(IgnoreFile::default());
     }
     let root: Spanned<Node> = match serde_saphyr::from_str(text) {
         Ok(root) => root,
@@ -43,10 +46,10 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
     let Node::Map(sections) = root.value else {
         return Err(failed(source.at(root.referenced), "expected sections such as `vulnerabilities:`".to_owned()));
     };
-    let mut entries = Vec::new();
+    let mut judge = Judge::default();
     for (section, list) in sections {
         if !SECTIONS.contains(&section.value.as_str()) {
-            findings.push(source.unknown("section", &section, &SECTIONS));
+            judge.defects([source.unknown("section", &section, &SECTIONS)]);
             continue;
         }
         let Node::List(items) = list.value else {
@@ -59,10 +62,25 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
                     "expected an entry such as `- id: CVE-2023-32681`".to_owned(),
                 ));
             };
-            entries.push(source.entry(source.at(item.referenced), keys));
+            let mut entry = source.entry(source.at(item.referenced), keys);
+            entry.defects.extend(elsewhere(&entry.id, &section.value));
+            judge.entry(entry);
         }
     }
-    Ok(judge_all(entries, findings))
+    Ok(judge.finish())
+}
+
+/// Trivy looks for an identifier in one section only.
+fn elsewhere(id: &Placed, section: &str) -> Option<Finding> {
+    let right = match Kind::of(&id.text) {
+        Kind::Flaw => SECTIONS[0],
+        Kind::Misconfiguration => SECTIONS[1],
+        Kind::Secret => SECTIONS[2],
+    };
+    (right != section && identifier::judge(&id.text) == Verdict::Good).then(|| {
+        let message = format!("Trivy does not look for {} under `{section}`", printable(&id.text));
+        defect(IgnoreCode::ReadDifferently, id.at.clone(), message).help(format!("move the entry to `{right}:`"))
+    })
 }
 
 struct Source<'a> {
@@ -84,6 +102,8 @@ impl Source<'_> {
             owner: None,
             expires: None,
             purls: Vec::new(),
+            paths: Vec::new(),
+            fix_blocked_by: None,
             found_by: None,
             defects: Vec::new(),
             hint: None,
@@ -104,24 +124,18 @@ impl Source<'_> {
                 }
                 ("ticket", Node::Text(_)) => {}
                 ("found_by", Node::Text(text)) => entry.found_by = Some(Placed { text, at }),
-                ("purls", Node::List(items)) => {
-                    // An empty list would mean every package to Trivy.
+                ("fix-blocked-by", Node::Text(text)) => entry.fix_blocked_by = Some(Placed { text, at }),
+                (scope @ ("purls" | "paths"), Node::List(items)) => {
                     if items.is_empty() {
-                        let message = "an empty list of packages means every package to Trivy";
-                        entry.defects.push(
-                            defect(IgnoreCode::ReadDifferently, at, message).help("name a package or delete the key"),
-                        );
+                        let message = format!("an empty list of `{scope}` means all of them to Trivy");
+                        let help = "name what it is about, or delete the key";
+                        entry.defects.push(defect(IgnoreCode::ReadDifferently, at, message).help(help));
                     }
-                    for item in items {
-                        let at = self.at(item.referenced);
+                    let targets = if scope == "purls" { &mut entry.purls } else { &mut entry.paths };
+                    targets.extend(items.into_iter().map(|item| {
                         let text = if let Node::Text(text) = item.value { text } else { String::new() };
-                        entry.purls.push(Placed { text, at });
-                    }
-                }
-                ("paths", _) => {
-                    let message = "`paths` is not supported: entries are scoped by package";
-                    let at = self.at(key.referenced);
-                    entry.defects.push(defect(IgnoreCode::UnknownKey, at, message).help("use `purls:` instead"));
+                        Placed { text, at: self.at(item.referenced) }
+                    }));
                 }
                 (name, _) if KEYS.contains(&name) => {
                     let message = format!("the value of `{name}` has the wrong form");

@@ -82,6 +82,7 @@ fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
         .severity(secret.severity)
         .target(secret_target(path, &sha256))
         .at(Location::line(path, first))
+        .of_a_secret()
         .help(format!(
             "revoke it, then take it out of the history too; if it opens nothing, write it down: rule = \"{rule}\", path = \"{path}\", sha256 = \"{sha256}\""
         ))

@@ -8,10 +8,5 @@ finding_codes! {
             help: "run where Trivy's own database can be downloaded",
             example: "an offline database of PyPI's advisories and an image with Debian packages",
         },
-        StrayConfiguration = "TRV-002" {
-            summary: "a configuration file of Trivy lies in the workspace",
-            help: "delete it: this scan ignores it, but `trivy` called by hand obeys it and may show less",
-            example: "trivy.yaml with `severity: CRITICAL` in the workspace's root",
-        },
     }
 }

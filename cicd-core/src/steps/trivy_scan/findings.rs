@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use camino::Utf8Path;
 
 use super::ScanCode;
+use super::sources::Sources;
 use crate::formats::printable::printable;
 use crate::formats::requirements::{LockedRequirements, normalized_name};
-use crate::formats::trivy_report::{FoundSecret, ScanResult, TrivyReport, Vulnerability};
+use crate::formats::trivy_report::{FoundSecret, Misconfiguration, ScanResult, TrivyReport, Vulnerability};
 use crate::model::{Code, Finding, Level, Location, Severity};
 use crate::trivy::VulnerabilityDatabase;
 
@@ -14,20 +15,23 @@ use crate::trivy::VulnerabilityDatabase;
 pub(super) struct Judgement<'a> {
     pub(super) threshold: Severity,
     pub(super) locked: Option<(&'a Utf8Path, &'a LockedRequirements)>,
+    pub(super) sources: &'a Sources,
 }
 
 impl Judgement<'_> {
-    /// Every flaw and every secret of a report. What does not reach the threshold is a warning, not left out.
+    /// Every flaw, secret and misconfiguration of a report on an image. What does not reach the threshold is a warning, not left out.
     pub(super) fn findings(&self, report: &TrivyReport) -> Vec<Finding> {
         let mut findings = Vec::new();
         for result in &report.results {
-            findings.extend(result.vulnerabilities.iter().map(|flaw| self.flaw(result, flaw)));
-            findings.extend(result.secrets.iter().map(|secret| self.secret(result, secret)));
+            findings.extend(result.vulnerabilities.iter().map(|flaw| self.flaw(report, result, flaw)));
+            findings.extend(result.secrets.iter().map(|secret| self.secret(report, result, secret)));
+            let failures = result.misconfigurations.iter().filter(|found| found.is_failure());
+            findings.extend(failures.map(|found| self.misconfiguration(report, result, found)));
         }
         findings
     }
 
-    fn flaw(&self, result: &ScanResult, flaw: &Vulnerability) -> Finding {
+    fn flaw(&self, report: &TrivyReport, result: &ScanResult, flaw: &Vulnerability) -> Finding {
         let package = printable(&flaw.pkg_name);
         let installed = printable(&flaw.installed_version);
         let what = match (flaw.title.trim(), flaw.other_ids.first()) {
@@ -35,9 +39,13 @@ impl Judgement<'_> {
             ("", None) => "known flaw".to_owned(),
             (title, _) => printable(title),
         };
-        let help = match flaw.fixed_version.trim() {
-            "" => format!("no version of {package} without this flaw is known: replace it, or write down an exception"),
-            fixed => format!("upgrade {package} to {}", printable(&fixed.replace(", ", " or "))),
+        let fixed_in = Some(flaw.fixed_version.trim()).filter(|versions| !versions.is_empty());
+        let fixed_in = fixed_in.map(|versions| printable(&versions.replace(", ", " or ")));
+        let help = match &fixed_in {
+            None => {
+                format!("no version of {package} without this flaw is known: replace it, or write down an exception")
+            }
+            Some(versions) => format!("upgrade {package} to {versions}"),
         };
         let purl = flaw.identifier.purl.clone().unwrap_or_else(|| format!("{package}@{installed}"));
         let mut finding = Finding::with_code(Code::new(printable(&flaw.id)), format!("{package} {installed}: {what}"))
@@ -46,21 +54,40 @@ impl Judgement<'_> {
             .target(printable(&purl))
             .help(help);
         finding.aliases = flaw.other_ids.iter().map(|id| printable(id)).collect();
-        finding.location = self.pinned_at(result, &flaw.pkg_name);
+        finding.fixed_in = fixed_in;
+        let layer = flaw.layer.diff_id.as_deref();
+        finding.location = self.pinned_at(result, &flaw.pkg_name).or_else(|| self.sources.place_of(report, layer));
         finding
     }
 
-    fn secret(&self, result: &ScanResult, secret: &FoundSecret) -> Finding {
+    fn secret(&self, report: &TrivyReport, result: &ScanResult, secret: &FoundSecret) -> Finding {
         let (path, title) = (printable(&result.target), printable(&secret.title));
         let message = format!("{title} in the image's {path}, line {}", secret.start_line);
-        Finding::with_code(Code::new(printable(&secret.rule)), message)
+        let mut finding = Finding::with_code(Code::new(printable(&secret.rule)), message)
             .severity(secret.severity)
             .level(self.level(secret.severity))
             .target(path)
-            .help("keep it out of the image, and revoke it: every copy of the image has it")
+            .help("keep it out of the image, and revoke it: every copy of the image has it");
+        finding.location = self.sources.place_of(report, secret.layer.diff_id.as_deref());
+        finding
     }
 
-    fn level(&self, severity: Severity) -> Level {
+    fn misconfiguration(&self, report: &TrivyReport, result: &ScanResult, found: &Misconfiguration) -> Finding {
+        let path = printable(&result.target);
+        let message = format!("{} (the image's {path}, line {})", printable(&found.message), found.cause.start_line);
+        let mut finding = Finding::with_code(Code::new(printable(&found.id)), message)
+            .severity(found.severity)
+            .level(self.level(found.severity))
+            .target(path);
+        if !found.resolution.trim().is_empty() {
+            finding = finding.help(printable(&found.resolution));
+        }
+        finding.aliases = vec![format!("AVD-{}", finding.code)];
+        finding.location = self.sources.place_of(report, found.layer.diff_id.as_deref());
+        finding
+    }
+
+    pub(super) fn level(&self, severity: Severity) -> Level {
         if severity.reaches(self.threshold) { Level::Deny } else { Level::Warn }
     }
 
@@ -127,7 +154,8 @@ mod tests {
     fn findings(text: &str, threshold: Severity) -> Vec<Finding> {
         let report = TrivyReport::from_json(text.as_bytes()).expect("a report");
         let locked = LockedRequirements::parse(LOCKED).expect("a locked file");
-        Judgement { threshold, locked: Some((Utf8Path::new("app/requirements.txt"), &locked)) }.findings(&report)
+        let locked = Some((Utf8Path::new("app/requirements.txt"), &locked));
+        Judgement { threshold, locked, sources: &Sources::default() }.findings(&report)
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 mod code;
 mod findings;
+mod misconfigurations;
 mod outcome;
 mod proof;
+mod sources;
 mod step;
 
 pub use code::ScanCode;

@@ -3,13 +3,16 @@ use std::collections::BTreeSet;
 use jiff::civil::Date;
 
 use super::findings::{Judgement, PackageCounts, not_judged};
+use super::misconfigurations::Checked;
 use crate::docker::{Fresh, Image};
 use crate::formats::ExpiryLimits;
-use crate::formats::ignore_file::{IgnoreFile, review};
+use crate::formats::codeowners::CodeOwnersFile;
+use crate::formats::ignore_file::{self, IgnoreFile, review_file, unknown_owners};
 use crate::formats::printable::printable;
 use crate::formats::requirements::normalized_name;
 use crate::formats::trivy_report::{TrivyReport, Vulnerability};
-use crate::model::{Finding, Severity};
+use crate::model::Severity;
+use crate::policy::FindingsByName;
 use crate::step::Outcome;
 use crate::trivy::{KnownFlaw, ScanReport, ScannedPackage, VulnerabilityDatabase};
 
@@ -17,32 +20,42 @@ use crate::trivy::{KnownFlaw, ScanReport, ScannedPackage, VulnerabilityDatabase}
 const PYTHON: &str = "python-pkg";
 
 /// A scan that is proven to have looked.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Scanned<'a> {
     pub(super) image: &'a Image<Fresh>,
     pub(super) trivy: &'a semver::Version,
     pub(super) database: &'a VulnerabilityDatabase,
     pub(super) report: &'a TrivyReport,
+    pub(super) dockerfiles: Checked,
+}
+
+/// What may allow something, and by which rules.
+#[derive(Debug)]
+pub(super) struct Allowed<'a> {
+    pub(super) ignored: IgnoreFile,
+    /// Who may answer for an exception, if that is asked.
+    pub(super) owners: Option<&'a CodeOwnersFile>,
+    pub(super) limits: ExpiryLimits,
 }
 
 impl Scanned<'_> {
-    /// What it means: findings, the exceptions of the ignore file and what is wrong with them, and the facts.
-    pub(super) fn outcome(
-        self,
-        judgement: &Judgement<'_>,
-        ignored: IgnoreFile,
-        limits: ExpiryLimits,
-        today: Date,
-    ) -> Outcome<ScanReport> {
-        let Self { image, trivy, database, report } = self;
+    /// What it means: findings, the exceptions and what is wrong with them, and the facts.
+    pub(super) fn outcome(self, judgement: &Judgement<'_>, allowed: Allowed<'_>, today: Date) -> Outcome<ScanReport> {
+        let Self { image, trivy, database, report, dockerfiles } = self;
+        let Allowed { ignored, owners, limits } = allowed;
         let counts = PackageCounts::of(report, database);
+        let files = dockerfiles.files;
         let mut findings = judgement.findings(report);
-        let is_ignored = |finding: &&Finding| {
-            let mut covering = ignored.exceptions.iter().filter(|exception| exception.covers(finding));
-            covering.any(|exception| !exception.justification.is_expired(today))
-        };
-        let ignored_count = findings.iter().filter(is_ignored).count();
-        let review = review(&ignored.exceptions, &findings, limits, today);
+        findings.extend(dockerfiles.findings);
+        let mut review = review_file(&ignored, &findings);
+        let mut exceptions = ignored.exceptions;
+        exceptions.extend(dockerfiles.exceptions);
+        let by_name = FindingsByName::new(&findings);
+        let valid = exceptions.iter().filter(|exception| !exception.justification.is_expired(today));
+        let covered: BTreeSet<_> = valid.flat_map(|exception| by_name.covered_by(exception)).map(|it| it.0).collect();
+        let ignored_count = covered.len();
+        review.extend(ignore_file::review(&exceptions, &findings, limits, today));
+        review.extend(owners.map_or_else(Vec::new, |owners| unknown_owners(&exceptions, owners)));
         findings.extend(not_judged(report, database));
         findings.extend(ignored.findings);
         findings.extend(review);
@@ -77,12 +90,13 @@ impl Scanned<'_> {
         }
         outcome
             .fact("secrets", report.results.iter().map(|result| result.secrets.len()).sum::<usize>())
+            .fact("dockerfiles", files)
             .fact("ignored", ignored_count)
             .fact("database", database.to_string())
             .fact("database_updated_at", database.updated_at.to_string())
             .fact("trivy_version", trivy.to_string())
             .findings(findings)
-            .exceptions(ignored.exceptions)
+            .exceptions(exceptions)
     }
 }
 
@@ -121,6 +135,7 @@ fn vulnerable_packages(report: &TrivyReport) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::super::sources::Sources;
     use super::*;
     use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
@@ -152,10 +167,12 @@ mod tests {
         let image = Image::built(IMAGE, "app:1", "c0ffee").expect("an image");
         let trivy = semver::Version::new(0, 70, 0);
         let ignored = read_plain("ci/.trivyignore".into(), ignore.as_bytes());
-        Scanned { image: &image, trivy: &trivy, database, report: &report }.outcome(
-            &Judgement { threshold, locked: None },
-            ignored,
-            Limits::default().expiry,
+        let sources = Sources::default();
+        let judgement = Judgement { threshold, locked: None, sources: &sources };
+        let dockerfiles = Checked::default();
+        Scanned { image: &image, trivy: &trivy, database, report: &report, dockerfiles }.outcome(
+            &judgement,
+            Allowed { ignored, owners: None, limits: Limits::default().expiry },
             today(),
         )
     }
@@ -165,7 +182,10 @@ mod tests {
     }
 
     fn entry(id: &str, expires: &str) -> String {
-        format!("# reason: only reached by requests that we never make\n# owner: @org/security\n{id} exp:{expires}\n\n")
+        format!(
+            "# reason: only reached by requests that we never make\n# owner: @org/security\n\
+             # fix-blocked-by: the next release of our plugin, which pins it\n{id} exp:{expires}\n\n"
+        )
     }
 
     /// The verdict, and the findings that no exception allows.
@@ -214,6 +234,7 @@ mod tests {
         for (last, codes) in [
             ("CVE-2023-32681\n".to_owned(), vec!["CVE-2023-32681", "IGN-001", "IGN-002", "IGN-003"]),
             ("# owner: @org/security\nCVE-2023-32681 exp:2026-12-15\n".to_owned(), vec!["CVE-2023-32681", "IGN-001"]),
+            (entry("CVE-2023-32681", "2026-12-15").replace("# fix-blocked-by", "# see"), vec!["IGN-012"]),
             (entry("CVE-2023-32681", "2020-01-01"), vec!["CVE-2023-32681", "IGN-004"]),
             (entry("CVE-2023-32681", "2026-11-21"), vec!["CVE-2023-32681", "IGN-004"]),
             (entry("CVE-2099-12345", "2026-12-15"), vec!["CVE-2023-32681", "IGN-006"]),

@@ -1,18 +1,20 @@
-use std::fs;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::ScanCode;
 use super::findings::Judgement;
-use super::outcome::Scanned;
+use super::misconfigurations;
+use super::outcome::{Allowed, Scanned};
 use super::proof::{Expected, prove};
+use super::sources::Sources;
 use crate::docker::{Fresh, Image};
+use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::trivy_report::TrivyReport;
 use crate::formats::{ExpiryLimits, Limits};
-use crate::model::{Finding, Level, Location, Severity};
+use crate::model::{Finding, Location, Severity};
+use crate::policy::stray_configuration;
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 use crate::trivy::{CANARY, Neutral, ScanReport, VulnerabilityDatabase, trivy_tool};
@@ -22,7 +24,10 @@ const SCAN_DEADLINE: Duration = Duration::from_secs(900);
 /// Trivy's own limit is shorter than ours, so that it says itself what took so long.
 const TRIVY_TIMEOUT: &str = "14m";
 
-/// Scans an image for known flaws and for secrets, and judges what Trivy reports.
+/// What Trivy reads by itself in the folder that it is called in.
+const CONFIGURATION_FILES: [&str; 3] = ["trivy.yaml", "trivy-secret.yaml", ".trivyignore"];
+
+/// Scans an image for known flaws, secrets and misconfigurations, and judges what Trivy reports.
 ///
 /// ```
 /// use cicd_core::model::Severity;
@@ -42,6 +47,8 @@ const TRIVY_TIMEOUT: &str = "14m";
 pub struct TrivyScan {
     ignore_file: Option<Utf8PathBuf>,
     locked_requirements: Option<Utf8PathBuf>,
+    built_from: Vec<Utf8PathBuf>,
+    owners: Option<Utf8PathBuf>,
     threshold: Severity,
     expiry: ExpiryLimits,
 }
@@ -59,6 +66,8 @@ impl TrivyScan {
         Self {
             ignore_file: None,
             locked_requirements: None,
+            built_from: Vec::new(),
+            owners: None,
             threshold: Severity::Low,
             expiry: Limits::default().expiry,
         }
@@ -76,6 +85,24 @@ impl TrivyScan {
     #[must_use]
     pub fn locked_requirements(mut self, path: impl Into<Utf8PathBuf>) -> Self {
         self.locked_requirements = Some(path.into());
+        self
+    }
+
+    /// The Dockerfiles that the image is built from, the one of the lowest image first. Findings point at the instruction that
+    /// brought the package or the file in, and Trivy's rules judge the Dockerfiles themselves.
+    ///
+    /// Comments with `trivy:ignore` are not shown to Trivy, which would drop findings without a trace. They are judged here: with
+    /// `# reason:`, `# owner:` and `# expires:` directly above, each allows what was found in the instruction below it.
+    #[must_use]
+    pub fn built_from(mut self, dockerfiles: impl IntoIterator<Item = impl Into<Utf8PathBuf>>) -> Self {
+        self.built_from = dockerfiles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// The CODEOWNERS file: who answers for an exception has to be named in it.
+    #[must_use]
+    pub fn owners_in(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.owners = Some(path.into());
         self
     }
 
@@ -99,7 +126,7 @@ impl TrivyScan {
     /// When the file is not there or cannot be read.
     pub fn read_ignore_file(&self, cx: &Context) -> Result<IgnoreFile, StepError> {
         let Some(path) = &self.ignore_file else { return Ok(IgnoreFile::default()) };
-        let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let bytes = cx.read_file(path)?;
         Ok(ignore_file::read(&cx.relative(path), &bytes).map_err(|error| {
             ReadError::new("the ignore file", &error.problem)
                 .at(error.location)
@@ -107,9 +134,22 @@ impl TrivyScan {
         })?)
     }
 
+    fn stray_configuration(&self, cx: &Context) -> Vec<Finding> {
+        let own = self.ignore_file.as_ref().map(|path| cx.relative(path));
+        let stray = CONFIGURATION_FILES.into_iter().map(Utf8Path::new);
+        let stray = stray.filter(|path| own.as_deref() != Some(*path) && cx.path(path).exists());
+        stray.map(|path| stray_configuration(path, "trivy")).collect()
+    }
+
+    fn read_owners(&self, cx: &Context) -> Result<Option<CodeOwnersFile>, StepError> {
+        let Some(path) = &self.owners else { return Ok(None) };
+        let text = cx.read_text(path)?;
+        Ok(Some(CodeOwnersFile::parse(&cx.relative(path), &text)))
+    }
+
     fn read_locked(&self, cx: &Context) -> Result<Option<(Utf8PathBuf, LockedRequirements)>, StepError> {
         let Some(path) = &self.locked_requirements else { return Ok(None) };
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         let path = cx.relative(path);
         let locked = LockedRequirements::parse(&text).map_err(|error| {
             ReadError::new("the locked requirements", &error)
@@ -128,6 +168,8 @@ impl Step for TrivyScan {
         let trivy = cx.require(&trivy_tool())?;
         let ignored = self.read_ignore_file(cx)?;
         let locked = self.read_locked(cx)?;
+        let owners = self.read_owners(cx)?;
+        let sources = Sources::read(cx, &self.built_from)?;
         let locked = locked.as_ref().map(|(path, locked)| (path.as_path(), locked));
         database.check(cx.now())?;
         let neutral = Neutral::prepare(cx)?;
@@ -141,10 +183,13 @@ impl Step for TrivyScan {
                 .help("run the step again; look into its log")
         })?;
         prove(&report, &Expected { image_id: &image.id, trivy: &trivy.version, locked })?;
-        let scanned = Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report };
-        let mut outcome =
-            scanned.outcome(&Judgement { threshold: self.threshold, locked }, ignored, self.expiry, cx.today());
-        outcome.findings.extend(stray_configuration(cx));
+        let judgement = Judgement { threshold: self.threshold, locked, sources: &sources };
+        let dockerfiles = misconfigurations::check(cx, &neutral, &database, &sources, &judgement)?;
+        let scanned =
+            Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report, dockerfiles };
+        let allowed = Allowed { ignored, owners: owners.as_ref(), limits: self.expiry };
+        let mut outcome = scanned.outcome(&judgement, allowed, cx.today());
+        outcome.findings.extend(self.stray_configuration(cx));
         outcome.attachments.push(path);
         Ok(outcome)
     }
@@ -156,25 +201,21 @@ impl Step for TrivyScan {
     fn explain(&self) -> Vec<Invocation> {
         let neutral = Neutral::placeholder();
         let (cache_dir, step) = (Utf8Path::new("<database>"), Utf8Path::new("<step>"));
-        vec![
+        let mut calls = vec![
             CANARY.invocation(&neutral, cache_dir, "<step>/canary", step),
             scan(&neutral, cache_dir, &step.join("report.json"), "<image id>"),
-        ]
+        ];
+        if !self.built_from.is_empty() {
+            let (copies, report) = (step.join("dockerfiles"), step.join("dockerfiles.json"));
+            calls.push(misconfigurations::invocation(&neutral, cache_dir, &copies, &report));
+        }
+        calls
     }
 }
 
 fn scan(neutral: &Neutral, cache_dir: &Utf8Path, report: &Utf8Path, image: &str) -> Invocation {
     neutral
-        .scan(cache_dir, "image", "vuln,secret", report)
+        .scan(cache_dir, "image", "vuln,misconfig,secret", report)
         .args(["--image-src", "docker", "--timeout", TRIVY_TIMEOUT, image])
         .deadline(SCAN_DEADLINE)
-}
-
-fn stray_configuration(cx: &Context) -> impl Iterator<Item = Finding> {
-    ["trivy.yaml", "trivy-secret.yaml"].into_iter().filter(|name| cx.path(name).exists()).map(|name| {
-        Finding::new(ScanCode::StrayConfiguration, format!("{name} has no effect on this scan"))
-            .level(Level::Warn)
-            .severity(Severity::Low)
-            .at(Location::file(name))
-    })
 }

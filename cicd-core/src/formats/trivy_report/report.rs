@@ -1,5 +1,3 @@
-//! Trivy's JSON report.
-
 use serde::{Deserialize, Deserializer};
 
 use crate::model::Severity;
@@ -20,8 +18,19 @@ pub struct TrivyReport {
     pub image_id: Option<String>,
     /// The operating system that was recognised in it.
     pub os: Option<Os>,
+    /// What made each layer of the image, from the bottom; nothing where the image does not tell it for all of them.
+    pub layers: Vec<Layer>,
     /// One entry for every list of packages or file with findings.
     pub results: Vec<ScanResult>,
+}
+
+/// A layer of an image, and what made it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// The digest of its unpacked content.
+    pub diff_id: String,
+    /// The instruction, as the image's history has it.
+    pub created_by: String,
 }
 
 /// An operating system.
@@ -59,6 +68,12 @@ pub struct ScanResult {
     /// Secrets in files.
     #[serde(default, deserialize_with = "null_is_empty")]
     pub secrets: Vec<FoundSecret>,
+    /// How many rules for configuration files were tried, by how they came out.
+    #[serde(rename = "MisconfSummary", default)]
+    pub rules: Option<RuleCounts>,
+    /// What those rules found.
+    #[serde(default, deserialize_with = "null_is_empty")]
+    pub misconfigurations: Vec<Misconfiguration>,
     /// How many findings Trivy suppressed by itself; counted, since there is no reason for any.
     #[serde(rename = "ExperimentalModifiedFindings", default, deserialize_with = "length")]
     pub suppressed: usize,
@@ -102,6 +117,9 @@ pub struct Vulnerability {
     /// What the vendor says, such as `fixed` or `will_not_fix`.
     #[serde(default)]
     pub status: String,
+    /// The layer of the image that has the package.
+    #[serde(default)]
+    pub layer: LayerReference,
     /// One line.
     #[serde(default)]
     pub title: String,
@@ -116,6 +134,66 @@ pub struct PackageIdentifier {
     /// The package URL.
     #[serde(rename = "PURL", default)]
     pub purl: Option<String>,
+}
+
+/// Which layer of an image something is in.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+pub struct LayerReference {
+    /// The digest of the layer's unpacked content.
+    #[serde(rename = "DiffID", default)]
+    pub diff_id: Option<String>,
+}
+
+/// How the rules for a configuration file came out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct RuleCounts {
+    /// How many were kept.
+    pub successes: u32,
+    /// How many were not.
+    pub failures: u32,
+}
+
+/// A rule that a configuration file does not keep.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct Misconfiguration {
+    /// The rule, such as `DS-0002`.
+    #[serde(rename = "ID")]
+    pub id: String,
+    /// What is wrong.
+    #[serde(default)]
+    pub message: String,
+    /// What to do about it.
+    #[serde(default)]
+    pub resolution: String,
+    /// `FAIL`, `PASS` or `EXCEPTION`.
+    pub status: String,
+    /// How bad.
+    #[serde(default = "unknown", deserialize_with = "severity")]
+    pub severity: Severity,
+    /// Where in the file.
+    #[serde(rename = "CauseMetadata", default)]
+    pub cause: Cause,
+    /// The layer of the image that has the file.
+    #[serde(default)]
+    pub layer: LayerReference,
+}
+
+impl Misconfiguration {
+    /// Whether the rule is not kept. A status that is not known counts as that.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        self.status != "PASS"
+    }
+}
+
+/// The lines that a rule is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Cause {
+    /// The first, from 1; 0 where it is the whole file.
+    pub start_line: u32,
 }
 
 /// A secret in a file. What it is must not be shown again, so it is not read.
@@ -134,6 +212,9 @@ pub struct FoundSecret {
     /// The last line, from 1.
     #[serde(default)]
     pub end_line: u32,
+    /// The layer of the image that has the file.
+    #[serde(default)]
+    pub layer: LayerReference,
     /// How bad.
     #[serde(default = "unknown", deserialize_with = "severity")]
     pub severity: Severity,
@@ -177,6 +258,42 @@ struct RawMetadata {
     os: Option<Os>,
     #[serde(rename = "ImageID", default)]
     image_id: Option<String>,
+    #[serde(default)]
+    image_config: RawImageConfig,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawImageConfig {
+    #[serde(deserialize_with = "null_is_empty")]
+    history: Vec<RawHistory>,
+    rootfs: RawRootFs,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawHistory {
+    created_by: String,
+    empty_layer: bool,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct RawRootFs {
+    #[serde(deserialize_with = "null_is_empty")]
+    diff_ids: Vec<String>,
+}
+
+impl RawImageConfig {
+    fn layers(self) -> Vec<Layer> {
+        let made: Vec<_> = self.history.into_iter().filter(|entry| !entry.empty_layer).collect();
+        // A history that was shortened would name the wrong instruction for every layer above the gap.
+        if made.len() != self.rootfs.diff_ids.len() {
+            return Vec::new();
+        }
+        let pairs = self.rootfs.diff_ids.into_iter().zip(made);
+        pairs.map(|(diff_id, RawHistory { created_by, .. })| Layer { diff_id, created_by }).collect()
+    }
 }
 
 impl TrivyReport {
@@ -194,8 +311,15 @@ impl TrivyReport {
             artifact_type: raw.artifact_type,
             image_id: raw.metadata.image_id,
             os: raw.metadata.os,
+            layers: raw.metadata.image_config.layers(),
             results: raw.results,
         })
+    }
+
+    /// What made the layer with this digest.
+    #[must_use]
+    pub fn created_by(&self, diff_id: &str) -> Option<&str> {
+        self.layers.iter().find(|layer| layer.diff_id == diff_id).map(|layer| layer.created_by.as_str())
     }
 
     /// Every flaw of every package.
@@ -211,6 +335,14 @@ impl TrivyReport {
     /// The packages of one kind, such as `python-pkg`.
     pub fn packages_of(&self, kind: &str) -> impl Iterator<Item = &Package> {
         self.results.iter().filter(move |result| result.kind == kind).flat_map(|result| &result.packages)
+    }
+}
+
+impl ScanResult {
+    /// How many rules for configuration files were tried on this one.
+    #[must_use]
+    pub fn rules_tried(&self) -> u32 {
+        self.rules.map_or(0, |counts| counts.successes.saturating_add(counts.failures))
     }
 }
 
@@ -230,111 +362,4 @@ fn null_is_empty<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D
 
 fn length<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
     Ok(null_is_empty::<D, serde::de::IgnoredAny>(deserializer)?.len())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const REPORTS: [&str; 2] = [
-        include_str!("../../tests/data/trivy/debian-python-0.70.0.json"),
-        include_str!("../../tests/data/trivy/debian-python-0.76.0.json"),
-    ];
-
-    fn read(text: &str) -> Result<TrivyReport, TrivyReportError> {
-        TrivyReport::from_json(text.as_bytes())
-    }
-
-    #[test]
-    fn reports_of_both_versions_say_the_same() {
-        let [old, new] = REPORTS.map(|text| read(text).expect("a report"));
-        assert_eq!((old.version.as_deref(), new.version.as_deref()), (Some("0.70.0"), Some("0.76.0")));
-        for report in [old, new] {
-            let os = report.os.as_ref().expect("an operating system");
-            assert_eq!((os.family.as_str(), os.name.as_str(), os.end_of_life), ("debian", "12.11", false));
-            assert_eq!((report.os_packages().count(), report.packages_of("python-pkg").count()), (1, 4));
-            let seen: Vec<_> = report.vulnerabilities().map(|it| (it.id.as_str(), it.severity)).collect();
-            assert_eq!(
-                seen,
-                [
-                    ("CVE-2023-30861", Severity::Unknown),
-                    ("CVE-2023-46136", Severity::High),
-                    ("CVE-2023-23934", Severity::Unknown),
-                    ("CVE-2023-25577", Severity::Unknown),
-                    ("CVE-2023-32681", Severity::Unknown),
-                ]
-            );
-            let first = report.vulnerabilities().next().expect("a flaw");
-            assert_eq!(first.identifier.purl.as_deref(), Some("pkg:pypi/flask@2.2.2"));
-            assert_eq!(first.other_ids, ["PYSEC-2023-62", "GHSA-m2qf-hxjv-5gpq"]);
-        }
-    }
-
-    #[test]
-    fn an_image_without_anything_is_a_report_without_results() {
-        let report = read(include_str!("../../tests/data/trivy/scratch-0.70.0.json")).expect("a report");
-        assert!(report.os.is_none() && report.results.is_empty());
-    }
-
-    #[test]
-    fn a_report_cut_anywhere_is_no_report() {
-        let whole = REPORTS[0].trim_end();
-        for end in (0..whole.len()).step_by(97).chain([whole.len() - 1]) {
-            assert!(read(&whole[..end]).is_err(), "{end} bytes were accepted");
-        }
-    }
-
-    #[test]
-    fn what_is_not_one_report_is_refused() {
-        let whole = REPORTS[0];
-        let deep = format!("{}\"Extra\": {}1{} }}", &whole[..2], "[".repeat(200), "]".repeat(200));
-        for text in [
-            "null",
-            "[]",
-            "{}",
-            r#"{"SchemaVersion": 2}"#,
-            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 1", 1),
-            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 3", 1),
-            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": \"2\"", 1),
-            &whole.replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 2, \"SchemaVersion\": 2", 1),
-            &whole.replacen("\"VulnerabilityID\"", "\"VulnerabilityId\"", 1),
-            &whole.replacen("\"2.2.2\"", "222", 1),
-            &whole.replacen("\"Flask\"", "\"\\ud800\"", 1),
-            &format!("{whole}{whole}"),
-            &format!("{whole}x"),
-            &deep,
-        ] {
-            assert!(read(text).is_err(), "{} was accepted", &text[..text.len().min(60)]);
-        }
-        let mut bytes = whole.as_bytes().to_vec();
-        let name = whole.find("Flask").expect("a name");
-        bytes[name] = 0xFF;
-        assert!(TrivyReport::from_json(&bytes).is_err(), "invalid UTF-8 was accepted");
-    }
-
-    #[test]
-    fn what_a_later_version_may_write_does_no_harm() {
-        let text = REPORTS[0]
-            .replacen("\"SchemaVersion\": 2", "\"SchemaVersion\": 2, \"New\": {\"a\": [null]}", 1)
-            .replacen("\"lang-pkgs\"", "\"brand-new\"", 1)
-            .replace("\"HIGH\"", "\"CATASTROPHIC\"");
-        let report = read(&text).expect("a report");
-        assert_eq!(report.vulnerabilities().count(), 5);
-        assert!(report.vulnerabilities().all(|it| it.severity == Severity::Unknown));
-        for results in ["\"Results\": null", "\"Other\": []"] {
-            let start = REPORTS[0].find("\"Results\"").expect("results");
-            let report = read(&format!("{}{results}}}", &REPORTS[0][..start])).expect("a report");
-            assert!(report.results.is_empty());
-        }
-    }
-
-    #[test]
-    fn what_trivy_suppresses_by_itself_is_counted() {
-        let text = REPORTS[0].replacen(
-            "\"Class\": \"lang-pkgs\"",
-            "\"Class\": \"lang-pkgs\", \"ExperimentalModifiedFindings\": [{\"Status\": \"ignored\"}]",
-            1,
-        );
-        assert_eq!(read(&text).expect("a report").results.iter().map(|it| it.suppressed).sum::<usize>(), 1);
-    }
 }

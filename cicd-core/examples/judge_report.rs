@@ -1,0 +1,43 @@
+//! `TrivyScan` on a report that is already there, for the comparison with Trivy's own reading of it.
+//!
+//! `judge_report FOLDER IMAGE_ID`: the folder holds `bin/trivy`, a program that hands out the report, and `cache/db`, the database that
+//! the report was made with. Prints the verdict, how many findings it is made of and the most memory that was taken, in KiB.
+
+use std::error::Error;
+use std::fs;
+
+use camino::Utf8Path;
+use cicd_core::docker::{Fresh, Image};
+use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
+use cicd_core::pipeline::{Outside, alone};
+use cicd_core::policy::evaluate;
+use cicd_core::step::{Step as _, Workspace};
+use cicd_core::steps::TrivyScan;
+use cicd_core::trivy::{DatabaseOrigin, VulnerabilityDatabase};
+use serde_json::json;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let [folder, image_id] = words.as_slice() else { return Err("usage: judge_report FOLDER IMAGE_ID".into()) };
+    let root = Utf8Path::new(folder).canonicalize_utf8()?;
+    let workspace = Workspace::at(&root);
+    let cx = alone(&workspace, "trivy", Outside::gather(&workspace, vec![root.join("bin")])?)?;
+    let image: Image<Fresh> = serde_json::from_value(json!({
+        "id": image_id, "name": "bench:1", "size_bytes": 0, "user": "", "labels": {}, "platform": "linux/amd64",
+        "commit": "", "dirty": false, "bases": [],
+    }))?;
+    let updated_at = DatabaseMetadata::from_json(&fs::read(root.join("cache/db/metadata.json"))?)?.updated_at;
+    let database = VulnerabilityDatabase {
+        cache_dir: root.join("cache"),
+        origin: DatabaseOrigin::Offline { as_of: cx.today(), ecosystems: vec![Ecosystem::PyPi], advisories: 0 },
+        updated_at,
+        sha256: String::new(),
+        age_hours_max: 48,
+    };
+    let outcome = TrivyScan::new().run(&cx, (image, database))?;
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, cx.today());
+    let status = fs::read_to_string("/proc/self/status")?;
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak of memory")?;
+    println!("{} {} {}", verdict.status, verdict.findings.len(), peak.trim().trim_end_matches(" kB"));
+    Ok(())
+}

@@ -1,0 +1,153 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use cicd_core::docker::{Fresh, Image};
+use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
+use cicd_core::model::{Finding, RunId, Status, StepName};
+use cicd_core::policy::evaluate;
+use cicd_core::process::{Cancel, Redactor, Toolbox};
+use cicd_core::step::{Clock, Context, EventSender, RunContext, RunEnvironment, Step, Workspace};
+use cicd_core::steps::TrivyScan;
+use cicd_core::trivy::{DatabaseOrigin, VulnerabilityDatabase};
+use jiff::Timestamp;
+use serde_json::Value;
+
+/// The most memory that this program may take, all of its tests together.
+const MEMORY_KIB_MAX: u64 = 512 << 10;
+
+pub(crate) const REPORT: &str = include_str!("../data/trivy/debian-python-0.70.0.json");
+const CANARY: &str = include_str!("../data/trivy/canary-0.70.0.json");
+/// The one flaw that is left in the report.
+pub(crate) const FLAW: &str = "CVE-2023-32681";
+const IMAGE: &str = "sha256:dcf6c8e3cee370de832f7cf66708007c59d5e780bdef7a539ad4b91f9cf9dcfd";
+
+/// What has to come of a row.
+pub(crate) enum Expected {
+    /// The step fails, and this is among the reasons.
+    Failed(&'static str),
+    /// There is no verdict, and this is said.
+    Error(&'static str),
+    /// The input is good after all.
+    Green(Status),
+}
+
+pub(crate) use Expected::{Error, Failed, Green};
+
+/// A workspace with a program in place of Trivy.
+pub(crate) struct Place {
+    pub(crate) root: Utf8PathBuf,
+    pub(crate) cx: Context,
+    database: VulnerabilityDatabase,
+    _folder: tempfile::TempDir,
+}
+
+impl Place {
+    /// What the program does when it is to scan an image is `action`, in shell, with the report's place in `$out`.
+    pub(crate) fn new(action: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().expect("a path")).expect("UTF-8");
+        for dir in ["bin", "run", "cache/db"] {
+            fs::create_dir_all(root.join(dir)).expect("a folder");
+        }
+        fs::write(root.join("canary.json"), CANARY).expect("written");
+        fs::write(root.join("report.json"), one_flaw()).expect("written");
+        let script = format!(
+            "#!/bin/sh\nprevious=; out=; kind=image\nfor word; do\n  [ \"$word\" = --version ] && {{ echo Version: 0.70.0; exit; }}\n  \
+             [ \"$word\" = filesystem ] && kind=canary\n  [ \"$previous\" = --output ] && out=$word\n  previous=$word\ndone\n\
+             [ $kind = canary ] && exec cp '{root}/canary.json' \"$out\"\nreport='{root}/report.json'\n{action}\n"
+        );
+        let program = root.join("bin/trivy");
+        fs::write(&program, script).expect("written");
+        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
+        let updated_at: Timestamp = "2024-10-10T00:00:00Z".parse().expect("a time");
+        let metadata = serde_json::to_vec(&DatabaseMetadata::new(updated_at, updated_at)).expect("JSON");
+        fs::write(root.join("cache/db/metadata.json"), metadata).expect("written");
+        let variables: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
+        let path = variables.get(std::ffi::OsStr::new("PATH")).cloned().expect("a PATH");
+        let run = RunContext {
+            workspace: Workspace::at(&root),
+            id: RunId::new(Timestamp::now(), std::process::id()),
+            dir: root.join("run"),
+            environment: RunEnvironment {
+                variables,
+                clock: Clock::Fixed("2026-11-21T12:00:00Z".parse().expect("a time")),
+                live_output: false,
+            },
+            revision: Err("no checkout".to_owned()),
+            toolbox: Toolbox::new(&[root.join("bin")], &path, &root),
+            redactor: Redactor::new(),
+            cancel: Cancel::new().expect("descriptors"),
+            events: EventSender::nowhere(),
+        };
+        let cx = Context::for_step(Arc::new(run), StepName::new("trivy").expect("a name"));
+        let database = VulnerabilityDatabase {
+            cache_dir: root.join("cache"),
+            origin: DatabaseOrigin::Offline {
+                as_of: "2024-10-10".parse().expect("a date"),
+                ecosystems: vec![Ecosystem::PyPi],
+                advisories: 1,
+            },
+            updated_at,
+            sha256: String::new(),
+            age_hours_max: 48,
+        };
+        Self { root, cx, database, _folder: folder }
+    }
+
+    /// The verdict and the findings that no exception allows, or the error.
+    pub(crate) fn scan(&self, scan: &TrivyScan) -> Result<(Status, Vec<Finding>), String> {
+        let image: Image<Fresh> = serde_json::from_value(serde_json::json!({
+            "id": IMAGE, "name": "test:1", "size_bytes": 0, "user": "", "labels": {}, "platform": "linux/amd64",
+            "commit": "", "dirty": false, "bases": [],
+        }))
+        .expect("an image");
+        let outcome = scan.run(&self.cx, (image, self.database.clone())).map_err(|error| error.to_string())?;
+        let verdict = evaluate(outcome.findings, &outcome.exceptions, self.cx.today());
+        Ok((verdict.status, verdict.findings.into_iter().filter(|finding| finding.exception.is_none()).collect()))
+    }
+
+    /// Scans, and compares what comes of it.
+    pub(crate) fn check(&self, name: &str, scan: &TrivyScan, expected: &Expected) {
+        let seen = self.scan(scan);
+        match (&seen, expected) {
+            (Ok((status, open)), Failed(code)) => {
+                assert_eq!(*status, Status::Failed, "{name}");
+                let codes: Vec<_> = open.iter().map(|finding| finding.code.as_str()).collect();
+                assert!(codes.contains(code), "{name}: {code} is not among {codes:?}");
+            }
+            (Ok((status, open)), Green(green)) => assert_eq!(status, green, "{name}: {open:?}"),
+            (Err(error), Error(text)) => assert!(error.contains(text), "{name}: {error}"),
+            (Ok((status, open)), Error(text)) => panic!("{name}: {status} instead of the error {text:?}: {open:?}"),
+            (Err(error), _) => panic!("{name}: {error}"),
+        }
+        let shown = match seen {
+            Ok((_, open)) => open.into_iter().flat_map(|it| [it.message, it.help.unwrap_or_default()]).collect(),
+            Err(error) => vec![error],
+        };
+        for text in shown {
+            assert!(!text.contains(|c: char| c.is_control() && c != '\n'), "{name}: {text:?} steers a terminal");
+        }
+        let peak = peak_kib();
+        assert!(peak < MEMORY_KIB_MAX, "{name}: {peak} KiB of memory were taken");
+    }
+}
+
+/// The recorded report with one flaw left in it.
+pub(crate) fn one_flaw() -> String {
+    let mut report: Value = serde_json::from_str(REPORT).expect("a report");
+    for result in report["Results"].as_array_mut().expect("results") {
+        if let Some(flaws) = result["Vulnerabilities"].as_array_mut() {
+            flaws.retain(|flaw| flaw["VulnerabilityID"] == FLAW);
+        }
+    }
+    report.to_string()
+}
+
+/// The most memory that this process has had so far.
+fn peak_kib() -> u64 {
+    let status = fs::read_to_string(Utf8Path::new("/proc/self/status")).expect("readable");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("the line");
+    line.trim().trim_end_matches("kB").trim().parse().expect("a number")
+}

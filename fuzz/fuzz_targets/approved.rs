@@ -1,0 +1,13 @@
+//! What is accepted and written down again is accepted as the same.
+#![no_main]
+
+use cicd_core::formats::{read_approved, write_approved};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let read = |bytes: &[u8]| read_approved("ci/approved.csv".into(), bytes, |_, _| Ok(()));
+    if let Ok(packages) = read(bytes) {
+        let written = write_approved(&packages);
+        assert_eq!(read(written.as_bytes()).as_ref(), Ok(&packages), "{written}");
+    }
+});
