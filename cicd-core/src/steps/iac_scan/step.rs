@@ -179,11 +179,33 @@ fn copy(cx: &Context, folder: &Utf8Path, files: &[Utf8PathBuf]) -> Result<Vec<(U
     Ok(sources)
 }
 
+/// What follows `dockerfile.` in the names of programs and texts that are about Dockerfiles, and of the list of what a build ignores.
+const NOT_BUILT_FROM: [&str; 10] = ["rs", "py", "go", "js", "ts", "java", "rb", "c", "md", "dockerignore"];
+
 /// Whether Docker would build from this file by its name, or GitHub run it.
 fn is_scanned(path: &Utf8Path) -> bool {
     let name = path.file_name().unwrap_or("").to_ascii_lowercase();
     let folder = path.parent().map_or("", Utf8Path::as_str);
     let is_workflow = folder == ".github/workflows" && (name.ends_with(".yml") || name.ends_with(".yaml"));
     let is_dockerfile = name.split('.').any(|part| part == "dockerfile" || part == "containerfile");
-    is_workflow || (is_dockerfile && !name.ends_with(".dockerignore"))
+    let is_about_dockerfiles = path.extension().is_some_and(|extension| NOT_BUILT_FROM.contains(&extension));
+    is_workflow || (is_dockerfile && !is_about_dockerfiles)
+}
+
+#[cfg(test)]
+mod names {
+    use super::is_scanned;
+
+    #[test]
+    fn dockerfiles_and_workflows_are_told_from_programs_by_their_names() {
+        for path in ["Dockerfile", "a/dockerfile.dev", "a/app.Dockerfile", "Containerfile", ".github/workflows/ci.yml"]
+        {
+            assert!(is_scanned(path.into()), "{path}");
+        }
+        for path in
+            ["src/dockerfile.rs", "Dockerfile.dockerignore", "a/.github/workflows/ci.yml", "dockerfiles/a", "ci.yml"]
+        {
+            assert!(!is_scanned(path.into()), "{path}");
+        }
+    }
 }
