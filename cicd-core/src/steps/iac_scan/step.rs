@@ -7,7 +7,7 @@ use super::judge::{Judgement, judge, without_pragmas};
 use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Judged, Subject};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, Step, StepError, git_tool};
+use crate::step::{Chosen, Context, Outcome, Step, StepError, git_tool, leave_out};
 
 /// The configuration that checkov is given, so that it looks for no `.checkov.yaml`. It refuses an empty file.
 const NEUTRAL_CONFIGURATION: &str = "compact: true\n";
@@ -55,22 +55,9 @@ impl IacScan {
         self
     }
 
-    /// The files to look at, and how many there are in what is left out.
-    fn files(&self, cx: &Context) -> Result<(Vec<Utf8PathBuf>, usize), StepError> {
-        let all: Vec<_> = cx.repository_files()?.into_iter().filter(|path| is_scanned(path)).collect();
-        if let Some(empty) = self.left_out.iter().find(|dir| !all.iter().any(|path| path.starts_with(dir))) {
-            let what = format!("{empty}, which is to be left out, holds neither a Dockerfile nor a workflow");
-            return Err(StepError::not_looked(what, "correct the step's folders"));
-        }
-        let count = all.len();
-        let files: Vec<_> =
-            all.into_iter().filter(|path| !self.left_out.iter().any(|dir| path.starts_with(dir))).collect();
-        if files.is_empty() {
-            let what = "the repository has neither a Dockerfile nor a workflow to look at";
-            return Err(StepError::not_looked(what, "leave the step out, or add one"));
-        }
-        let left_out = count - files.len();
-        Ok((files, left_out))
+    fn files(&self, cx: &Context) -> Result<Chosen, StepError> {
+        let all = cx.repository_files()?.into_iter().filter(|path| is_scanned(path)).collect();
+        leave_out(all, &self.left_out, "neither a Dockerfile nor a workflow")
     }
 }
 
@@ -117,7 +104,7 @@ impl Step for IacScan {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<InfrastructureChecked>, StepError> {
         let checkov = cx.require(&checkov_tool())?;
-        let (files, left_out) = self.files(cx)?;
+        let Chosen { files, left_out } = self.files(cx)?;
         let folder = cx.path(cx.dir());
         let _copies = Copies(folder.join("sources"));
         let sources = copy(cx, &folder, &files)?;

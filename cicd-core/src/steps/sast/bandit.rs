@@ -11,7 +11,7 @@ use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Chosen, Context, Outcome, ReadError, Step, StepError, git_tool, leave_out};
 
 /// The key under which bandit adds up the counts of all files.
 const TOTALS: &str = "_totals";
@@ -56,22 +56,8 @@ impl Sast {
         self
     }
 
-    /// The files to look at, and how many there are in what is left out.
-    fn files(&self, cx: &Context) -> Result<(Vec<Utf8PathBuf>, usize), StepError> {
-        let all = cx.source_files(&self.dir, "py")?;
-        if let Some(empty) = self.left_out.iter().find(|dir| !all.iter().any(|path| path.starts_with(dir))) {
-            let what = format!("{empty}, which is to be left out, holds no Python file of {}", self.dir);
-            return Err(StepError::not_looked(what, "correct the step's folders"));
-        }
-        let count = all.len();
-        let files: Vec<_> =
-            all.into_iter().filter(|path| !self.left_out.iter().any(|dir| path.starts_with(dir))).collect();
-        if files.is_empty() {
-            let what = format!("{} holds no Python file to look at", self.dir);
-            return Err(StepError::not_looked(what, "correct the step's folders"));
-        }
-        let left_out = count - files.len();
-        Ok((files, left_out))
+    fn files(&self, cx: &Context) -> Result<Chosen, StepError> {
+        leave_out(cx.source_files(&self.dir, "py")?, &self.left_out, &format!("no Python file of {}", self.dir))
     }
 }
 
@@ -108,7 +94,7 @@ impl Step for Sast {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<CodeSearched>, StepError> {
         cx.require(&bandit_tool())?;
-        let (files, left_out) = self.files(cx)?;
+        let Chosen { files, left_out } = self.files(cx)?;
         let read = |path: Utf8PathBuf| {
             // Bandit has parsed the file by then, or the step is an error; in another encoding comments are still ASCII.
             let bytes = fs::read(cx.path(&path)).map_err(StepError::io("reading", &path))?;
