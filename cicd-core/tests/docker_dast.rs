@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use cicd_core::docker::{Fresh, Image, LABEL_RUN, docker};
 use cicd_core::model::{FindingCode as _, Judged as _, Status, Subject};
@@ -17,6 +18,13 @@ mod docker_support;
 mod server_image;
 
 use docker_support::{COMMIT, Sandbox};
+
+/// Runs that begin in the same moment have the same id, and each test looks for what its own has left.
+static TURN: Mutex<()> = Mutex::new(());
+
+fn turn() -> MutexGuard<'static, ()> {
+    TURN.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 struct Bench {
     cx: Alone,
@@ -59,6 +67,7 @@ fn all() -> DastBuilder {
 
 #[test]
 fn every_weakness_is_found_where_it_is_and_none_where_none_is() {
+    let _turn = turn();
     let weak = Bench::new("");
     let outcome = weak.run(all()).expect("looked");
     let found: BTreeSet<&str> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
@@ -85,6 +94,7 @@ fn every_weakness_is_found_where_it_is_and_none_where_none_is() {
 
 #[test]
 fn what_was_not_looked_at_is_an_error_and_a_server_that_ends_is_a_finding() {
+    let _turn = turn();
     let strong = Bench::new(", \"strong\"");
     let error = strong.run(Dast::on(["/status", "/gone"])).expect_err("no such route").to_string();
     assert!(error.starts_with("GET /gone was answered with 404 instead of 200"), "{error}");

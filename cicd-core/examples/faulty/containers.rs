@@ -14,13 +14,15 @@ use super::misbehave;
 
 /// The port that the image's server listens on.
 const PORT: u16 = 8080;
+/// How many seconds a container has until it is ready, on a machine with much else to do.
+const PATIENCE_S: u16 = 30;
 
 pub(super) fn pipeline(workspace: &Workspace) -> Result<Pipeline, InvalidLoadTest> {
     let mut ci = Pipeline::new("docker");
     let ready = ci.add("readiness", Readiness::new().disk_free_mib_min(1), ());
     ci.add("readiness-disk", Readiness::new().disk_free_mib_min(u64::MAX), ());
-    let port = fs::read_to_string(workspace.path("port")).ok().and_then(|port| port.trim().parse().ok());
-    ci.add("readiness-port", Readiness::new().disk_free_mib_min(1).port_free(port.unwrap_or(PORT)), ());
+    let number = |file| fs::read_to_string(workspace.path(file)).ok().and_then(|text| text.trim().parse::<u16>().ok());
+    ci.add("readiness-port", Readiness::new().disk_free_mib_min(1).port_free(number("port").unwrap_or(PORT)), ());
 
     let base = ci.add("base", step_fn(|cx, ()| Ok(Outcome::of(base(cx)?))), ());
     ci.after(&base, &ready);
@@ -31,7 +33,8 @@ pub(super) fn pipeline(workspace: &Workspace) -> Result<Pipeline, InvalidLoadTes
     let database = ci.add("database", TrivyDatabase::offline("advisories"), ());
     ci.add("scan", TrivyScan::new(), (&image, &database));
     let load = LoadTest::get("/").rate(50.0).warm_up(Duration::from_millis(500)).during(Duration::from_secs(3));
-    let load = load.threshold("p(99)<5000").ready_within(Duration::from_secs(5)).build()?;
+    let patience = Duration::from_secs(number("patience").unwrap_or(PATIENCE_S).into());
+    let load = load.threshold("p(99)<5000").ready_within(patience).build()?;
     ci.add("load", load.clone(), &image);
     let removed = ci.add("remove-image", step_fn(remove), &image);
     ci.add("load-removed", load, &removed);

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 use super::connection::Slot;
 use super::distribution::Times;
 use super::measurement::Frame;
-use super::pool::{Place, Pool, SharedRecord, check_descriptors, locked, moment};
+use super::pool::{Place, Pool, SharedRecord, Size, check_descriptors, locked, moment};
 use super::record::Timing;
 use super::{ClosedPlan, LoadError, Measurement, Target};
 
@@ -20,7 +20,7 @@ pub fn closed_loop(target: &Target, plan: &ClosedPlan, stop: &dyn Fn() -> bool) 
     plan.check()?;
     check_descriptors(plan.connections)?;
     thread::scope(|scope| {
-        let pool = Pool::start(scope)?;
+        let pool = Pool::start(scope, Size::Whole)?;
         run(pool, target, plan, stop)
     })
 }

@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 use super::connection::Slot;
 use super::distribution::Times;
 use super::measurement::Frame;
-use super::pool::{Place, Pool, SharedRecord, check_descriptors, locked, moment};
+use super::pool::{Place, Pool, SharedRecord, Size, check_descriptors, locked, moment};
 use super::record::Timing;
 use super::schedule::Schedule;
 use super::{LoadError, Measurement, OpenPlan, Target};
@@ -33,7 +33,7 @@ pub fn open_loop(target: &Target, plan: &OpenPlan, stop: &dyn Fn() -> bool) -> R
     plan.check()?;
     check_descriptors(plan.connections_max)?;
     let measurement = thread::scope(|scope| {
-        let pool = Pool::start(scope)?;
+        let pool = Pool::start(scope, Size::Half)?;
         Pacer::new(target, plan).run(pool, stop)
     })?;
     let why = measurement.problems(plan);

@@ -1,4 +1,5 @@
 use std::io;
+use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
@@ -19,6 +20,15 @@ const DESCRIPTORS_RESERVED: u64 = 64;
 
 /// What the tasks of one thread write to. Only that thread locks it while the load runs.
 pub(super) type SharedRecord = Arc<Mutex<Record>>;
+
+/// How many threads connections live on.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Size {
+    /// One for every other processor: the server under a planned load needs the rest, and so does the clock of the plan.
+    Half,
+    /// One for each processor: nothing is planned, and what the server does not use is there to be used.
+    Whole,
+}
 
 /// The threads that connections live on.
 pub(super) struct Pool<'scope> {
@@ -54,11 +64,17 @@ impl Drop for Stopper {
 }
 
 impl<'scope> Pool<'scope> {
-    /// Starts half as many threads as the machine has processors: the server under load needs the other half.
-    pub(super) fn start<'env>(scope: &'scope Scope<'scope, 'env>) -> Result<Self, LoadError> {
-        let threads = std::thread::available_parallelism().map_or(1, |count| count.get() / 2).clamp(1, THREADS_MAX);
-        let workers =
-            (0..threads).map(|_| Worker::start(scope)).collect::<io::Result<_>>().map_err(LoadError::Start)?;
+    /// Starts the threads.
+    pub(super) fn start<'env>(scope: &'scope Scope<'scope, 'env>, size: Size) -> Result<Self, LoadError> {
+        let processors = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let threads = match size {
+            Size::Half => processors / 2,
+            Size::Whole => processors,
+        };
+        let workers = (0..threads.clamp(1, THREADS_MAX))
+            .map(|_| Worker::start(scope))
+            .collect::<io::Result<_>>()
+            .map_err(LoadError::Start)?;
         Ok(Self { workers })
     }
 

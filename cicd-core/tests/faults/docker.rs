@@ -369,7 +369,10 @@ const FAULTS: &[Fault<Scene>] = &[
         name: "container is never healthy",
         status: "error",
         exit: 3,
-        run: |scene| serving(scene, r#", "silent""#, "load", &["is not ready after 5 s", "listening on"]),
+        run: |scene| {
+            scene.write("patience", "5");
+            serving(scene, r#", "silent""#, "load", &["is not ready after 5 s", "listening on"])
+        },
     },
     Fault {
         name: "container ends before it is ready",
