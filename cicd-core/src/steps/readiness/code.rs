@@ -11,7 +11,7 @@ finding_codes! {
         },
         DiskFull = "READY-002" {
             summary: "too little disk space is free",
-            help: "free some: `docker system df` shows what Docker uses, `docker image prune` removes images without a name",
+            help: "free some: `docker system df` shows what Docker uses, `docker builder prune` removes what builds left, `docker image prune` images without a name",
             example: "Readiness::new().disk_free_mib_min(2048), and 100 MiB are free",
         },
         LeftoverStays = "READY-003" {
