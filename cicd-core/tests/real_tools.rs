@@ -291,7 +291,7 @@ fn bandit_looks_at_every_file_or_fails() {
 
     repository.write("app/shop/bad.py", "def x(:\n");
     assert!(repository.error(&step, ()).starts_with("app/shop/bad.py: the Python file cannot be read: syntax error"));
-    assert!(repository.error(&Sast::bandit("nowhere"), ()).contains("nowhere holds no Python file"));
+    assert!(repository.error(&Sast::bandit("nowhere"), ()).contains("there is no Python file of nowhere to look at"));
     assert!(repository.error(&step.leaving_out("app/test"), ()).contains("app/test, which is to be left out"));
 }
 
