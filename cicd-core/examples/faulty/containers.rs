@@ -48,7 +48,10 @@ fn read(cx: &Context, file: &str) -> Result<String, StepError> {
 
 fn base(cx: &Context) -> Result<BaseImage, StepError> {
     let text = read(cx, "base")?;
-    let (reference, id) = text.trim().split_once(' ').unwrap_or_default();
+    let (reference, id) = text
+        .trim()
+        .split_once(' ')
+        .ok_or_else(|| StepError::not_looked("the file `base` is not a reference and an id", "correct the test"))?;
     Ok(BaseImage { reference: reference.to_owned(), id: id.to_owned(), origin: BaseOrigin::LocalPackages })
 }
 

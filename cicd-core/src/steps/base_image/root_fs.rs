@@ -173,10 +173,10 @@ mod tests {
 
     #[test]
     fn what_is_mounted_inside_is_seen() {
-        let table = "22 1 0:21 / /proc rw - proc proc rw\n36 1 0:5 / /tmp/a\\040b/root/dev rw - devtmpfs udev rw\n37 36 0:6 / /tmp/a\\040b/root/dev/pts rw - devpts x rw\n38 1 0:7 / /tmp/a\\040b/rootfs rw - tmpfs x rw\n";
+        let table = "22 1 0:21 / /proc rw - proc proc rw\n36 1 0:5 / /srv/a\\040b/root/dev rw - devtmpfs udev rw\n37 36 0:6 / /srv/a\\040b/root/dev/pts rw - devpts x rw\n38 1 0:7 / /srv/a\\040b/rootfs rw - tmpfs x rw\n";
         assert_eq!(
-            mounts_below(table, Utf8Path::new("/tmp/a b/root")),
-            ["/tmp/a b/root/dev/pts", "/tmp/a b/root/dev"].map(Utf8PathBuf::from)
+            mounts_below(table, Utf8Path::new("/srv/a b/root")),
+            ["/srv/a b/root/dev/pts", "/srv/a b/root/dev"].map(Utf8PathBuf::from)
         );
         assert!(mounts_below(table, Utf8Path::new("/home")).is_empty());
     }

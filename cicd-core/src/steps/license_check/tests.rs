@@ -338,13 +338,13 @@ fn what_cannot_be_judged_does_not_pass() {
 fn links_are_followed_and_debian_packages_are_left_to_debian() {
     let debian = "/.\n/usr/lib/python3/dist-packages/six-1.16.0.egg-info\n/usr/lib/python3/dist-packages/wheel-0.38.4.dist-info/METADATA\n";
     let found = ImageFiles::default()
-        .file("root/.cache/uv/archive/METADATA", "Name: linked\nVersion: 1\nLicense: MIT\n")
-        .file("root/.cache/uv/other/METADATA", "Name: soft\nVersion: 1\nLicense: MIT\n")
-        .link(&format!("{SITE}/linked-1.dist-info/METADATA"), tar::EntryType::Link, "root/.cache/uv/archive/METADATA")
+        .file("opt/cache/uv/archive/METADATA", "Name: linked\nVersion: 1\nLicense: MIT\n")
+        .file("opt/cache/uv/other/METADATA", "Name: soft\nVersion: 1\nLicense: MIT\n")
+        .link(&format!("{SITE}/linked-1.dist-info/METADATA"), tar::EntryType::Link, "opt/cache/uv/archive/METADATA")
         .link(
             &format!("{SITE}/soft-1.dist-info/METADATA"),
             tar::EntryType::Symlink,
-            "../../../../root/.cache/uv/other/METADATA",
+            "../../../../opt/cache/uv/other/METADATA",
         )
         .file("usr/lib/python3/dist-packages/six-1.16.0.egg-info", "Name: six\nVersion: 1.16.0\n")
         .file("usr/lib/python3/dist-packages/wheel-0.38.4.dist-info/METADATA", "Name: wheel\nVersion: 0.38.4\n")
