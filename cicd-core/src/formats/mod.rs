@@ -13,6 +13,7 @@ mod exceptions_file;
 pub mod ignore_file;
 pub mod image_reference;
 mod junit;
+mod libtest;
 mod limits;
 pub mod network_failure;
 pub mod printable;
@@ -33,6 +34,7 @@ pub use diagnostic::{Diagnostic, Paint};
 pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
 pub use exceptions_file::{ExceptionsFile, read_exceptions, secret_target};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
+pub use libtest::{LibtestReport, NotPassed, read_libtest};
 pub use limits::{ExpiryLimits, Limits};
 pub(crate) use python_metadata::hex;
 pub use python_metadata::{

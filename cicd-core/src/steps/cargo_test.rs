@@ -1,8 +1,6 @@
-use std::sync::LazyLock;
 use std::time::Duration;
 
-use regex::Regex;
-
+use crate::formats::{NotPassed, read_libtest};
 use crate::model::{Finding, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, ReadError, StepError, ToolStep};
@@ -25,16 +23,6 @@ finding_codes! {
 
 /// Tests of a Rust workspace take longer than other tools: they are compiled first.
 const DEADLINE: Duration = Duration::from_secs(1800);
-
-#[expect(clippy::expect_used, reason = "both patterns are literals")]
-static RESULT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;")
-        .expect("a valid pattern")
-});
-
-#[expect(clippy::expect_used, reason = "both patterns are literals")]
-static FAILED: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"(?m)^test (\S.*) \.\.\. (FAILED|ignored)\b").expect("a valid pattern"));
 
 /// `cargo test`: the exit code decides, and a run without any test is no run.
 #[derive(Debug, Clone)]
@@ -91,19 +79,9 @@ impl ToolStep for CargoTest {
 fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
     let unreadable = |problem: String| ReadError::new("the output of cargo test", problem);
     let text = captured.stdout_text().map_err(|error| unreadable(error.to_string()))?;
-    let (mut passed, mut failed, mut ignored) = (0_u64, 0_u64, 0_u64);
-    for result in RESULT.captures_iter(text) {
-        for (total, group) in [(&mut passed, 1), (&mut failed, 2), (&mut ignored, 3)] {
-            *total += result[group].parse::<u64>().map_err(|error| unreadable(error.to_string()))?;
-        }
-    }
-    let findings: Vec<Finding> = FAILED
-        .captures_iter(text)
-        .map(|line| match &line[2] {
-            "FAILED" => Finding::new(CargoTestCode::Failed, format!("{} failed", &line[1])),
-            _ => Finding::new(CargoTestCode::Ignored, format!("{} is ignored", &line[1])),
-        })
-        .collect();
+    let report = read_libtest(text).map_err(|error| unreadable(error.to_string()))?;
+    let (passed, failed) = (report.passed, report.failed);
+    let findings: Vec<Finding> = report.not_passed.into_iter().map(finding).collect();
     match captured.exit {
         Exit::Code(0) if passed == 0 => {
             Err(unreadable("no test was run".to_owned())
@@ -121,8 +99,19 @@ fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
         .findings(findings)
         .fact("tests", passed)
         .fact("failed", failed)
-        .fact("ignored", ignored)
+        .fact("ignored", report.ignored)
         .headline(headline))
+}
+
+fn finding(test: NotPassed) -> Finding {
+    let mut finding = if test.is_ignored {
+        Finding::new(CargoTestCode::Ignored, format!("{} is ignored", test.name))
+    } else {
+        let why = test.reason.map_or_else(String::new, |reason| format!(": {reason}"));
+        Finding::new(CargoTestCode::Failed, format!("{} failed{why}", test.name))
+    };
+    finding.location = test.location;
+    finding
 }
 
 #[cfg(test)]
