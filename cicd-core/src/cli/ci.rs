@@ -39,7 +39,7 @@ pub(super) fn execute(
     outside.environment.live_output = args.verbose;
     let variables = outside.environment.variables.clone();
     let abandoned = workspace.clone();
-    if let Err(error) = signals::listen(outside.cancel.clone(), move || abandon(&abandoned, area)) {
+    if let Err(error) = signals::listen(outside.cancel.clone(), move |exit| abandon(&abandoned, area, exit)) {
         out.complain(&format!("error: signals cannot be handled: {error}"));
         return ExitStatus::Error;
     }

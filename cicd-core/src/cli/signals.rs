@@ -1,6 +1,5 @@
 use std::io;
 use std::process;
-use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -20,30 +19,28 @@ const PATIENCE_IN_A_HURRY: Duration = Duration::from_millis(800);
 const POLL: Duration = Duration::from_millis(50);
 
 /// The first signal asks everything to stop and to clean up; the second one kills what still runs. What hears neither, such as
-/// a step that computes, is left behind: `abandon` puts away what can be, and the program ends.
-pub(super) fn listen(cancel: Cancel, abandon: impl Fn() + Send + Sync + 'static) -> io::Result<()> {
+/// a step that computes, is left behind: `abandon` puts away what can be, and the program ends with the exit code it is given.
+pub(super) fn listen(cancel: Cancel, abandon: impl Fn(ExitStatus) + Send + 'static) -> io::Result<()> {
     let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
-    let abandon = Arc::new(abandon);
     thread::Builder::new().name("signals".to_owned()).spawn(move || {
-        for signal in signals.forever() {
-            let signal = u8::try_from(signal).unwrap_or(u8::MAX);
-            if cancel.is_cancelled() {
-                cancel.hurry();
-            }
-            cancel.cancel(CancelReason::Signal(signal));
-            let (cancel, abandon) = (cancel.clone(), Arc::clone(&abandon));
-            let watch = move || end_after_patience(&cancel, signal, &*abandon);
-            // Without a thread the run still ends when its steps do.
-            let _ = thread::Builder::new().name("patience".to_owned()).spawn(watch);
+        let mut arriving = signals.forever();
+        let Some(first) = arriving.next() else { return };
+        let first = u8::try_from(first).unwrap_or(u8::MAX);
+        cancel.cancel(CancelReason::Signal(first));
+        let patient = cancel.clone();
+        let watch = move || end_after_patience(&patient, ExitStatus::Interrupted(first), &abandon);
+        // Without a thread the run still ends when its steps do.
+        let _ = thread::Builder::new().name("patience".to_owned()).spawn(watch);
+        for _ in arriving {
+            cancel.hurry();
         }
     })?;
     Ok(())
 }
 
 /// Ends the program when patience does. A run that ends in time ends this thread too.
-fn end_after_patience(cancel: &Cancel, signal: u8, abandon: &dyn Fn()) {
-    let started = Instant::now();
-    let mut until = started + PATIENCE;
+fn end_after_patience(cancel: &Cancel, exit: ExitStatus, abandon: &dyn Fn(ExitStatus)) {
+    let mut until = Instant::now() + PATIENCE;
     while Instant::now() < until {
         if cancel.is_urgent() {
             until = until.min(Instant::now() + PATIENCE_IN_A_HURRY);
@@ -53,6 +50,6 @@ fn end_after_patience(cancel: &Cancel, signal: u8, abandon: &dyn Fn()) {
         thread::sleep(POLL);
     }
     Output.complain("error: a step does not stop when it is told to; it is left behind");
-    abandon();
-    process::exit(i32::from(ExitStatus::Interrupted(signal).code()));
+    abandon(exit);
+    process::exit(i32::from(exit.code()));
 }

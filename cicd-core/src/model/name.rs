@@ -71,6 +71,11 @@ impl RunId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether the run of this id, which names a folder, is one of this process.
+    pub(crate) fn is_of_this_process(id: &str) -> bool {
+        id.rsplit_once('-').is_some_and(|(_, pid)| pid == std::process::id().to_string())
+    }
 }
 
 impl fmt::Display for RunId {

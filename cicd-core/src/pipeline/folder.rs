@@ -1,6 +1,6 @@
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{MetadataExt as _, symlink};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -117,11 +117,14 @@ impl RunFolder {
     }
 }
 
-/// Writes a file so that nobody ever reads half of it.
-fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-    let unfinished = path.with_extension("unfinished");
-    fs::write(&unfinished, bytes)?;
-    fs::rename(&unfinished, path)
+/// Writes a file so that nobody ever reads half of it, whoever else writes it at the same time.
+pub(super) fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(Utf8Path::new("."));
+    let readable_by_all = fs::Permissions::from_mode(0o666);
+    let mut unfinished = tempfile::Builder::new().permissions(readable_by_all).tempfile_in(folder)?;
+    unfinished.write_all(bytes)?;
+    unfinished.persist(path)?;
+    Ok(())
 }
 
 /// Points the link at the run by a relative path, so that a moved or mounted checkout still works.

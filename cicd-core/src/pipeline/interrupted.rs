@@ -3,13 +3,13 @@ use std::fs;
 
 use camino::Utf8Path;
 
-use super::folder::area_path;
+use super::folder::{area_path, write_whole};
 use super::{SCHEMA_VERSION, StepReport, Summary};
-use crate::model::{Event, EventKind, RunId, Status, StepName};
+use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::step::{SECRETS_FOLDER, Workspace};
 
-/// 128 and SIGKILL: nothing else ends a run without its summary.
-const EXIT_CODE: u8 = 137;
+/// Nothing but SIGKILL ends a run without its summary.
+const KILLED: ExitStatus = ExitStatus::Interrupted(9);
 
 /// Gives the runs that were killed outright the summary that they could not write, from the events they did write.
 ///
@@ -17,20 +17,29 @@ const EXIT_CODE: u8 = 137;
 /// read or written stays as it is; it is history, not a verdict.
 pub(super) fn mark(workspace: &Workspace, area: &str) {
     let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
-    for run in runs.flatten().map(camino::Utf8DirEntry::into_path).filter(|run| !run.join("summary.json").exists()) {
-        let Some(summary) = reconstruct(&run) else { continue };
-        if let Ok(text) = serde_json::to_string_pretty(&summary) {
-            let _ = fs::write(run.join("summary.json"), text);
-        }
+    for run in runs.flatten() {
+        complete(run.path(), KILLED);
     }
 }
 
-/// Ends every process of a run that does not end by itself, and writes the summary that it will not write: for a program that
-/// is about to exit while a step goes on.
-pub fn abandon(workspace: &Workspace, area: &str) {
-    #[cfg(target_os = "linux")]
-    crate::process::end_all(&format!("{}/", area_path(workspace, area).join("runs")));
-    mark(workspace, area);
+/// Ends every process of this program's run, which does not end by itself, and writes the summary that it will not write: for
+/// a program that is about to exit with this code while a step goes on.
+pub fn abandon(workspace: &Workspace, area: &str, exit: ExitStatus) {
+    let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
+    for run in runs.flatten().filter(|run| RunId::is_of_this_process(run.file_name())) {
+        #[cfg(target_os = "linux")]
+        crate::process::end_all(&format!("{}/", run.path()));
+        complete(run.path(), exit);
+    }
+}
+
+fn complete(run: &Utf8Path, exit: ExitStatus) {
+    let path = run.join("summary.json");
+    if path.exists() {
+        return;
+    }
+    let text = reconstruct(run, exit).and_then(|summary| serde_json::to_string_pretty(&summary).ok());
+    let _ = text.map(|text| write_whole(&path, text.as_bytes()));
 }
 
 /// Ends what runs that were killed outright left running, and removes the files with secrets that they left behind; from now
@@ -54,7 +63,7 @@ pub(super) fn sweep(workspace: &Workspace, area: &str) {
     }
 }
 
-fn reconstruct(run: &Utf8Path) -> Option<Summary> {
+fn reconstruct(run: &Utf8Path, exit: ExitStatus) -> Option<Summary> {
     let text = fs::read_to_string(run.join("events.ndjson")).ok()?;
     // The last line may be cut off in the middle.
     let events: Vec<Event> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
@@ -67,7 +76,7 @@ fn reconstruct(run: &Utf8Path) -> Option<Summary> {
         pipeline: pipeline.clone(),
         run: serde_json::from_value::<RunId>(run.as_str().into()).ok()?,
         status: Status::Cancelled,
-        exit_code: EXIT_CODE,
+        exit_code: exit.code(),
         complete: false,
         commit: None,
         dirty: None,
@@ -103,11 +112,11 @@ mod tests {
     use super::*;
     use crate::model::Facts;
 
-    #[test]
-    fn a_killed_run_keeps_what_it_had_finished() {
+    /// A run of this process that has ended one of its two steps; `end` is what puts it away.
+    fn put_away(pid: u32, end: impl Fn(&Workspace)) -> Option<Summary> {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let workspace = Workspace::at(Utf8Path::from_path(dir.path()).expect("UTF-8"));
-        let id = RunId::new(jiff::Timestamp::UNIX_EPOCH, 7);
+        let id = RunId::new(jiff::Timestamp::UNIX_EPOCH, pid);
         let folder = workspace.path("target/ci/runs").join(id.as_str());
         fs::create_dir_all(&folder).expect("made");
         let name = |name: &str| StepName::new(name).expect("a name");
@@ -130,10 +139,22 @@ mod tests {
             "{\"at\":\"1970-01-01T".to_owned(),
         ];
         fs::write(folder.join("events.ndjson"), lines.join("\n")).expect("written");
-        mark(&workspace, "ci");
-        let summary: Summary =
-            serde_json::from_str(&fs::read_to_string(folder.join("summary.json")).expect("written")).expect("readable");
+        end(&workspace);
+        let text = fs::read_to_string(folder.join("summary.json")).ok()?;
+        Some(serde_json::from_str(&text).expect("readable"))
+    }
+
+    #[test]
+    fn a_killed_run_keeps_what_it_had_finished() {
+        let summary = put_away(7, |workspace| mark(workspace, "ci")).expect("written");
         let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();
         assert_eq!((summary.exit_code, statuses), (137, vec![Status::Passed, Status::Cancelled]));
+    }
+
+    #[test]
+    fn who_gives_up_writes_the_record_of_its_own_run_with_the_exit_code_it_ends_with() {
+        let give_up = |workspace: &Workspace| abandon(workspace, "ci", ExitStatus::Interrupted(2));
+        assert_eq!(put_away(std::process::id(), give_up).map(|summary| summary.exit_code), Some(130));
+        assert_eq!(put_away(1, give_up), None, "the run of another process");
     }
 }

@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
+use cicd_core::pipeline::Summary;
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Fault, Place, Seen, code, program, table};
@@ -48,11 +49,16 @@ fn interrupted(place: &Place, step: &str, signals: &[Signal], max: Duration) -> 
     }
     let exit = child.wait().expect("it ends");
     let took = started.elapsed();
-    let status = newest_summary(place).map_or("no report".to_owned(), |text| {
-        let summary: serde_json::Value = serde_json::from_str(&text).expect("a summary");
-        summary["status"].as_str().unwrap_or_default().to_owned()
-    });
-    Seen::new(place, status, code(exit)).require(took < max, &format!("it took {took:?}"))
+    let seen = newest_summary(place).map_or_else(
+        || Seen::new(place, "no report", code(exit)),
+        |text| {
+            let summary: Summary = serde_json::from_str(&text).expect("a summary");
+            let (recorded, exit) = (i32::from(summary.exit_code), code(exit));
+            Seen::new(place, summary.status.to_string(), exit)
+                .require(recorded == exit, &format!("the record says that it exits with {recorded}"))
+        },
+    );
+    seen.require(took < max, &format!("it took {took:?}"))
 }
 
 fn newest_summary(place: &Place) -> Option<String> {

@@ -42,8 +42,8 @@ pub(in crate::cli) fn run(
     let mut outside = machine::without_git(workspace)?;
     let laid_out: Arc<OnceLock<OsString>> = Arc::default();
     let (abandoned, left) = (workspace.clone(), Arc::clone(&laid_out));
-    signals::listen(outside.cancel.clone(), move || {
-        abandon(&abandoned, AREA);
+    signals::listen(outside.cancel.clone(), move |exit| {
+        abandon(&abandoned, AREA, exit);
         // What cannot be removed now is in the folder for temporary files, and goes with it.
         let _ = left.get().map(fs::remove_dir_all);
     })?;
