@@ -1,16 +1,13 @@
-use std::collections::BTreeMap;
-use std::ffi::OsString;
 use std::fs::{self, File};
-use std::io::{self, PipeReader, Read as _, Seek as _, Write as _};
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::io::{self, PipeReader, Read as _};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 use rustix::event::{PollFd, PollFlags, poll};
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::Signal;
 
-use super::invocation::EnvChange;
+use super::child::{Child, PIPE_BYTES};
 use super::{Cancel, Captured, Exit, Invocation, OutputSink, ProcessError, Stream};
 
 /// How long a process group has between TERM and KILL, at its deadline and when a run is cancelled.
@@ -22,14 +19,10 @@ const DRAIN: Duration = Duration::from_millis(500);
 const DRAIN_BYTES_MAX: u64 = 2 << 20;
 /// How often a child is asked whether it has ended where the system has no descriptor to wait on.
 const CHILD_POLL: Duration = Duration::from_millis(10);
-/// How long a program may stay open for writing: a copy of its descriptor lives from one fork to the next exec.
-const BUSY_PATIENCE: Duration = Duration::from_secs(1);
-/// How often a program that is open for writing is tried.
-const BUSY_POLL: Duration = Duration::from_millis(5);
 /// How often a process that was told to stop is looked at for an order to kill it now.
 const URGENCY_POLL: Duration = Duration::from_millis(50);
-/// A pipe holds 64 KiB; reading less at a time only costs calls.
-const CHUNK_BYTES: usize = 64 << 10;
+/// Reading less at a time than a pipe holds only costs calls.
+const CHUNK_BYTES: usize = PIPE_BYTES;
 /// How much of the end of standard error is kept for messages.
 const STDERR_TAIL_BYTES: usize = 16 << 10;
 /// A report beyond this cannot be held in memory beside everything else on a small runner.
@@ -62,11 +55,11 @@ pub fn execute(
     }
     let started = Instant::now();
     let _orphans = Orphans(invocation.mark.as_deref());
-    let (child, stdout, stderr) = start(invocation, program, &command)?;
+    let (child, stdout, stderr) = Child::start(invocation, program, &command)?;
     let mut pump = Pump {
         child,
         pipes: [Some((Stream::Stdout, stdout)), Some((Stream::Stderr, stderr))],
-        chunk: vec![0; CHUNK_BYTES],
+        chunk: Vec::with_capacity(CHUNK_BYTES),
         stdout: Vec::new(),
         stdout_bytes: 0,
         stdout_bytes_max: invocation.stdout_bytes_max,
@@ -144,158 +137,6 @@ fn read_report(report: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
     let mut bytes = Vec::new();
     file.take(REPORT_BYTES_MAX).read_to_end(&mut bytes)?;
     Ok(Some(bytes))
-}
-
-fn start(
-    invocation: &Invocation,
-    program: &Utf8Path,
-    command: &str,
-) -> Result<(Child, PipeReader, PipeReader), ProcessError> {
-    let command = || command.to_owned();
-    // A missing program and a missing directory give the same error from the system, so each is looked at first.
-    if !program.exists() {
-        return Err(ProcessError::ProgramMissing { command: command(), program: program.to_string() });
-    }
-    if program.is_dir() {
-        return Err(ProcessError::IsFolder { command: command(), program: program.to_string() });
-    }
-    if let Some(dir) = invocation.dir.as_deref().filter(|dir| !dir.is_dir()) {
-        return Err(ProcessError::DirectoryMissing { command: command(), dir: dir.to_owned() });
-    }
-    let failed = |source: io::Error| {
-        let program = program.to_string();
-        match source.raw_os_error().map(rustix::io::Errno::from_raw_os_error) {
-            Some(rustix::io::Errno::ACCESS) => ProcessError::NotExecutable { command: command(), program },
-            Some(rustix::io::Errno::NOEXEC) => ProcessError::WrongFormat { command: command(), program },
-            // The file and the directory were there a moment ago.
-            Some(rustix::io::Errno::NOENT) => ProcessError::InterpreterMissing { command: command(), program },
-            Some(rustix::io::Errno::TXTBSY) => ProcessError::BeingWritten { command: command(), program },
-            Some(rustix::io::Errno::TOOBIG) => {
-                let bytes = invocation.args.iter().map(|argument| argument.len()).sum();
-                ProcessError::ArgumentsTooLong { program, bytes }
-            }
-            _ => ProcessError::Io { command: command(), action: "starting it", source },
-        }
-    };
-    let pipe = |source: io::Error| ProcessError::Io { command: command(), action: "making a pipe for it", source };
-    let (stdout, stdout_child) = io::pipe().map_err(pipe)?;
-    let (stderr, stderr_child) = io::pipe().map_err(pipe)?;
-    let spool = |source: io::Error| ProcessError::Io { command: command(), action: "spooling its input", source };
-    let mut expression = duct::cmd(program.as_std_path(), &invocation.args)
-        .stdout_file(OwnedFd::from(stdout_child))
-        .stderr_file(OwnedFd::from(stderr_child))
-        .unchecked()
-        // Its own group, so that the group can be killed without killing us; set before exec, so nothing escapes it.
-        .before_spawn(|command| {
-            command.process_group(0);
-            Ok(())
-        });
-    expression = match &invocation.stdin {
-        Some(bytes) => expression.stdin_file(spooled(bytes).map_err(spool)?),
-        None => expression.stdin_null(),
-    };
-    if let Some(dir) = &invocation.dir {
-        expression = expression.dir(dir);
-    }
-    for (name, value) in environment(invocation) {
-        expression = match value {
-            Some(value) => expression.env(name, value),
-            None => expression.env_remove(name),
-        };
-    }
-    let handle = start_when_written(&expression).map_err(failed)?;
-    Ok((Child::new(handle), stdout, stderr))
-}
-
-/// What becomes of each variable: later changes replace earlier ones, which is for us to say, as of two changes `duct` takes the first.
-fn environment(invocation: &Invocation) -> BTreeMap<OsString, Option<OsString>> {
-    let inherited = std::env::vars_os().map(|(name, _)| name);
-    let removed = inherited.filter(|name| has_prefix(name, &invocation.env_removed_prefixes));
-    let git = super::GIT_REPOSITORY_VARIABLES.iter().map(OsString::from);
-    let mut all: BTreeMap<_, _> = git.chain(removed).map(|name| (name, None)).collect();
-    all.extend(invocation.search_path.clone().map(|path| ("PATH".into(), Some(path))));
-    all.extend(invocation.mark.clone().map(|mark| (super::MARK.into(), Some(mark))));
-    all.extend(invocation.env.iter().map(|(name, change)| {
-        let value = match change {
-            EnvChange::Set(value) => Some(value.clone()),
-            EnvChange::SetSecret(secret) => Some(secret.expose().into()),
-            EnvChange::Remove => None,
-        };
-        (name.clone(), value)
-    }));
-    all
-}
-
-/// Starts a process. A program that is open for writing cannot be started, and one that was just written still is while a
-/// process that another thread was starting at that moment holds a copy of the descriptor: that passes.
-fn start_when_written(expression: &duct::Expression) -> io::Result<duct::Handle> {
-    let started = Instant::now();
-    loop {
-        match expression.start() {
-            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && started.elapsed() < BUSY_PATIENCE => {
-                std::thread::sleep(BUSY_POLL);
-            }
-            result => return result,
-        }
-    }
-}
-
-fn has_prefix(name: &OsString, prefixes: &[String]) -> bool {
-    let name = name.to_string_lossy();
-    prefixes.iter().any(|prefix| name.starts_with(prefix.as_str()))
-}
-
-/// Standard input from a file: unlike a pipe it needs no writer that could block.
-fn spooled(bytes: &[u8]) -> io::Result<File> {
-    let mut file = tempfile::tempfile()?;
-    file.write_all(bytes)?;
-    file.rewind()?;
-    Ok(file)
-}
-
-struct Child {
-    handle: duct::Handle,
-    pid: Option<Pid>,
-    #[cfg(target_os = "linux")]
-    pidfd: Option<OwnedFd>,
-}
-
-impl Child {
-    fn new(handle: duct::Handle) -> Self {
-        let pid = handle.pids().first().and_then(|&pid| i32::try_from(pid).ok()).and_then(Pid::from_raw);
-        Self {
-            handle,
-            pid,
-            #[cfg(target_os = "linux")]
-            pidfd: pid.and_then(|pid| rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).ok()),
-        }
-    }
-
-    fn exit_fd(&self) -> Option<&OwnedFd> {
-        #[cfg(target_os = "linux")]
-        return self.pidfd.as_ref();
-        #[cfg(not(target_os = "linux"))]
-        None
-    }
-
-    /// Signals everything in the group. An empty group is what is wanted, so that error is none.
-    fn signal(&self, signal: Signal) {
-        if let Some(pid) = self.pid {
-            let _ = kill_process_group(pid, signal);
-        }
-    }
-
-    fn try_wait(&self) -> io::Result<Option<Exit>> {
-        Ok(self.handle.try_wait()?.map(|output| exit_of(output.status)))
-    }
-}
-
-fn exit_of(status: std::process::ExitStatus) -> Exit {
-    match (status.code(), status.signal()) {
-        (Some(code), _) => Exit::Code(code),
-        (None, Some(signal)) => Exit::Signal(signal),
-        (None, None) => Exit::Code(-1),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -400,7 +241,7 @@ impl Pump {
         self.child.signal(Signal::KILL);
         let exit = match exit {
             Some(exit) => exit,
-            None => exit_of(self.child.handle.wait()?.status),
+            None => self.child.wait()?,
         };
         result.map(|()| (ending, exit))
     }
@@ -417,7 +258,7 @@ impl Pump {
         cancel: Option<&Cancel>,
         child_runs: bool,
     ) -> io::Result<Progress> {
-        let exit_fd = self.child.exit_fd().filter(|_| child_runs);
+        let exit_fd = self.child.pidfd.as_ref().filter(|_| child_runs);
         let patience = if child_runs && exit_fd.is_none() { patience.min(CHILD_POLL) } else { patience };
         let timeout = rustix::event::Timespec::try_from(patience).map_err(io::Error::other)?;
         let mut fds: Vec<PollFd<'_>> =
@@ -438,12 +279,13 @@ impl Pump {
         for pipe in ready {
             let Some((stream, reader)) = pipe else { continue };
             let stream = *stream;
-            let count = rustix::io::read(reader.as_fd(), &mut self.chunk)?;
+            self.chunk.clear();
+            let count = rustix::io::read(reader.as_fd(), rustix::buffer::spare_capacity(&mut self.chunk))?;
             if count == 0 {
                 *pipe = None;
                 continue;
             }
-            let bytes = &self.chunk[..count];
+            let bytes = self.chunk.as_slice();
             match stream {
                 Stream::Stdout => {
                     let room = self.stdout_bytes_max.saturating_sub(self.stdout.len());

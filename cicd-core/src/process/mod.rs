@@ -5,6 +5,7 @@
 
 mod cancel;
 mod captured;
+mod child;
 mod error;
 mod execute;
 mod invocation;
