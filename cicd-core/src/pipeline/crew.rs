@@ -172,8 +172,9 @@ impl Crew<'_> {
             |node: &Node| node.job.effect().name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
         let mut nodes = self.pipeline.nodes.iter().enumerate();
         let ancestors = self.pipeline.ancestors(index);
+        let needs = self.pipeline.nodes[index].needs.iter();
         Upstream {
-            outputs: shared.outputs.clone(),
+            outputs: shared.outputs.of(needs.map(|&need| self.pipeline.node_id(need))),
             effect_wanted: nodes.any(|(later, node)| wanted(node) && self.pipeline.ancestors(later).contains(&index)),
             ancestors: ancestors
                 .into_iter()

@@ -2,7 +2,7 @@ use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::Summary;
 use super::scrub::scrub;
@@ -10,7 +10,7 @@ use crate::model::{Event, RunId};
 use crate::process::Redactor;
 use crate::step::{StepError, Workspace};
 
-/// How many runs are kept on disk; older ones are removed when a run ends.
+/// How many runs are kept on disk; older ones are removed while a new one goes on.
 pub const RUNS_KEPT: usize = 20;
 
 /// The folder of one run: `target/<area>/runs/<id>/`.
@@ -72,10 +72,10 @@ impl RunFolder {
         scrub(&self.dir, redactor).map_err(StepError::io("removing secrets from", &self.dir))
     }
 
-    /// Writes `summary.json`, points `latest` at this run and removes the oldest runs.
+    /// Writes `summary.json` and points `latest` at this run.
     ///
     /// # Errors
-    /// When the summary or the link cannot be written. Old runs that cannot be removed stay.
+    /// When the summary or the link cannot be written.
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
         self.flush()?;
@@ -86,9 +86,7 @@ impl RunFolder {
         })?;
         write_whole(&path, self.redactor.redact(&text).as_bytes()).map_err(io(&path))?;
         let latest = self.ci.join("latest");
-        link(&self.dir, &latest).map_err(io(&latest))?;
-        self.prune();
-        Ok(())
+        link(&self.dir, &latest).map_err(io(&latest))
     }
 
     /// A folder that was removed while the run went on, and made again by a step that wrote into it, holds a part of the record.
@@ -104,16 +102,20 @@ impl RunFolder {
             )),
         }
     }
+}
 
-    /// Removes the oldest runs; this one stays even if the clock was set back and its name is the oldest.
-    fn prune(&self) {
-        let Ok(entries) = fs::read_dir(self.ci.join("runs")) else { return };
-        let mut runs: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
-        runs.sort();
-        for old in runs.iter().rev().skip(RUNS_KEPT).filter(|old| *old != self.dir.as_std_path()) {
-            // A run that cannot be removed is only untidy; the next run tries again.
-            let _ = fs::remove_dir_all(old);
-        }
+/// Removes the oldest runs. This one stays even if the clock was set back and its name is the oldest, and so does the last one,
+/// whose durations and results the next run asks for.
+pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId) {
+    let ci = area_path(workspace, area);
+    let Ok(entries) = ci.join("runs").read_dir_utf8() else { return };
+    let mut runs: Vec<_> = entries.flatten().map(Utf8DirEntry::into_path).collect();
+    runs.sort();
+    let last = ci.join("latest").read_link_utf8().ok();
+    let kept = [Some(run.as_str()), last.as_deref().and_then(Utf8Path::file_name)];
+    for old in runs.iter().rev().skip(RUNS_KEPT).filter(|old| !kept.contains(&old.file_name())) {
+        // A run that cannot be removed is only untidy; the next run tries again.
+        let _ = fs::remove_dir_all(old);
     }
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use camino::Utf8Path;
+use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::folder::{area_path, write_whole};
 use super::{SCHEMA_VERSION, StepReport, Summary};
@@ -11,14 +11,33 @@ use crate::step::{SECRETS_FOLDER, Workspace};
 /// Nothing but SIGKILL ends a run without its summary.
 const KILLED: ExitStatus = ExitStatus::Interrupted(9);
 
-/// Gives the runs that were killed outright the summary that they could not write, from the events they did write.
+/// Stands in the folder of a run that left a step behind when it gave up, which may still have started something since.
+const ABANDONED: &str = "abandoned";
+
+/// Puts away what earlier runs left when they were killed or gave up: ends what they left running, removes the files with
+/// secrets, and gives those that were killed the summary that they could not write, from the events they did write. From now
+/// on, nothing that this run starts escapes it by losing its parent.
 ///
 /// To be called while the lock of the checkout is held: then no run without a summary is still alive. A record that cannot be
 /// read or written stays as it is; it is history, not a verdict.
-pub(super) fn mark(workspace: &Workspace, area: &str) {
-    let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
-    for run in runs.flatten() {
-        complete(run.path(), KILLED);
+pub(super) fn settle(workspace: &Workspace, area: &str) {
+    #[cfg(target_os = "linux")]
+    crate::process::adopt_orphans();
+    let runs = area_path(workspace, area).join("runs");
+    let earlier: Vec<Utf8PathBuf> =
+        runs.read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path).collect();
+    let unsettled = |run: &&Utf8PathBuf| !run.join("summary.json").exists() || run.join(ABANDONED).exists();
+    let unsettled: Vec<&Utf8PathBuf> = earlier.iter().filter(unsettled).collect();
+    // Where there is no run at all, its folder may have been removed while what it had started went on.
+    #[cfg(target_os = "linux")]
+    if earlier.is_empty() || !unsettled.is_empty() {
+        crate::process::end_all(&format!("{runs}/"));
+    }
+    for run in unsettled {
+        remove_secrets(run);
+        complete(run, KILLED);
+        // There is none where the run was killed; what cannot be removed is tried again by the next run.
+        let _ = fs::remove_file(run.join(ABANDONED));
     }
 }
 
@@ -27,9 +46,23 @@ pub(super) fn mark(workspace: &Workspace, area: &str) {
 pub fn abandon(workspace: &Workspace, area: &str, exit: ExitStatus) {
     let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
     for run in runs.flatten().filter(|run| RunId::is_of_this_process(run.file_name())) {
+        // A run whose record is complete was over before patience was.
+        if run.path().join("summary.json").exists() {
+            continue;
+        }
+        let _ = fs::write(run.path().join(ABANDONED), "");
         #[cfg(target_os = "linux")]
         crate::process::end_all(&format!("{}/", run.path()));
+        remove_secrets(run.path());
         complete(run.path(), exit);
+    }
+}
+
+fn remove_secrets(run: &Utf8Path) {
+    let steps = run.join("steps").read_dir_utf8().into_iter().flatten().flatten();
+    for step in steps {
+        // There is nothing to remove in most.
+        let _ = fs::remove_dir_all(step.path().join(SECRETS_FOLDER));
     }
 }
 
@@ -40,27 +73,6 @@ fn complete(run: &Utf8Path, exit: ExitStatus) {
     }
     let text = reconstruct(run, exit).and_then(|summary| serde_json::to_string_pretty(&summary).ok());
     let _ = text.map(|text| write_whole(&path, text.as_bytes()));
-}
-
-/// Ends what runs that were killed outright left running, and removes the files with secrets that they left behind; from now
-/// on, nothing that this run starts escapes it by losing its parent.
-///
-/// To be called while the lock of the checkout is held: then no run of this area is alive.
-pub(super) fn sweep(workspace: &Workspace, area: &str) {
-    let runs = area_path(workspace, area).join("runs");
-    #[cfg(target_os = "linux")]
-    {
-        crate::process::end_all(&format!("{runs}/"));
-        crate::process::adopt_orphans();
-    }
-    let Ok(runs) = runs.read_dir_utf8() else { return };
-    for run in runs.flatten() {
-        let Ok(steps) = run.path().join("steps").read_dir_utf8() else { continue };
-        for step in steps.flatten() {
-            // There is nothing to remove in most; what cannot be removed is tried again by the next run.
-            let _ = fs::remove_dir_all(step.path().join(SECRETS_FOLDER));
-        }
-    }
 }
 
 fn reconstruct(run: &Utf8Path, exit: ExitStatus) -> Option<Summary> {
@@ -146,7 +158,7 @@ mod tests {
 
     #[test]
     fn a_killed_run_keeps_what_it_had_finished() {
-        let summary = put_away(7, |workspace| mark(workspace, "ci")).expect("written");
+        let summary = put_away(7, |workspace| settle(workspace, "ci")).expect("written");
         let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();
         assert_eq!((summary.exit_code, statuses), (137, vec![Status::Passed, Status::Cancelled]));
     }

@@ -1,5 +1,5 @@
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{Read as _, Seek as _, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 
 use super::folder::area_path;
 use crate::model::RunId;
@@ -45,12 +45,19 @@ impl RunLock {
             }
             (Err(TryLockError::Error(error)), _) => return Err(io()(error)),
         }
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| writeln!(file, "{run}, process {}", std::process::id()))
-            .map_err(io())?;
+        name_holder(&mut file, &format!("{run}, process {}\n", std::process::id())).map_err(io())?;
         Ok(Self { _file: file })
     }
+}
+
+fn name_holder(file: &mut File, holder: &str) -> io::Result<()> {
+    file.rewind()?;
+    file.write_all(holder.as_bytes())?;
+    // Most holders are named in as many bytes, and cutting a file off costs as much as starting a process.
+    if file.metadata()?.len() > holder.len() as u64 {
+        file.set_len(holder.len() as u64)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{Span, Timestamp};
 
 use super::crew::{Crew, Shared};
-use super::folder::area_path;
+use super::folder::{area_path, remove_old_runs};
 use super::lock::RunLock;
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
@@ -146,8 +146,7 @@ pub fn run(
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
     let id = unused_id(workspace, options.area, started_at);
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
-    interrupted::mark(workspace, options.area);
-    interrupted::sweep(workspace, options.area);
+    interrupted::settle(workspace, options.area);
     let definition = resume::definition(pipeline);
     let earlier = match options.start {
         Start::Fresh => None,
@@ -187,6 +186,7 @@ pub fn run(
     };
     let (steps, kept) = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
+        scope.spawn(|| remove_old_runs(workspace, options.area, &context.id));
         let boss = scope.spawn(move || {
             crew.work(jobs);
             if context.cancel.is_cancelled() {

@@ -63,6 +63,11 @@ impl Outputs {
         self.0.insert(node, output);
     }
 
+    /// The outputs of these steps alone.
+    pub(crate) fn of(&self, nodes: impl IntoIterator<Item = NodeId>) -> Self {
+        Self(nodes.into_iter().filter_map(|node| Some((node, Arc::clone(self.0.get(&node)?)))).collect())
+    }
+
     /// A step's output, as the type its handle says.
     ///
     /// # Errors
