@@ -65,8 +65,9 @@ fn a_server_frozen_for_two_of_ten_seconds_is_seen_as_its_users_see_it() {
     });
     assert_eq!((measured.planned, measured.sent, measured.completed, measured.failed()), (10_000, 10_000, 10_000, 0));
     let percentile = |percent| measured.latency.percentile_ms(percent).expect("measured");
-    assert!((percentile(95.0) - 1500.0).abs() <= 50.0, "p95 is {} ms", percentile(95.0));
-    assert!((percentile(99.0) - 1900.0).abs() <= 50.0, "p99 is {} ms", percentile(99.0));
+    // A busy machine thaws the server later, and what waited is answered later; nothing makes the wait shorter.
+    assert!((1450.0..1750.0).contains(&percentile(95.0)), "p95 is {} ms", percentile(95.0));
+    assert!((1850.0..2150.0).contains(&percentile(99.0)), "p99 is {} ms", percentile(99.0));
     // The server's own view of the same run hides it: this is why latency is counted from the planned moment.
     assert!(measured.service.percentile_ms(95.0) < Some(500.0));
 }

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::process::{
-    Cancel, CancelReason, Captured, Discard, Exit, Invocation, OutputSink, ProcessError, Stream, execute,
+    Cancel, CancelReason, Captured, Discard, Exit, GRACE, Invocation, OutputSink, ProcessError, Stream, execute,
 };
 
 /// What the library promises beyond the deadline: two seconds of grace, one second for everything else.
-const GRACE_AND_A_SECOND: Duration = Duration::from_secs(3);
+const GRACE_AND_A_SECOND: Duration = GRACE.saturating_add(Duration::from_secs(1));
 
 fn misbehave() -> Utf8PathBuf {
     let test = Utf8PathBuf::from_path_buf(std::env::current_exe().expect("this test's own path")).expect("UTF-8");
@@ -125,7 +125,7 @@ fn a_cancelled_process_stops_and_a_hurried_one_stops_at_once() {
     let call = invocation(&["ignore-signals"]);
     let error = execute(&call, &misbehave(), &mut Discard, &cancel).expect_err("cancelled");
     assert!(matches!(error, ProcessError::Cancelled { reason: CancelReason::Signal(2), .. }), "{error}");
-    assert!(started.elapsed() < Duration::from_secs(1), "a hurried stop has no grace");
+    assert!(started.elapsed() < GRACE, "a hurried stop has no grace");
     asker.join().expect("the asker");
     let error = execute(&call, &misbehave(), &mut Discard, &cancel).expect_err("nothing starts after a cancellation");
     assert!(matches!(error, ProcessError::Cancelled { .. }), "{error}");
