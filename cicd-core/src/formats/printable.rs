@@ -1,5 +1,7 @@
 //! Texts from outside, made fit to be shown.
 
+use std::fmt;
+
 /// Longer texts from outside are cut: a message is one line in a table, not an article.
 const TEXT_CHARS_MAX: usize = 160;
 
@@ -35,9 +37,25 @@ pub fn is_invisible(c: char) -> bool {
         | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
 }
 
+/// How many there are of something: `1 file`, `2 files`.
+#[must_use]
+pub fn counted(count: impl fmt::Display, noun: &str) -> String {
+    let count = count.to_string();
+    let ending = if count == "1" { "" } else { "s" };
+    format!("{count} {noun}{ending}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!(
+            [counted(0, "file"), counted(1_u64, "file"), counted(21, "file")],
+            ["0 files", "1 file", "21 files"]
+        );
+    }
 
     #[test]
     fn a_hostile_title_is_one_harmless_line() {

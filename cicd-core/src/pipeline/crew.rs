@@ -65,7 +65,8 @@ impl Crew<'_> {
     /// Ends the steps that were not selected, before anything starts.
     fn leave_out(&self) {
         let mut shared = self.lock();
-        for (index, reason) in self.left_out.iter().enumerate() {
+        // From the end, so that each is told its own reason and not that what it needs was left out too.
+        for (index, reason) in self.left_out.iter().enumerate().rev() {
             if let Some(reason) = reason.as_ref().filter(|_| shared.schedule.report(index).is_none()) {
                 self.end(&mut shared, index, StepReport::not_run(&self.names[index], Status::Skipped, reason.clone()));
             }

@@ -37,5 +37,5 @@ pub use plan::{Plan, PlannedStep};
 pub use resume::ResumeError;
 pub use run::{Observer, Reset, RunError, RunOptions, Start, run};
 pub use schedule::KeepGoing;
-pub use selection::{Selection, SelectionError};
+pub use selection::{NOT_SELECTED, Selection, SelectionError};
 pub use summary::{ExceptionReport, SCHEMA_VERSION, StepReport, Summary};

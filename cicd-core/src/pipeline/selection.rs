@@ -3,6 +3,9 @@ use std::collections::BTreeSet;
 use super::Pipeline;
 use crate::policy::{InvalidJustification, check_reason};
 
+/// Why a step was not run that `--only` does not name, and nothing that it names needs.
+pub const NOT_SELECTED: &str = "not selected";
+
 /// Which steps of a pipeline to run.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Selection {
@@ -85,7 +88,7 @@ impl Selection {
             reasons.push(if skip.contains(&index) {
                 Some(format!("skipped because {because}"))
             } else if !only.is_empty() && !wanted.contains(&index) {
-                Some("not selected".to_owned())
+                Some(NOT_SELECTED.to_owned())
             } else if let Some(effect) = effect {
                 Some(format!("not asked for: add `--effect {effect}`"))
             } else {

@@ -1,17 +1,20 @@
 use std::fmt::Write as _;
 
-use super::text::{BOLD, duration, plain, style_of};
+use super::text::{BOLD, DIM, duration, plain, style_of};
+use crate::formats::printable::counted;
 use crate::model::Status;
-use crate::pipeline::StepReport;
+use crate::pipeline::{NOT_SELECTED, StepReport};
 
 /// Below this the facts column would be useless; the table then overflows rather than hides.
 const FACTS_COLUMNS_MIN: usize = 24;
 const STATUS_COLUMNS: usize = 9;
 const TIME_COLUMNS: usize = 10;
 
-/// One line a step: name, status, duration, and the one or two facts that matter.
+/// One line a step: name, status, duration, and the one or two facts that matter. Steps that were not selected are counted.
 #[must_use]
 pub fn table(steps: &[StepReport], width: usize) -> String {
+    let selected = |step: &&StepReport| step.reason.as_deref() != Some(NOT_SELECTED);
+    let (steps, left_out): (Vec<&StepReport>, Vec<&StepReport>) = steps.iter().partition(selected);
     let names = steps.iter().map(|step| step.name.as_str().len()).max().unwrap_or(4).max(4);
     let facts = width.saturating_sub(names + STATUS_COLUMNS + TIME_COLUMNS + 3 * 2).max(FACTS_COLUMNS_MIN);
     let header = format!("{:names$}  {:STATUS_COLUMNS$}  {:>TIME_COLUMNS$}  facts", "step", "status", "time");
@@ -27,6 +30,9 @@ pub fn table(steps: &[StepReport], width: usize) -> String {
             cut(&told(step), facts)
         );
         let _ = writeln!(text, "{}", line.trim_end());
+    }
+    if !left_out.is_empty() {
+        let _ = writeln!(text, "{DIM}{} {NOT_SELECTED}{DIM:#}", counted(left_out.len(), "step"));
     }
     text
 }
@@ -109,13 +115,16 @@ mod tests {
         let mut skipped = step("push", Status::Skipped, 0);
         skipped.reason =
             Some("not asked for: add `--effect push`, and this text goes on well beyond the edge".to_owned());
-        let text = anstream::adapter::strip_str(&table(&[passed, failed, skipped], 80)).to_string();
+        let mut left_out = step("a-step-that-was-left-out", Status::Skipped, 0);
+        left_out.reason = Some(NOT_SELECTED.to_owned());
+        let text = anstream::adapter::strip_str(&table(&[passed, failed, left_out, skipped], 80)).to_string();
         assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
         expect![[r#"
             step        status           time  facts
             unit-tests  passed          5.2 s  139 tests
             trivy       failed         61.0 s  CVE-2023-32681 and 1 more
             push        skipped                not asked for: add `--effect push`, and this…
+            1 step not selected
         "#]]
         .assert_eq(&text);
     }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::formats::printable::counted;
 use crate::formats::{NotPassed, read_libtest};
 use crate::model::{Finding, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -94,7 +95,7 @@ fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
             captured.stderr_text()
         ))),
     }?;
-    let headline = format!("{passed} tests");
+    let headline = counted(passed, "test");
     Ok(Outcome::of(())
         .findings(findings)
         .fact("tests", passed)

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::printable::counted;
 use crate::formats::{Diagnostic, ExpiryLimits, Limits, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Severity, Subject, finding_codes};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
@@ -79,8 +80,8 @@ impl Step for ExceptionLint {
             findings.extend(found);
         }
         let headline = match findings.len() {
-            0 => format!("{entries} entries in {} files", self.files.len()),
-            found => format!("{entries} entries, {found} findings"),
+            0 => format!("{entries} entries in {}", counted(self.files.len(), "file")),
+            found => format!("{entries} entries, {}", counted(found, "finding")),
         };
         let commit = cx.revision()?.commit.clone();
         Ok(Outcome::of(ExceptionsRead { entries, commit })

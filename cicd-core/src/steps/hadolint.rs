@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::printable::counted;
 use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Level, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression, stray_configuration};
@@ -113,8 +114,8 @@ impl Step for Hadolint {
         let (files, pragmas) = (dockerfiles.len(), exceptions.len());
         let commit = cx.revision()?.commit.clone();
         let headline = match findings.len() {
-            0 => format!("{files} Dockerfiles"),
-            count => format!("{files} Dockerfiles, {count} findings"),
+            0 => counted(files, "Dockerfile"),
+            found => format!("{}, {}", counted(files, "Dockerfile"), counted(found, "finding")),
         };
         let stray = CONFIGURATION_FILES.into_iter().map(Utf8Path::new);
         let stray = stray.filter(|path| self.config.as_deref() != Some(path) && cx.path(path).exists());

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::formats::coverage::{MeasuredCoverage, read_coverage};
+use crate::formats::printable::counted;
 use crate::formats::{JunitReport, TestCase, TestOutcome, hex, read_junit};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -214,9 +215,9 @@ impl Step for Pytest {
         let tests = outcome.value.cases.len();
         let failed = tests - passed - skipped;
         let headline = match (failed, skipped) {
-            (0, 0) => format!("{tests} tests passed"),
-            (0, skipped) => format!("{passed} tests passed, {skipped} skipped"),
-            (failed, _) => format!("{failed} of {tests} tests failed"),
+            (0, 0) => format!("{} passed", counted(tests, "test")),
+            (0, skipped) => format!("{} passed, {skipped} skipped", counted(passed, "test")),
+            (failed, _) => format!("{failed} of {} failed", counted(tests, "test")),
         };
         let junit = cx.dir().join("junit.xml");
         let mut outcome = outcome

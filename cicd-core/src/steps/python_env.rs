@@ -4,6 +4,7 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
+use crate::formats::printable::counted;
 use crate::formats::requirements::{LockedPackage, LockedRequirements, normalized_name};
 use crate::formats::same_version;
 use crate::model::Location;
@@ -87,7 +88,9 @@ impl Step for PythonEnv {
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
         let packages = compare(&locked, list.stdout_text()?)?;
         let value = Interpreter { path: python, lock: self.lock.clone(), packages };
-        Ok(Outcome::of(value).fact("packages", packages).headline(format!("{packages} packages, hashes checked")))
+        Ok(Outcome::of(value)
+            .fact("packages", packages)
+            .headline(format!("{}, hashes checked", counted(packages, "package"))))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

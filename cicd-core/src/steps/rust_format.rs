@@ -3,6 +3,7 @@ use std::fs;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
+use crate::formats::printable::counted;
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool};
@@ -102,8 +103,8 @@ impl Step for RustFormat {
         fs::write(&canary, CANARY).map_err(StepError::io("writing", &canary))?;
         let findings = judge(&cx.run(&self.invocation(&files, &canary))?, cx.root(), &canary)?;
         let headline = match findings.len() {
-            0 => format!("{} files", files.len()),
-            found => format!("{} files, {found} not formatted", files.len()),
+            0 => counted(files.len(), "file"),
+            found => format!("{}, {found} not formatted", counted(files.len(), "file")),
         };
         let outcome = Outcome::of(RustChecked { files: files.len(), commit });
         Ok(outcome.findings(findings).fact("files", files.len()).headline(headline))

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::formats::printable::printable;
+use crate::formats::printable::{counted, printable};
 use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
@@ -104,8 +104,8 @@ impl Step for WorkflowLint {
         let Judgement { findings, exceptions } = judge(&captured, &sources, self.expiry, cx.today())?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
-            0 => format!("{count} files"),
-            found => format!("{count} files, {found} findings"),
+            0 => counted(count, "file"),
+            found => format!("{}, {}", counted(count, "file"), counted(found, "finding")),
         };
         let commit = cx.revision()?.commit.clone();
         Ok(Outcome::of(WorkflowsChecked { files, commit })

@@ -18,7 +18,7 @@ zizmor --offline --persona=pedantic --no-exit-codes --quiet -- $workflows
 checkov --file $dockerfiles $workflows --framework dockerfile github_actions --compact --quiet --soft-fail --skip-download
 bandit --quiet --exit-zero --recursive flask-app/myapplication
 semgrep scan --metrics off --disable-version-check --quiet --config ci/semgrep flask-app/myapplication ci/semgrep
-trivy filesystem --quiet --scanners secret --offline-scan --skip-version-check --disable-telemetry "$work/tree"
+trivy filesystem --quiet --cache-dir "$work/cache" --scanners secret --offline-scan --skip-version-check --disable-telemetry "$work/tree"
 uv venv --quiet --python 3.11 "$work/venv"
 VIRTUAL_ENV=$work/venv uv pip sync --quiet --require-hashes flask-app/requirements-dev.txt
 (cd flask-app && "$work/venv/bin/python" -m pytest --quiet --cov=myapplication --cov-branch \
@@ -32,13 +32,13 @@ docker build --quiet --no-cache --build-arg DEPS_IMAGE=bench-dependencies --buil
 
 trivy image --quiet --cache-dir "$database" --skip-db-update --skip-java-db-update --offline-scan --skip-version-check \
     --disable-telemetry --image-src docker --scanners vuln,misconfig,secret --format json --output "$work/trivy.json" bench-app
-trivy filesystem --quiet --scanners misconfig --skip-check-update --offline-scan --skip-version-check --disable-telemetry \
+trivy filesystem --quiet --cache-dir "$work/cache" --scanners misconfig --skip-check-update --offline-scan --skip-version-check --disable-telemetry \
     "$work/tree/flask-app"
 if ! pip-audit --requirement flask-app/requirements.txt --no-deps --disable-pip --progress-spinner off; then
     echo 'there is no second opinion' >&2
 fi
 for format in cyclonedx spdx-json; do
-    trivy image --quiet --format "$format" --output "$work/sbom.$format" --image-src docker --offline-scan \
+    trivy image --quiet --cache-dir "$work/cache" --format "$format" --output "$work/sbom.$format" --image-src docker --offline-scan \
         --skip-version-check --disable-telemetry bench-app
 done
 container=$(docker create bench-app)

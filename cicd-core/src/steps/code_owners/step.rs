@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::OwnersCode;
 use super::judge::{Expected, Judgement, judge};
 use crate::formats::codeowners::{CodeOwnersFile, Pattern};
+use crate::formats::printable::counted;
 use crate::formats::{Paint, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Location, Subject};
 use crate::policy::Exception;
@@ -152,8 +153,8 @@ impl Step for CodeOwners {
         let Judgement { findings, unowned, sensitive } = judgement;
         let (count, unowned_count, problems) = (files.len(), unowned.len(), findings.len() + others.len());
         let headline = match problems {
-            0 => format!("{count} files owned, {sensitive} sensitive"),
-            _ => format!("{problems} findings, {unowned_count} files unowned"),
+            0 => format!("{} owned, {sensitive} sensitive", counted(count, "file")),
+            _ => format!("{}, {} unowned", counted(problems, "finding"), counted(unowned_count, "file")),
         };
         let commit = cx.revision()?.commit.clone();
         let mut outcome = Outcome::of(OwnersChecked { files: count, unowned: unowned_count, commit })

@@ -11,6 +11,7 @@ use super::judge::judge;
 use super::probe::{Exchange, Plan, Probe, Purpose};
 use super::{DastCode, headers};
 use crate::docker::{Container, ContainerSpec, Fresh, Image, docker_tool};
+use crate::formats::printable::counted;
 use crate::formats::{ExpiryLimits, Paint, ignore_file, read_exceptions};
 use crate::http::{HttpClient, HttpError};
 use crate::model::{Finding, FindingCode as _, Judged, Location, Subject};
@@ -116,8 +117,13 @@ impl Step for Dast {
         let report = report(image.id, &seen);
         let (routes, forms) = (self.plan.routes.len(), self.plan.forms.len());
         let headline = match findings.len() {
-            0 => format!("{} requests to {routes} routes, {forms} forms", seen.len()),
-            found => format!("{} requests, {found} findings", seen.len()),
+            0 => format!(
+                "{} to {}, {}",
+                counted(seen.len(), "request"),
+                counted(routes, "route"),
+                counted(forms, "form")
+            ),
+            found => format!("{}, {}", counted(seen.len(), "request"), counted(found, "finding")),
         };
         let looked = report.answered.iter().map(|one| format!("{} {}", one.request, one.status));
         let looked = looked.collect::<Vec<_>>().join(", ");

@@ -8,6 +8,7 @@ use super::AuditCode;
 use super::flaws::{every_locked, merge};
 use super::pip_audit::{Opinion, ask, explain, pip_audit_tool};
 use crate::formats::ignore_file::{self, IgnoreFile};
+use crate::formats::printable::counted;
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject};
@@ -158,7 +159,8 @@ impl DependencyAudit {
             flaws: flaws.len(),
             second_opinion: silent.is_none(),
         };
-        let headline = format!("{} packages, {} flaws, by {sources}", value.packages, value.flaws);
+        let headline =
+            format!("{}, {}, by {sources}", counted(value.packages, "package"), counted(value.flaws, "flaw"));
         let outcome = Outcome::of(value)
             .headline(headline)
             .fact("locked_packages", locked.packages.len())

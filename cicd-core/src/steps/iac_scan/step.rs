@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::judge::{Judgement, judge, without_pragmas};
+use crate::formats::printable::counted;
 use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Judged, Subject};
 use crate::process::{Invocation, ToolRequirement};
@@ -113,8 +114,10 @@ impl Step for IacScan {
             judge(&captured, &checkov.version, &sources, self.expiry, cx.today())?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
-            0 => format!("{count} files, {checks} checks"),
-            found => format!("{count} files, {checks} checks, {found} findings"),
+            0 => format!("{}, {}", counted(count, "file"), counted(checks, "check")),
+            found => {
+                format!("{}, {}, {}", counted(count, "file"), counted(checks, "check"), counted(found, "finding"))
+            }
         };
         let left_out_dirs: Vec<_> = self.left_out.iter().map(|dir| dir.as_str()).collect();
         let commit = cx.revision()?.commit.clone();

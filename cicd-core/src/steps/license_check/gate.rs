@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::found::packages_of;
 use super::judge::{Approved, judge};
 use crate::docker::{ExportedImage, Fresh, Image, docker_tool};
+use crate::formats::printable::counted;
 use crate::formats::requirements::{LockedPackage, LockedRequirements};
 use crate::formats::{ApprovedPackage, read_approved};
 use crate::model::{Judged, Level, Location, Subject};
@@ -118,10 +119,6 @@ pub(super) fn report(
         .fact("packages_not_approved", open)
         .fact("rows", approved.rows.len())
         .headline(headline)
-}
-
-fn counted(count: usize, noun: &str) -> String {
-    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
 pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {

@@ -3,6 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::gate::{load_approved, load_locked};
 use super::judge::{Approved, judge_locked};
+use crate::formats::printable::counted;
 use crate::model::{Judged, Subject};
 use crate::step::{Context, Outcome, Step, StepError};
 
@@ -49,8 +50,8 @@ impl Step for LockedLicenses {
         let findings = judge_locked(&self.locked, &locked, approved);
         let packages = locked.len();
         let headline = match findings.len() {
-            0 => format!("{packages} locked packages, all approved"),
-            found => format!("{packages} locked packages, {found} findings"),
+            0 => format!("{}, all approved", counted(packages, "locked package")),
+            found => format!("{}, {}", counted(packages, "locked package"), counted(found, "finding")),
         };
         let commit = cx.revision()?.commit.clone();
         Ok(Outcome::of(LockedLicensesReport { packages, commit })

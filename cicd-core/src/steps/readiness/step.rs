@@ -7,6 +7,7 @@ use super::port::holder;
 use crate::docker::{
     ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove, silent,
 };
+use crate::formats::printable::counted;
 use crate::model::{Finding, FindingCode as _, Level};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, Outcome, Step, StepError};
@@ -155,7 +156,7 @@ impl Readiness {
             .fact("containers_running", seen.running)
             .fact("leftovers_removed", removed)
             .fact("disk_free_mib", seen.disk.free_mib)
-            .headline(format!("{} containers, {removed} left-overs removed", seen.running)))
+            .headline(format!("{}, {} removed", counted(seen.running, "container"), counted(removed, "left-over"))))
     }
 
     /// Everything that keeps this machine from being ready.

@@ -6,6 +6,7 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::comments::{Pragma, Reach, format_pragmas, lint_pragmas};
+use crate::formats::printable::counted;
 use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject, finding_codes};
 use crate::policy::{Exception, Suppression};
@@ -209,9 +210,8 @@ fn checked(
 ) -> Result<Outcome<PythonChecked>, StepError> {
     let (count, problems, pragmas) = (files.len(), findings.len(), exceptions.len());
     let headline = match problems {
-        0 => format!("{count} files"),
-        1 => format!("{count} files, 1 finding"),
-        problems => format!("{count} files, {problems} findings"),
+        0 => counted(count, "file"),
+        problems => format!("{}, {}", counted(count, "file"), counted(problems, "finding")),
     };
     let commit = cx.revision()?.commit.clone();
     Ok(Outcome::of(PythonChecked { files, commit })

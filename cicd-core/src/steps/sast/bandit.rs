@@ -6,7 +6,7 @@ use jiff::civil::Date;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
-use crate::formats::printable::printable;
+use crate::formats::printable::{counted, printable};
 use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
@@ -105,8 +105,8 @@ impl Step for Sast {
         let Judgement { findings, exceptions, lines } = judge(&captured, &sources, self.expiry, cx.today())?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
-            0 => format!("{count} files, {lines} lines"),
-            found => format!("{count} files, {found} findings"),
+            0 => format!("{}, {}", counted(count, "file"), counted(lines, "line")),
+            found => format!("{}, {}", counted(count, "file"), counted(found, "finding")),
         };
         let left_out_dirs: Vec<_> = self.left_out.iter().map(|dir| dir.as_str()).collect();
         let commit = cx.revision()?.commit.clone();

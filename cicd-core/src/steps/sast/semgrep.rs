@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::examples::Examples;
 use super::{CodeSearched, Sast};
-use crate::formats::printable::printable;
+use crate::formats::printable::{counted, printable};
 use crate::formats::{ExpiryLimits, Limits, ignore_file};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
@@ -110,8 +110,8 @@ impl Step for Semgrep {
         let Judgement { findings, exceptions } = judge(&captured, &sources, &examples, self.expiry, cx.today())?;
         let (files, rules, pragmas) = (sources.len(), examples.rules.len(), exceptions.len());
         let headline = match findings.len() {
-            0 => format!("{files} files, {rules} rules, each proven"),
-            found => format!("{files} files, {found} findings"),
+            0 => format!("{}, {}, each proven", counted(files, "file"), counted(rules, "rule")),
+            found => format!("{}, {}", counted(files, "file"), counted(found, "finding")),
         };
         let value =
             RulesSearched { files, rules: examples.rules.into_iter().collect(), commit: cx.revision()?.commit.clone() };

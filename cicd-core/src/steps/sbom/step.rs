@@ -14,6 +14,7 @@ use super::packages::{Package, complete, packages_of};
 use super::spdx::spdx_document;
 use crate::docker::{ExportedImage, Fresh, Image, docker_tool};
 use crate::formats::hex;
+use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
@@ -121,7 +122,7 @@ impl Step for Sbom {
             spdx_sha256,
         };
         let mut outcome = Outcome::of(value)
-            .headline(format!("{} packages, CycloneDX and SPDX", document.listed.len()))
+            .headline(format!("{}, CycloneDX and SPDX", counted(document.listed.len(), "package")))
             .fact("packages", document.listed.len())
             .fact("packages_expected", expected.len())
             .fact("python_packages", python)

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::SecretCode;
 use super::export::export;
 use super::judge::secrets;
+use crate::formats::printable::counted;
 use crate::formats::trivy_report::TrivyReport;
 use crate::formats::{ExpiryLimits, Limits, Paint, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Location, Severity, Subject};
@@ -165,8 +166,8 @@ impl Step for SecretScan {
         let review = ignore_file::review(&exceptions, &found, self.expiry, cx.today());
         let (count, secrets) = (exported.len(), found.len());
         let headline = match secrets {
-            0 => format!("{count} files, a canary found in each"),
-            found => format!("{count} files, {found} secrets"),
+            0 => format!("{}, a canary found in each", counted(count, "file")),
+            found => format!("{}, {}", counted(count, "file"), counted(found, "secret")),
         };
         let commit = cx.revision()?.commit.clone();
         let outcome = Outcome::of(SecretsSearched { files: count, commit })
