@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 
 use camino::Utf8PathBuf;
 use semver::Version;
@@ -62,12 +61,10 @@ fn installed(
 /// # Errors
 /// When it is missing or cannot be used.
 pub fn read_manifest(workspace: &Workspace) -> Result<ToolsManifest, SetupError> {
-    let path = workspace.path(MANIFEST_PATH);
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(SetupError::ManifestMissing(path)),
-        Err(error) => return Err(SetupError::io("reading", path)(error)),
-    };
+    let text = workspace.read_text(MANIFEST_PATH).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => SetupError::ManifestMissing(workspace.path(MANIFEST_PATH)),
+        _ => SetupError::io("reading", workspace.path(MANIFEST_PATH))(error),
+    })?;
     Ok(ToolsManifest::parse(MANIFEST_PATH.into(), &text)?)
 }
 

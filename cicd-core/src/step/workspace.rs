@@ -64,8 +64,7 @@ impl Workspace {
     /// When it cannot be read, or is wrong: the message shows each place.
     pub fn limits(&self, path: impl AsRef<Utf8Path>) -> Result<Limits, LimitsError> {
         let path = path.as_ref();
-        let text = std::fs::read_to_string(self.path(path))
-            .map_err(|source| LimitsError::Read { path: path.to_owned(), source })?;
+        let text = self.read_text(path).map_err(|source| LimitsError::Read { path: path.to_owned(), source })?;
         Ok(Limits::parse(path, &text)?)
     }
 

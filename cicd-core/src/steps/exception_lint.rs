@@ -1,5 +1,3 @@
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -74,7 +72,7 @@ impl Step for ExceptionLint {
         }
         let (mut entries, mut findings) = (0, Vec::new());
         for path in &self.files {
-            let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let bytes = cx.read_file(path)?;
             let (count, found) = lint(path, &bytes, self.expiry, cx.today())?;
             entries += count;
             findings.extend(found);

@@ -92,7 +92,7 @@ impl Step for Hadolint {
         cx.require(&hadolint_tool())?;
         let mut dockerfiles = Vec::new();
         for path in &self.files {
-            let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let text = cx.read_text(path)?;
             if !text.lines().map(str::trim).any(|line| !line.is_empty() && !line.starts_with('#')) {
                 return Err(StepError::not_looked(format!("{path} holds no instruction"), "correct the step's files"));
             }

@@ -243,7 +243,7 @@ impl Step for Pytest {
 impl Pytest {
     fn sources(&self, cx: &Context) -> Result<BTreeMap<Utf8PathBuf, String>, StepError> {
         let hash = |path: Utf8PathBuf| {
-            let bytes = fs::read(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+            let bytes = cx.read_file(&path)?;
             Ok((path, hex(&Sha256::digest(&bytes))))
         };
         cx.source_files(&self.dir, "py")?.into_iter().map(hash).collect()

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -72,7 +71,7 @@ impl Step for PythonEnv {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<Interpreter>, StepError> {
         cx.require(&uv_tool())?;
-        let text = fs::read_to_string(cx.path(&self.lock)).map_err(StepError::io("reading", &self.lock))?;
+        let text = cx.read_text(&self.lock)?;
         let locked = LockedRequirements::parse(&text)
             .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(&self.lock, error.line)))?
             .packages;

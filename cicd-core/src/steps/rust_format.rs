@@ -83,7 +83,7 @@ impl Step for RustFormat {
         cx.require(&rustfmt_tool())?;
         for path in cx.repository_files()? {
             if path.file_name().is_some_and(|name| CONFIGURATIONS.contains(&name)) {
-                let text = fs::read_to_string(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+                let text = cx.read_text(&path)?;
                 formats(&path, &text)?;
             }
         }

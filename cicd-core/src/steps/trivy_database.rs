@@ -276,11 +276,16 @@ fn read_lists(cx: &Context, folder: &Utf8Path) -> Result<Vec<AdvisoryList>, Step
     files.sort();
     let mut lists = Vec::new();
     for file in files {
-        let size = fs::metadata(&file).map_err(StepError::io("reading", &file))?.len();
+        let metadata = fs::metadata(&file).map_err(StepError::io("reading", &file))?;
         let place = || Location::file(cx.relative(&file));
-        if size > ADVISORIES_BYTES_MAX {
+        let unreadable = |problem: String| ReadError::new("the list of advisories", problem).at(place());
+        if !metadata.is_file() {
+            return Err(unreadable("it is not a file".to_owned()).into());
+        }
+        if metadata.len() > ADVISORIES_BYTES_MAX {
+            let size = metadata.len();
             let problem = format!("it has {size} bytes, more than the {ADVISORIES_BYTES_MAX} that are read");
-            return Err(ReadError::new("the list of advisories", problem).at(place()).into());
+            return Err(unreadable(problem).into());
         }
         let bytes = fs::read(&file).map_err(StepError::io("reading", &file))?;
         let list = AdvisoryList::from_json(&bytes).map_err(|error| {

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
@@ -96,7 +95,7 @@ impl Step for WorkflowLint {
             return Err(StepError::not_looked("the repository has no workflow", "leave the step out, or add one"));
         }
         let read = |path: Utf8PathBuf| {
-            let text = fs::read_to_string(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+            let text = cx.read_text(&path)?;
             Ok((path, text))
         };
         let sources = files.iter().cloned().map(read).collect::<Result<Vec<_>, StepError>>()?;

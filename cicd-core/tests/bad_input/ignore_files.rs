@@ -1,5 +1,4 @@
 use std::fs;
-use std::os::unix::fs::symlink;
 
 use cicd_core::model::Status;
 use cicd_core::steps::TrivyScan;
@@ -145,32 +144,4 @@ fn billion_laughs() -> Vec<u8> {
     };
     let levels: String = (1..=9).map(level).collect();
     format!("a0: &a0 [x, x, x, x, x, x, x, x, x]\n{levels}vulnerabilities: *a9\n").into_bytes()
-}
-
-#[test]
-fn what_is_no_file() {
-    let place = Place::new("exec cp \"$report\" \"$out\"");
-    let root = &place.root;
-    let good = format!("{BLOCK}{FLAW} exp:2026-12-15");
-    fs::create_dir(root.join("folder")).expect("a folder");
-    fs::write(root.join("good"), &good).expect("written");
-    symlink("good", root.join("link")).expect("a link");
-    symlink("nowhere", root.join("dangling")).expect("a link");
-    symlink("loop", root.join("loop")).expect("a link");
-    let outside = tempfile::NamedTempFile::new().expect("a file");
-    fs::write(outside.path(), good).expect("written");
-    symlink(outside.path(), root.join("outside")).expect("a link");
-    rustix::fs::mkfifoat(rustix::fs::CWD, root.join("pipe").as_std_path(), 0o600.into()).expect("a pipe");
-    for (name, expected) in [
-        ("good", Green(Status::Exempted)),
-        ("link", Green(Status::Exempted)),
-        ("missing", Error("No such file")),
-        ("dangling", Error("No such file")),
-        ("loop", Error("symbolic links")),
-        ("outside", Error("outside of the workspace")),
-        ("folder", Error("it is not a file")),
-        ("pipe", Error("it is not a file")),
-    ] {
-        place.check(name, &scan(name), &expected);
-    }
 }

@@ -1,4 +1,3 @@
-use std::fs;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -19,7 +18,7 @@ pub(crate) const LABEL_REVISION: &str = "org.opencontainers.image.revision";
 /// The log of a build is read as a whole; one beyond this cannot be read beside everything else on a small runner.
 const LOG_BYTES_MAX: usize = 64 << 20;
 /// A Dockerfile is written by people.
-const DOCKERFILE_BYTES_MAX: u64 = 1 << 20;
+const DOCKERFILE_BYTES_MAX: usize = 1 << 20;
 /// Where distributions keep the certificate authorities they trust: Debian, Fedora, SUSE, Alpine.
 const CA_BUNDLES: &[&str] = &[
     "/etc/ssl/certs/ca-certificates.crt",
@@ -245,15 +244,12 @@ fn arguments(recipe: &BuildRecipe, references: &[String], commit: &str) -> Argum
 }
 
 fn read_dockerfile(cx: &Context, path: &Utf8Path, arguments: &Arguments) -> Result<Dockerfile, StepError> {
-    let file = cx.path(path);
-    let size = fs::metadata(&file).map_err(StepError::io("reading", path))?.len();
+    let text = cx.read_text(path)?;
     let unreadable = |problem: String| ReadError::new("the Dockerfile", problem).at(Location::file(path));
-    if size > DOCKERFILE_BYTES_MAX {
-        return Err(
-            unreadable(format!("it has {size} bytes, more than the {DOCKERFILE_BYTES_MAX} that are read")).into()
-        );
+    if text.len() > DOCKERFILE_BYTES_MAX {
+        let problem = format!("it has {} bytes, more than the {DOCKERFILE_BYTES_MAX} that are read", text.len());
+        return Err(unreadable(problem).into());
     }
-    let text = fs::read_to_string(&file).map_err(StepError::io("reading", path))?;
     Ok(Dockerfile::parse(&text, arguments).map_err(|error| unreadable(error.to_string()))?)
 }
 

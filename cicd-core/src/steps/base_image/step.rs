@@ -1,5 +1,3 @@
-use std::fs;
-
 use camino::Utf8PathBuf;
 
 use super::packages::provide;
@@ -22,7 +20,7 @@ finding_codes! {
 }
 
 /// A recipe is written by people.
-const RECIPE_BYTES_MAX: u64 = 1 << 20;
+const RECIPE_BYTES_MAX: usize = 1 << 20;
 
 /// Gives the base image of a `base.toml`: pulled by digest, or made from Debian's packages where no registry can be reached.
 ///
@@ -104,13 +102,11 @@ impl PinnedBase {
     }
 
     fn recipe(&self, cx: &Context) -> Result<BaseRecipe, StepError> {
-        let path = cx.path(&self.file);
-        let size = fs::metadata(&path).map_err(StepError::io("reading", &self.file))?.len();
-        if size > RECIPE_BYTES_MAX {
-            let problem = format!("it has {size} bytes, more than the {RECIPE_BYTES_MAX} that are read");
+        let text = cx.read_text(&self.file)?;
+        if text.len() > RECIPE_BYTES_MAX {
+            let problem = format!("it has {} bytes, more than the {RECIPE_BYTES_MAX} that are read", text.len());
             return Err(ReadError::new("the recipe of the base image", problem).at(Location::file(&self.file)).into());
         }
-        let text = fs::read_to_string(&path).map_err(StepError::io("reading", &self.file))?;
         BaseRecipe::parse(&self.file, &text)
             .map_err(|error| ReadError::new("the recipe of the base image", error).into())
     }

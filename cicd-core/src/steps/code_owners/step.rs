@@ -16,7 +16,7 @@ use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
 /// Where GitHub looks for the file, in this order; it reads the first.
 const LOCATIONS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 /// From this size on GitHub ignores the file.
-const FILE_BYTES_MAX: u64 = 3_000_000;
+const FILE_BYTES_MAX: usize = 3_000_000;
 /// The list of files without an owner, in the step's folder.
 const UNOWNED_FILE: &str = "unowned.txt";
 
@@ -83,7 +83,7 @@ impl CodeOwners {
     fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
         let mut exceptions = Vec::new();
         for path in &self.exceptions_in {
-            let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let bytes = cx.read_file(path)?;
             let unreadable =
                 |problem: String| ReadError::new("the file with exceptions", problem).at(Location::file(path));
             exceptions.extend(if path.extension() == Some("toml") {
@@ -98,13 +98,12 @@ impl CodeOwners {
 
     /// The text of the file, or that GitHub would not read it.
     fn read(&self, cx: &Context) -> Result<Result<String, Finding>, StepError> {
-        let path = cx.path(&self.file);
-        let bytes = fs::metadata(&path).map_err(StepError::io("reading", &self.file))?.len();
-        if bytes >= FILE_BYTES_MAX {
-            let message = format!("{} has {bytes} bytes, so none of its rules holds", self.file);
+        let text = cx.read_text(&self.file)?;
+        if text.len() >= FILE_BYTES_MAX {
+            let message = format!("{} has {} bytes, so none of its rules holds", self.file, text.len());
             return Ok(Err(Finding::new(OwnersCode::TooLarge, message).at(Location::file(&self.file))));
         }
-        Ok(Ok(fs::read_to_string(&path).map_err(StepError::io("reading", &self.file))?))
+        Ok(Ok(text))
     }
 }
 

@@ -214,7 +214,7 @@ impl Step for CoverageGate {
         }
         let mut texts = BTreeMap::new();
         for path in paths {
-            let bytes = fs::read(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+            let bytes = cx.read_file(&path)?;
             texts.insert(path, bytes);
         }
         let (report, dir) = match (input, &self.report) {

@@ -86,7 +86,7 @@ impl Dast {
     fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
         let mut exceptions = self.allowed.clone();
         if let Some(path) = &self.exceptions_file {
-            let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let text = cx.read_text(path)?;
             let read = read_exceptions(&cx.relative(path), &text)
                 .map_err(|error| ReadError::new("the exceptions", format!("\n{}", error.render(Paint::Plain))))?;
             exceptions.extend(read.dast);

@@ -1,5 +1,3 @@
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
@@ -104,14 +102,14 @@ impl DependencyAudit {
 
     fn read_ignore_file(&self, cx: &Context) -> Result<IgnoreFile, StepError> {
         let Some(path) = &self.ignore_file else { return Ok(IgnoreFile::default()) };
-        let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let bytes = cx.read_file(path)?;
         Ok(ignore_file::read(&cx.relative(path), &bytes)
             .map_err(|error| ReadError::new("the ignore file", &error.problem).at(error.location))?)
     }
 
     fn read_locked(&self, cx: &Context) -> Result<LockedRequirements, StepError> {
         let path = &self.locked;
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         Ok(LockedRequirements::parse(&text).map_err(|error| {
             ReadError::new("the locked requirements", &error)
                 .at(Location::line(path, error.line))

@@ -159,7 +159,7 @@ fn copy(cx: &Context, folder: &Utf8Path, files: &[Utf8PathBuf]) -> Result<Vec<(U
     fs::write(&config, NEUTRAL_CONFIGURATION).map_err(StepError::io("writing", &config))?;
     let mut sources = Vec::new();
     for path in files {
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         let copy = folder.join("sources").join(path);
         let parent = copy.parent().unwrap_or(folder);
         fs::create_dir_all(parent).map_err(StepError::io("creating", parent))?;

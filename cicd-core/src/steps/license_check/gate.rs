@@ -1,5 +1,3 @@
-use std::fs;
-
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -122,7 +120,7 @@ pub(super) fn report(
 }
 
 pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {
-    let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+    let bytes = cx.read_file(path)?;
     let rule = |column: &str, cell: &str| match column {
         "approved_by" => check_owner(cell).map_err(|error| error.to_string()),
         _ => check_reason(cell).map_err(|error| error.to_string()),
@@ -132,7 +130,7 @@ pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<Approve
 }
 
 pub(super) fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedPackage>, StepError> {
-    let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+    let text = cx.read_text(path)?;
     let locked = LockedRequirements::parse(&text)
         .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line)))?;
     Ok(locked.packages)

@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
@@ -156,7 +155,7 @@ impl Step for RuffFormat {
 /// The files and their text. Ruff has parsed them by then, or says that it could not; in another encoding comments are still ASCII.
 fn sources(cx: &Context, files: &[Utf8PathBuf]) -> Result<Vec<(Utf8PathBuf, String)>, StepError> {
     let read = |path: &Utf8PathBuf| {
-        let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let bytes = cx.read_file(path)?;
         Ok((path.clone(), String::from_utf8_lossy(&bytes).into_owned()))
     };
     files.iter().map(read).collect()

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::Date;
@@ -97,7 +96,7 @@ impl Step for Sast {
         let Chosen { files, left_out } = self.files(cx)?;
         let read = |path: Utf8PathBuf| {
             // Bandit has parsed the file by then, or the step is an error; in another encoding comments are still ASCII.
-            let bytes = fs::read(cx.path(&path)).map_err(StepError::io("reading", &path))?;
+            let bytes = cx.read_file(&path)?;
             Ok((path, String::from_utf8_lossy(&bytes).into_owned()))
         };
         let sources = files.iter().cloned().map(read).collect::<Result<Vec<_>, StepError>>()?;

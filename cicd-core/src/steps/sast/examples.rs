@@ -59,7 +59,7 @@ impl Examples {
         for name in names {
             check_rule(cx, &folder.join(format!("{name}.yaml")), &name)?;
             let example = folder.join(format!("{name}.py.txt"));
-            let text = fs::read_to_string(cx.path(&example)).map_err(StepError::io("reading", &example))?;
+            let text = cx.read_text(&example)?;
             let copy = copies.join(format!("{name}.py"));
             fs::write(&copy, &text).map_err(StepError::io("writing", &copy))?;
             let found = marks(&text);
@@ -75,7 +75,7 @@ impl Examples {
 }
 
 fn check_rule(cx: &Context, path: &Utf8Path, name: &str) -> Result<(), StepError> {
-    let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+    let text = cx.read_text(path)?;
     let file: RuleFile =
         serde_saphyr::from_str(&text).map_err(|error| ReadError::new("the rule", error).at(Location::file(path)))?;
     match file.rules.as_slice() {

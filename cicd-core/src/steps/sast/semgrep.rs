@@ -1,5 +1,4 @@
 use std::collections::BTreeSet;
-use std::fs;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -101,7 +100,7 @@ impl Step for Semgrep {
         let examples = Examples::copy(cx, &self.rules)?;
         let read = |path: &Utf8PathBuf| {
             // Bandit has parsed the file; in another encoding comments are still ASCII.
-            let bytes = fs::read(cx.path(path)).map_err(StepError::io("reading", path))?;
+            let bytes = cx.read_file(path)?;
             Ok((path.clone(), String::from_utf8_lossy(&bytes).into_owned()))
         };
         let sources = searched.files.iter().map(read).collect::<Result<Vec<_>, StepError>>()?;

@@ -92,7 +92,7 @@ impl SecretScan {
 
     fn read_exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
         let Some(path) = &self.exceptions_file else { return Ok(Vec::new()) };
-        let text = fs::read_to_string(cx.path(path)).map_err(StepError::io("reading", path))?;
+        let text = cx.read_text(path)?;
         let read = read_exceptions(&cx.relative(path), &text)
             .map_err(|error| ReadError::new("the exceptions", format!("\n{}", error.render(Paint::Plain))))?;
         Ok(read.secrets)
