@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::attempts::attempt_failed;
-use super::text::{duration, plain};
+use super::text::{ended, plain};
 use crate::model::{Event, EventKind, StepName};
 use crate::pipeline::Observer;
 
@@ -40,8 +40,10 @@ impl<W: Write> Observer for Lines<W> {
                     self.line(&line);
                 }
             }
-            EventKind::StepFinished { step, status, duration_ms, .. } if self.running.remove(step).is_some() => {
-                self.line(&format!("{status:9} {step} ({})", duration(*duration_ms)));
+            EventKind::StepFinished { step, status, duration_ms, reason, .. }
+                if self.running.remove(step).is_some() =>
+            {
+                self.line(&ended(step, *status, *duration_ms, reason.as_deref()));
             }
             _ => {}
         }

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::attempts::attempt_failed;
-use super::text::{duration, plain};
+use super::text::{ended, plain};
 use crate::model::{Event, EventKind, Status, StepName};
 use crate::pipeline::Observer;
 
@@ -66,14 +66,14 @@ impl Observer for Live {
                     self.print(&line);
                 }
             }
-            EventKind::StepFinished { step, status, duration_ms, .. } => {
+            EventKind::StepFinished { step, status, duration_ms, reason, .. } => {
                 if let Some(bar) = self.running.remove(step) {
                     bar.finish_and_clear();
                     self.bars.remove(&bar);
                 }
                 self.total.inc(1);
                 if !matches!(status, Status::Passed | Status::Skipped) {
-                    self.print(&format!("{status:9} {step} ({})", duration(*duration_ms)));
+                    self.print(&ended(step, *status, *duration_ms, reason.as_deref()));
                 }
             }
             EventKind::RunFinished { .. } => {

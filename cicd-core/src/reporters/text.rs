@@ -6,7 +6,7 @@ use anstyle::{AnsiColor, Effects, Style};
 use super::attempts::flaky;
 use super::table::table;
 use crate::formats::{Diagnostic, Paint};
-use crate::model::{Finding, Level, Severity, Status};
+use crate::model::{Finding, Level, Severity, Status, StepName};
 use crate::pipeline::{StepReport, Summary};
 
 /// More findings of one step than this are counted, not shown; `summary.json` has them all.
@@ -30,6 +30,14 @@ pub(super) fn style_of(status: Status) -> Style {
         Status::Failed | Status::Error => colour(AnsiColor::Red).bold(),
         Status::Blocked | Status::Cancelled => colour(AnsiColor::Magenta),
         Status::Skipped => DIM,
+    }
+}
+
+/// The line that tells of a step's end: how long it took, or why it was skipped.
+pub(super) fn ended(step: &StepName, status: Status, duration_ms: u64, reason: Option<&str>) -> String {
+    match reason.and_then(|reason| reason.lines().next()).filter(|_| status == Status::Skipped) {
+        Some(reason) => format!("{status:9} {step}: {reason}"),
+        None => format!("{status:9} {step} ({})", duration(duration_ms)),
     }
 }
 
@@ -275,6 +283,14 @@ mod tests {
         assert!(!text.contains(|c: char| c.is_control() && c != '\n') && !text.contains('\u{202e}'), "{text:?}");
         assert!(!text.contains("##["), "{text:?}");
         assert!(details(&failed(flaw("x")), "run", "ci", 80).contains("\u{1b}["), "no colour");
+    }
+
+    #[test]
+    fn a_step_that_was_skipped_says_why_when_it_ends() {
+        let name = StepName::new("clearance").expect("a name");
+        assert_eq!(ended(&name, Status::Passed, 850, None), "passed    clearance (850 ms)");
+        assert_eq!(ended(&name, Status::Failed, 850, Some("why")), "failed    clearance (850 ms)");
+        assert_eq!(ended(&name, Status::Skipped, 0, Some("not cleared:\n more")), "skipped   clearance: not cleared:");
     }
 
     #[test]
