@@ -426,7 +426,7 @@ fn without_the_package_index_there_is_no_second_opinion() {
     let cx =
         repository.context_with("audit", &[("HTTPS_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", ""), ("no_proxy", "")]);
     let outcome = audit.run(&cx, scan.clone()).expect("looked");
-    assert_eq!(outcome.facts.headline(), Some("1 packages, 0 flaws, by Trivy alone"));
+    assert_eq!(outcome.facts.headline(), Some("1 package, 0 flaws, by Trivy alone"));
     let codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
     assert_eq!(codes, ["AUD-001"]);
     assert!(!outcome.value.second_opinion);
