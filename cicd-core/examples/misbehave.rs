@@ -50,6 +50,7 @@ fn main() -> io::Result<()> {
             rustix::stdio::dup2_stderr(std::fs::File::open("/dev/null")?)?;
             std::thread::sleep(LONG);
         }
+        ["take-back"] => take_back()?,
         ["flood", megabytes] => flood(megabytes.parse().unwrap_or(1))?,
         ["one-line", megabytes] => {
             let block = vec![b'x'; 1 << 20];
@@ -101,6 +102,19 @@ fn session(output: Stdio) -> io::Result<()> {
     child.arg("new-session").stdin(Stdio::null()).stdout(output).stderr(Stdio::null()).spawn()?;
     // It is given the time to leave before its parent ends and the group with it.
     std::thread::sleep(Duration::from_millis(200));
+    Ok(())
+}
+
+/// Writes to both outputs while the first piece is still being looked at, and takes back one of them while the other one is.
+fn take_back() -> io::Result<()> {
+    println!("first");
+    std::thread::sleep(Duration::from_millis(200));
+    println!("second");
+    eprintln!("taken back");
+    std::thread::sleep(Duration::from_millis(700));
+    let _ = std::fs::File::open("/proc/self/fd/2")?.read(&mut [0; 64])?;
+    std::thread::sleep(Duration::from_secs(5));
+    eprintln!("long after the deadline");
     Ok(())
 }
 

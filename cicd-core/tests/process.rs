@@ -102,6 +102,14 @@ fn output_that_is_taken_slowly_is_taken_whole_and_nobody_is_blamed() {
 }
 
 #[test]
+fn output_that_is_taken_back_does_not_hide_the_deadline() {
+    let call = invocation(&["take-back"]).deadline(Duration::from_millis(1500));
+    let error =
+        execute(&call, &misbehave(), &mut Slow(0), &Cancel::new().expect("descriptors")).expect_err("a time-out");
+    assert!(matches!(&error, ProcessError::TimedOut { stderr, .. } if stderr.is_empty()), "{error}");
+}
+
+#[test]
 fn a_grandchild_without_the_pipe_does_not_outlive_its_parent() {
     let captured = run(&invocation(&["leave-silent-grandchild"])).expect("ran");
     let pid: u32 = captured.stdout_text().expect("text").trim().parse().expect("a process id");

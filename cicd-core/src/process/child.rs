@@ -135,6 +135,8 @@ fn exit_of(status: std::process::ExitStatus) -> Exit {
 
 fn roomy_pipe() -> io::Result<(PipeReader, PipeWriter)> {
     let (reader, writer) = io::pipe()?;
+    // A process can read what it has written itself, from `/proc/self/fd/1`: what is there when we look may be gone when we read.
+    rustix::io::ioctl_fionbio(&reader, true)?;
     // A user who has many pipes is refused more room; what there is works too.
     #[cfg(target_os = "linux")]
     let _ = rustix::pipe::fcntl_setpipe_size(&reader, PIPE_BYTES);

@@ -280,7 +280,10 @@ impl Pump {
             let Some((stream, reader)) = pipe else { continue };
             let stream = *stream;
             self.chunk.clear();
-            let count = rustix::io::read(reader.as_fd(), rustix::buffer::spare_capacity(&mut self.chunk))?;
+            let count = match rustix::io::read(reader.as_fd(), rustix::buffer::spare_capacity(&mut self.chunk)) {
+                Err(rustix::io::Errno::AGAIN) => continue,
+                result => result?,
+            };
             if count == 0 {
                 *pipe = None;
                 continue;
