@@ -18,6 +18,19 @@ use cicd_core::steps::PythonEnv;
 /// Long enough for the program to be running and short enough for a test.
 const SHORT: Duration = Duration::from_millis(400);
 
+/// Starts a process that is not its child but its parent's, in a session of its own and without its pipes. A child of `clone`
+/// goes on where its parent does, with another result.
+const BROTHER: &str = "
+import ctypes, os, platform, signal, time
+clone, CLONE_PARENT = {'x86_64': 56, 'aarch64': 220}[platform.machine()], 0x8000
+if ctypes.CDLL(None).syscall(clone, CLONE_PARENT | signal.SIGCHLD, 0, 0, 0, 0) == 0:
+    os.setsid()
+    os.closerange(0, 3)
+    time.sleep(60)
+else:
+    time.sleep(0.2)
+";
+
 fn misbehave(args: &[&str]) -> Invocation {
     let own = std::env::current_exe().ok().and_then(|path| Utf8PathBuf::from_path_buf(path).ok());
     Invocation::program(own.unwrap_or_default().with_file_name("misbehave")).args(args)
@@ -35,6 +48,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     ci.command("grandchild-silent", misbehave(&["leave-silent-grandchild"]));
     ci.command("session-pipe", misbehave(&["leave-session"]));
     ci.command("session-silent", misbehave(&["leave-silent-session"]));
+    ci.command("brother", Invocation::tool("python3").args(["-c", BROTHER]));
     ci.command("flood", misbehave(&["flood", "1024"]));
     ci.command("one-line", misbehave(&["one-line", "1024"]));
     ci.command("hostile", misbehave(&["hostile"]));

@@ -53,12 +53,14 @@ fn end(pid: Pid, wanted: impl Fn(&[u8]) -> bool) -> bool {
     true
 }
 
-/// The children of this process's first thread: the kernel gives orphans to the first thread that lives, and asking only that one
-/// is what keeps the end of a step cheap. Where the kernel does not tell, there are none to be seen.
+/// The children of this process's first thread: the kernel gives orphans to the first thread that lives, and asking not all of
+/// them is what keeps the end of a step cheap. And those of this thread: what a process starts as its brother has its parent.
+/// Where the kernel does not tell, there are none to be seen.
 fn adopted() -> Vec<Pid> {
     let own = rustix::process::getpid().as_raw_nonzero();
-    let Ok(list) = fs::read_to_string(format!("/proc/self/task/{own}/children")) else { return Vec::new() };
-    list.split_ascii_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
+    let lists = [format!("/proc/self/task/{own}/children"), "/proc/thread-self/children".to_owned()];
+    let text: String = lists.iter().filter_map(|list| fs::read_to_string(list).ok()).collect();
+    text.split_ascii_whitespace().filter_map(|number| Pid::from_raw(number.parse().ok()?)).collect()
 }
 
 fn ancestors() -> Vec<Pid> {

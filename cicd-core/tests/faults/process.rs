@@ -90,6 +90,12 @@ const FAULTS: &[Fault] = &[
         exit: 0,
         run: |place| alone(place, "session-silent"),
     },
+    Fault {
+        name: "daemon that its parent's parent is given",
+        status: "passed",
+        exit: 0,
+        run: |place| alone(place, "brother"),
+    },
     Fault { name: "1 GB of lines", status: "passed", exit: 0, run: |place| flood(place, "flood", 1000 << 20) },
     Fault {
         name: "1 GB without a line end",
