@@ -1,5 +1,6 @@
 //! What `cargo test` prints: the totals of each test program, and which tests failed, why and where.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use camino::Utf8Path;
@@ -34,15 +35,17 @@ pub struct NotPassed {
     pub location: Option<Location>,
 }
 
-static PROGRAM: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^running \d+ tests?$"));
 static RESULT: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;"));
-static NOT_PASSED: LazyLock<Regex> =
-    LazyLock::new(|| compiled(r"(?m)^test (\S.*?)(?: - should panic)? \.\.\. (FAILED|ignored)\b"));
+static NOT_PASSED: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(r"(?m)^test (\S.*?)(?: - should panic| - compile fail| - compile)? \.\.\. (FAILED|ignored)\b")
+});
+static OUTPUTS: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^failures:\n\n---- "));
 static OUTPUT: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^---- (\S.*) stdout ----$"));
-static LIST: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^failures:$"));
+static LIST: LazyLock<Regex> =
+    LazyLock::new(|| compiled(r"(?m)^failures:\n((?:    .+\n)+)\ntest result: FAILED\. \d+ passed;"));
 static PANIC: LazyLock<Regex> =
-    LazyLock::new(|| compiled(r"(?m)^thread '.*' (?:\(\d+\) )?panicked at (\S+?):(\d+):(\d+):$"));
+    LazyLock::new(|| compiled(r"(?m)^thread '.*' (?:\(\d+\) )?panicked at (\S.*?):(\d+):(\d+):$"));
 static AFTER_MESSAGE: LazyLock<Regex> =
     LazyLock::new(|| compiled(r"(?m)^(?:stack backtrace:|note: |thread '.*panicked at )"));
 
@@ -53,35 +56,62 @@ fn compiled(pattern: &str) -> Regex {
 
 /// Reads what `cargo test` wrote to its standard output.
 ///
+/// A test program that failed ends with what its failed tests printed, which may look like anything, and the list of their
+/// names. The lines before may have the output of other processes in their midst; the list has not.
+///
 /// # Errors
 /// A total that is no number of this machine.
 pub fn read_libtest(text: &str) -> Result<LibtestReport, std::num::ParseIntError> {
     let mut report = LibtestReport::default();
-    for result in RESULT.captures_iter(text) {
-        report.passed += result[1].parse::<u64>()?;
-        report.failed += result[2].parse::<u64>()?;
-        report.ignored += result[3].parse::<u64>()?;
+    let mut rest = text;
+    // One program at a time: two may each have a test of the same name.
+    while let Some((list, names)) = LIST.captures(rest).and_then(|list| Some((list.get(0)?, list.get(1)?))) {
+        let (program, _) = rest.split_at(list.start());
+        let (said, outputs) = program.split_at(OUTPUTS.find(program).map_or(program.len(), |found| found.start()));
+        report.add(said, &failures(names.as_str(), outputs))?;
+        rest = rest.split_at(names.end()).1;
     }
-    // Two programs may each have a test of the same name.
-    for program in PROGRAM.split(text) {
-        report.not_passed.extend(NOT_PASSED.captures_iter(program).map(|line| not_passed(&line[1], &line[2], program)));
-    }
+    report.add(rest, &BTreeMap::new())?;
     Ok(report)
 }
 
-fn not_passed(name: &str, how: &str, program: &str) -> NotPassed {
-    let is_ignored = how == "ignored";
-    let output = if is_ignored { None } else { output_of(name, program) };
+impl LibtestReport {
+    /// Adds what a program said itself, and the tests that its list of failures names.
+    fn add(&mut self, said: &str, failures: &BTreeMap<&str, &str>) -> Result<(), std::num::ParseIntError> {
+        for result in RESULT.captures_iter(said) {
+            self.passed += result[1].parse::<u64>()?;
+            self.failed += result[2].parse::<u64>()?;
+            self.ignored += result[3].parse::<u64>()?;
+        }
+        let mut unsaid = failures.clone();
+        for (_, [name, how]) in NOT_PASSED.captures_iter(said).map(|line| line.extract()) {
+            let output = if how == "ignored" { None } else { unsaid.remove(name) };
+            self.not_passed.push(not_passed(name, how == "ignored", output));
+        }
+        self.not_passed.extend(unsaid.into_iter().map(|(name, output)| not_passed(name, false, Some(output))));
+        Ok(())
+    }
+}
+
+fn not_passed(name: &str, is_ignored: bool, output: Option<&str>) -> NotPassed {
     let (reason, location) = output.map_or((None, None), reason);
     NotPassed { name: name.to_owned(), is_ignored, reason, location }
 }
 
-/// What a failed test printed.
-fn output_of<'a>(name: &str, program: &'a str) -> Option<&'a str> {
-    let header = OUTPUT.captures_iter(program).find(|header| &header[1] == name)?;
-    let output = program.get(header.get(0)?.end()..)?;
-    let end = [&*OUTPUT, &*LIST].into_iter().filter_map(|next| next.find(output)).map(|found| found.start()).min();
-    output.get(..end.unwrap_or(output.len()))
+/// The names of the tests that failed, each with what it printed.
+fn failures<'a>(names: &'a str, outputs: &'a str) -> BTreeMap<&'a str, &'a str> {
+    let mut all: BTreeMap<&str, &str> = names.lines().map(|name| (name.trim_start(), "")).collect();
+    let mut seen = BTreeSet::new();
+    let headers: Vec<_> = OUTPUT
+        .captures_iter(outputs)
+        .filter_map(|header| Some((header.get(1)?.as_str(), header.get(0)?.range())))
+        .filter(|(name, _)| all.contains_key(name) && seen.insert(*name))
+        .collect();
+    let ends = headers.iter().skip(1).map(|(_, next)| next.start).chain([outputs.len()]);
+    all.extend(
+        headers.iter().zip(ends).filter_map(|((name, header), end)| Some((*name, outputs.get(header.end..end)?))),
+    );
+    all
 }
 
 /// The first panic is the cause of those that follow; a test that returns its error says so in its last line.
@@ -128,6 +158,31 @@ mod tests {
                 ("tests::skipped", "-", place("-")),
                 ("tests::returns", "Error: \"no such thing\"", place("-")),
                 ("src/lib.rs - doc (line 18)", "assertion `left == right` failed left: 1 right: 2", place("-")),
+            ]
+        );
+    }
+
+    /// As `cargo test --no-fail-fast` prints it with `RUST_TEST_THREADS=1`.
+    #[test]
+    fn what_a_test_prints_is_not_taken_for_what_cargo_says() {
+        let report = read_libtest(include_str!("../../tests/data/cargo/imitations.txt")).expect("readable");
+        assert_eq!((report.passed, report.failed, report.ignored), (0, 11, 1));
+        let failed = report.not_passed.iter().filter(|test| !test.is_ignored);
+        let told: Vec<_> = failed.map(|test| (test.name.as_str(), test.reason.as_deref().unwrap_or("-"))).collect();
+        assert_eq!(
+            told,
+            [
+                ("other", "real reason of other"),
+                ("prints_failures", "assertion `left == right` failed: after the list left: 1 right: 2"),
+                ("prints_header", "fake"),
+                ("prints_running", "after running"),
+                ("r#match", "multi line note: ---- x stdout ----"),
+                ("result", "r"),
+                ("sp", "nope"),
+                ("a::child", "c"),
+                ("src/lib.rs - (line 1)", "Test compiled successfully, but it's marked `compile_fail`."),
+                ("src/lib.rs - (line 5)", "Couldn't compile the test."),
+                ("src/lib.rs - (line 9)", "Test executable succeeded, but it's marked `should_panic`."),
             ]
         );
     }

@@ -82,6 +82,7 @@ fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
     let text = captured.stdout_text().map_err(|error| unreadable(error.to_string()))?;
     let report = read_libtest(text).map_err(|error| unreadable(error.to_string()))?;
     let (passed, failed) = (report.passed, report.failed);
+    let named = report.not_passed.iter().filter(|test| !test.is_ignored).count() as u64;
     let findings: Vec<Finding> = report.not_passed.into_iter().map(finding).collect();
     match captured.exit {
         Exit::Code(0) if passed == 0 => {
@@ -89,7 +90,7 @@ fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
                 .help("check the arguments: a run without tests proves nothing"))
         }
         Exit::Code(0) if failed == 0 => Ok(()),
-        Exit::Code(_) if failed > 0 && findings.len() as u64 >= failed => Ok(()),
+        Exit::Code(_) if failed > 0 && named >= failed => Ok(()),
         exit => Err(unreadable(format!(
             "{exit} with {passed} passed and {failed} failed tests:\n{}",
             captured.stderr_text()
@@ -138,5 +139,7 @@ mod tests {
             .expect_err("did not compile");
         assert!(broken.to_string().contains("E0425"), "{broken}");
         assert!(read(&Captured::recorded(Exit::Signal(9), RUN, "")).is_err());
+        let unnamed = RUN.replace("test a::two", "printed by a process: test a::two");
+        assert!(read(&Captured::recorded(Exit::Code(101), unnamed, "")).is_err(), "an ignored test is no failed one");
     }
 }
