@@ -76,8 +76,9 @@ fn complete(run: &Utf8Path, exit: ExitStatus) {
 }
 
 fn reconstruct(run: &Utf8Path, exit: ExitStatus) -> Option<Summary> {
-    let text = fs::read_to_string(run.join("events.ndjson")).ok()?;
-    // The last line may be cut off in the middle.
+    let bytes = fs::read(run.join("events.ndjson")).ok()?;
+    // The last line may be cut off in the middle, even of a character.
+    let text = String::from_utf8_lossy(&bytes);
     let events: Vec<Event> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
     let (first, last) = (events.first()?, events.last()?);
     let EventKind::RunStarted { run, pipeline, steps } = &first.kind else { return None };
@@ -148,9 +149,9 @@ mod tests {
                 facts: Facts::new(),
                 attempts: Vec::new(),
             }),
-            "{\"at\":\"1970-01-01T".to_owned(),
         ];
-        fs::write(folder.join("events.ndjson"), lines.join("\n")).expect("written");
+        let cut_off = b"\n{\"at\":\"1970-01-01T00:00:00Z\",\"step\":\"\xc3";
+        fs::write(folder.join("events.ndjson"), [lines.join("\n").as_bytes(), cut_off].concat()).expect("written");
         end(&workspace);
         let text = fs::read_to_string(folder.join("summary.json")).ok()?;
         Some(serde_json::from_str(&text).expect("readable"))
