@@ -7,7 +7,7 @@ use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use super::Summary;
 use super::scrub::scrub;
 use crate::model::{Event, RunId};
-use crate::process::Redactor;
+use crate::process::{Cancel, Redactor};
 use crate::step::{StepError, Workspace};
 
 /// How many runs are kept on disk; older ones are removed while a new one goes on.
@@ -105,15 +105,16 @@ impl RunFolder {
 }
 
 /// Removes the oldest runs. This one stays even if the clock was set back and its name is the oldest, and so does the last one,
-/// whose durations and results the next run asks for.
-pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId) {
+/// whose durations and results the next run asks for. A run that is told to stop does not wait for this.
+pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, cancel: &Cancel) {
     let ci = area_path(workspace, area);
     let Ok(entries) = ci.join("runs").read_dir_utf8() else { return };
     let mut runs: Vec<_> = entries.flatten().map(Utf8DirEntry::into_path).collect();
     runs.sort();
     let last = ci.join("latest").read_link_utf8().ok();
     let kept = [Some(run.as_str()), last.as_deref().and_then(Utf8Path::file_name)];
-    for old in runs.iter().rev().skip(RUNS_KEPT).filter(|old| !kept.contains(&old.file_name())) {
+    let old = runs.iter().rev().skip(RUNS_KEPT).filter(|old| !kept.contains(&old.file_name()));
+    for old in old.take_while(|_| !cancel.is_cancelled()) {
         // A run that cannot be removed is only untidy; the next run tries again.
         let _ = fs::remove_dir_all(old);
     }
@@ -150,4 +151,34 @@ pub(super) fn area_path(workspace: &Workspace, area: &str) -> Utf8PathBuf {
 pub fn latest_summary(workspace: &Workspace, area: &str) -> Option<Summary> {
     let text = fs::read_to_string(area_path(workspace, area).join("latest/summary.json")).ok()?;
     serde_json::from_str(&text).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::process::CancelReason;
+
+    #[test]
+    fn old_runs_are_removed_until_the_run_is_told_to_stop() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(dir.path()).expect("UTF-8"));
+        let runs = area_path(&workspace, "ci").join("runs");
+        let id = |second| RunId::new(jiff::Timestamp::from_second(second).expect("in range"), 1);
+        for second in 0..25 {
+            fs::create_dir_all(runs.join(id(second).as_str())).expect("made");
+        }
+        symlink(Utf8Path::new("runs").join(id(2).as_str()), area_path(&workspace, "ci").join("latest"))
+            .expect("linked");
+        let left = |cancel: &Cancel| {
+            remove_old_runs(&workspace, "ci", &id(0), cancel);
+            let mut left: Vec<_> = runs.read_dir_utf8().expect("runs").map(|run| run.expect("a run")).collect();
+            left.sort_by(|a, b| a.file_name().cmp(b.file_name()));
+            (left.len(), left.get(1).map(|run| run.file_name().to_owned()))
+        };
+        let stopped = Cancel::new().expect("descriptors");
+        stopped.cancel(CancelReason::Signal(2));
+        assert_eq!(left(&stopped), (25, Some(id(1).to_string())));
+        let goes_on = Cancel::new().expect("descriptors");
+        assert_eq!(left(&goes_on), (RUNS_KEPT + 2, Some(id(2).to_string())), "this run and the last one stay too");
+    }
 }

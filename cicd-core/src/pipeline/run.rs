@@ -186,7 +186,7 @@ pub fn run(
     };
     let (steps, kept) = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
-        scope.spawn(|| remove_old_runs(workspace, options.area, &context.id));
+        scope.spawn(|| remove_old_runs(workspace, options.area, &context.id, &context.cancel));
         let boss = scope.spawn(move || {
             crew.work(jobs);
             if context.cancel.is_cancelled() {
