@@ -15,6 +15,10 @@ use crate::process::{Cancel, CancelReason};
 const PATIENCE: Duration = Duration::from_millis(4500);
 /// After a second signal, nobody wants to wait for more than the writing of the record.
 const PATIENCE_IN_A_HURRY: Duration = Duration::from_millis(800);
+/// Who reads what is written does so at once, or not at all.
+const PATIENCE_WITH_READERS: Duration = Duration::from_millis(200);
+/// Telling somebody who listens takes less than this.
+const TELLING_POLL: Duration = Duration::from_millis(5);
 /// How often it is looked whether patience has ended.
 const POLL: Duration = Duration::from_millis(50);
 
@@ -49,7 +53,16 @@ fn end_after_patience(cancel: &Cancel, exit: ExitStatus, abandon: &dyn Fn(ExitSt
         }
         thread::sleep(POLL);
     }
-    Output.complain("error: a step does not stop when it is told to; it is left behind");
     abandon(exit);
+    complain("error: a step, or who reads this output, does not stop when it is told to; it is left behind");
     process::exit(i32::from(exit.code()));
+}
+
+/// Says so if anybody listens: writing into a pipe that is full and that nobody reads never ends.
+fn complain(text: &'static str) {
+    let until = Instant::now() + PATIENCE_WITH_READERS;
+    let Ok(telling) = thread::Builder::new().name("telling".to_owned()).spawn(|| Output.complain(text)) else { return };
+    while !telling.is_finished() && Instant::now() < until {
+        thread::sleep(TELLING_POLL);
+    }
 }

@@ -36,18 +36,41 @@ fn wait_for_process(place: &Place) {
 }
 
 fn interrupted(place: &Place, step: &str, signals: &[Signal], max: Duration) -> Seen {
-    let mut child = place.start(&["ci", "--only", step]);
+    let child = place.start(&["ci", "--only", step]);
     if step == "stuck" {
         std::thread::sleep(Duration::from_millis(500));
     } else {
         wait_for_process(place);
     }
+    told_to_stop(place, child, signals, max)
+}
+
+/// A run whose output fills a pipe that nobody reads.
+fn interrupted_unread(place: &Place) -> Seen {
+    let (unread, writer) = std::io::pipe().expect("a pipe");
+    let mut command = place.command(&["ci", "--only", "flood", "--verbose"]);
+    let child = command.stdout(writer.try_clone().expect("a copy")).stderr(writer).spawn().expect("started");
+    wait_for_process(place);
+    let seen = told_to_stop(place, child, &[Signal::INT, Signal::INT], HURRIED_MAX);
+    drop(unread);
+    seen
+}
+
+fn told_to_stop(place: &Place, mut child: Child, signals: &[Signal], max: Duration) -> Seen {
     let started = Instant::now();
     for &each in signals {
         signal(&child, each);
         std::thread::sleep(Duration::from_millis(100));
     }
-    let exit = child.wait().expect("it ends");
+    let exit = loop {
+        if let Some(exit) = child.try_wait().expect("it ends") {
+            break exit;
+        }
+        if started.elapsed() > 4 * max {
+            child.kill().expect("it runs");
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    };
     let took = started.elapsed();
     let seen = newest_summary(place).map_or_else(
         || Seen::new(place, "no report", code(exit)),
@@ -202,6 +225,7 @@ const FAULTS: &[Fault] = &[
         exit: 130,
         run: |place| interrupted(place, "stuck", &[Signal::INT, Signal::INT], HURRIED_MAX),
     },
+    Fault { name: "SIGINT twice, nobody reads the output", status: "cancelled", exit: 130, run: interrupted_unread },
     Fault { name: "SIGKILL at 40 random moments, then a run", status: "passed", exit: 0, run: killed },
     Fault { name: "two runs at once", status: "told", exit: 3, run: two_at_once },
     Fault { name: "two runs at once, the second waits", status: "passed", exit: 0, run: waits },
