@@ -8,7 +8,7 @@ use jiff::{Span, Timestamp};
 
 use super::crew::{Crew, Shared};
 use super::folder::{area_path, remove_old_runs};
-use super::lock::RunLock;
+use super::lock::{RunLock, Waiting};
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
 use super::schedule::Schedule;
@@ -30,6 +30,10 @@ pub trait Observer {
 
     /// A secret is known from now on; events that come later do not show it. Only for telling a CI system what to mask.
     fn secret(&mut self, _: &Secret) {}
+
+    /// Another run holds the checkout, and this one waits for it; `holder` is how it has named itself. Told once, before anything
+    /// else.
+    fn waiting(&mut self, _holder: &str) {}
 
     /// Time has passed: a live view may show how long things have been running.
     fn tick(&mut self) {}
@@ -145,7 +149,8 @@ pub fn run(
     let events = Arc::new(EventQueue::default());
     let sender = EventSender::new(Arc::clone(&events), outside.environment.clock);
     let id = unused_id(workspace, options.area, started_at);
-    let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy)?;
+    let mut waiting = Waiting { cancel: &outside.cancel, tell: &mut |holder| observer.waiting(holder) };
+    let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy, &mut waiting)?;
     interrupted::settle(workspace, options.area);
     let definition = resume::definition(pipeline);
     let earlier = match options.start {

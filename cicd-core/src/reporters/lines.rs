@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use super::attempts::attempt_failed;
-use super::text::{ended, plain};
+use super::text::{ended, plain, waits};
 use crate::model::{Event, EventKind, StepName};
 use crate::pipeline::Observer;
 
@@ -27,6 +27,10 @@ impl<W: Write> Lines<W> {
 }
 
 impl<W: Write> Observer for Lines<W> {
+    fn waiting(&mut self, holder: &str) {
+        self.line(&waits(holder));
+    }
+
     fn event(&mut self, event: &Event) {
         match &event.kind {
             EventKind::StepStarted { step } => {

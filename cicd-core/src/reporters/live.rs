@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::attempts::attempt_failed;
-use super::text::{ended, plain};
+use super::text::{ended, plain, waits};
 use crate::model::{Event, EventKind, Status, StepName};
 use crate::pipeline::Observer;
 
@@ -42,6 +42,10 @@ fn style(template: &str) -> ProgressStyle {
 }
 
 impl Observer for Live {
+    fn waiting(&mut self, holder: &str) {
+        self.print(&waits(holder));
+    }
+
     fn event(&mut self, event: &Event) {
         match &event.kind {
             EventKind::RunStarted { steps, .. } => self.total.set_length(steps.len() as u64),

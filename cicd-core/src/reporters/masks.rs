@@ -40,6 +40,10 @@ impl<W: Write> Observer for Masks<W> {
         self.inner.secret(secret);
     }
 
+    fn waiting(&mut self, holder: &str) {
+        self.inner.waiting(holder);
+    }
+
     fn tick(&mut self) {
         self.inner.tick();
     }

@@ -33,6 +33,11 @@ pub(super) fn style_of(status: Status) -> Style {
     }
 }
 
+/// The line that tells that another run holds the checkout.
+pub(super) fn waits(holder: &str) -> String {
+    format!("waiting   for another run to end: {holder}")
+}
+
 /// The line that tells of a step's end: how long it took, or why it was skipped.
 pub(super) fn ended(step: &StepName, status: Status, duration_ms: u64, reason: Option<&str>) -> String {
     match reason.and_then(|reason| reason.lines().next()).filter(|_| status == Status::Skipped) {

@@ -1,6 +1,7 @@
 //! What can go wrong around the steps of a run: signals, disks, folders, clocks and other runs.
 
 use std::fs;
+use std::io::Read as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,8 +13,8 @@ use crate::support::{Fault, Place, Seen, code, program, table};
 
 /// CI systems kill everything some seconds after the first signal.
 const INTERRUPTED_MAX: Duration = Duration::from_secs(5);
-/// A second signal leaves no time but for the record.
-const HURRIED_MAX: Duration = Duration::from_millis(1500);
+/// A second signal leaves no time but for the record; without hurry, a step that hears nothing is given 4.5 s.
+const HURRIED_MAX: Duration = Duration::from_secs(3);
 /// How often the runner is killed at a random moment; `docker` does it ten times more, with containers.
 const KILLS: u32 = 40;
 /// A run of these steps is well under way by then.
@@ -163,6 +164,23 @@ fn waits(place: &Place) -> Seen {
     Seen::new(place, place.status("ci", "fine"), code(second.status))
 }
 
+/// The second run says whom it waits for, and stops waiting when it is told to.
+fn waits_no_longer(place: &Place) -> Seen {
+    let mut first = place.start(&["ci", "--only", "ignores-signals"]);
+    wait_for_process(place);
+    let mut second = place.command(&["ci", "--only", "fine", "--wait"]).spawn().expect("started");
+    let mut shown = [0; 64];
+    let count = second.stdout.as_mut().expect("a pipe").read(&mut shown).expect("readable");
+    let started = Instant::now();
+    signal(&second, Signal::INT);
+    let exit = second.wait().expect("it ends");
+    let took = started.elapsed();
+    signal(&first, Signal::TERM);
+    first.wait().expect("it ends");
+    let status = told(&String::from_utf8_lossy(&shown[..count]), "waiting   for another run to end: 2");
+    Seen::new(place, status, code(exit)).require(took < HURRIED_MAX, &format!("it took {took:?}"))
+}
+
 /// Twenty runs from the future: to a clock that was set back, this run is the oldest.
 fn clock_set_back(place: &Place) -> Seen {
     for number in 0..25 {
@@ -229,6 +247,7 @@ const FAULTS: &[Fault] = &[
     Fault { name: "SIGKILL at 40 random moments, then a run", status: "passed", exit: 0, run: killed },
     Fault { name: "two runs at once", status: "told", exit: 3, run: two_at_once },
     Fault { name: "two runs at once, the second waits", status: "passed", exit: 0, run: waits },
+    Fault { name: "SIGINT while it waits for another run", status: "told", exit: 130, run: waits_no_longer },
     Fault { name: "step panics", status: "error", exit: 3, run: panics },
     Fault { name: "1000 steps", status: "passed", exit: 0, run: thousand },
     Fault { name: "clock set back", status: "passed", exit: 0, run: clock_set_back },
