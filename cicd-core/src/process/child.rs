@@ -146,9 +146,12 @@ fn roomy_pipe() -> io::Result<(PipeReader, PipeWriter)> {
 /// What becomes of each variable: later changes replace earlier ones, which is for us to say, as of two changes `duct` takes the first.
 fn environment(invocation: &Invocation) -> BTreeMap<OsString, Option<OsString>> {
     let inherited = std::env::vars_os().map(|(name, _)| name);
-    let removed = inherited.filter(|name| has_prefix(name, &invocation.env_removed_prefixes));
-    let git = super::GIT_REPOSITORY_VARIABLES.iter().map(OsString::from);
-    let mut all: BTreeMap<_, _> = git.chain(removed).map(|name| (name, None)).collect();
+    // What is not there need not be removed.
+    let removed = inherited.filter(|name| {
+        super::GIT_REPOSITORY_VARIABLES.iter().any(|git| name == git)
+            || has_prefix(name, &invocation.env_removed_prefixes)
+    });
+    let mut all: BTreeMap<_, _> = removed.map(|name| (name, None)).collect();
     all.extend(invocation.search_path.clone().map(|path| ("PATH".into(), Some(path))));
     all.extend(invocation.mark.clone().map(|mark| (super::MARK.into(), Some(mark))));
     all.extend(invocation.env.iter().map(|(name, change)| {
