@@ -60,7 +60,7 @@ fn compiled(pattern: &str) -> Regex {
 /// names. The lines before may have the output of other processes in their midst; the list has not.
 ///
 /// # Errors
-/// A total that is no number of this machine.
+/// A total of more tests than 32 bits count.
 pub fn read_libtest(text: &str) -> Result<LibtestReport, std::num::ParseIntError> {
     let mut report = LibtestReport::default();
     let mut rest = text;
