@@ -7,6 +7,8 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|text: &str| {
     if let Ok(reference) = ImageReference::parse(text) {
         assert!(!reference.is_pinned() || text.contains("@sha256:"));
+        let full = reference.to_string();
+        assert_eq!(ImageReference::parse(&full).map(|again| again.to_string()).as_ref(), Ok(&full));
         let _ = (reference.is_latest(), reference.is_loopback());
     }
 });
