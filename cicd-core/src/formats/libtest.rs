@@ -79,9 +79,9 @@ impl LibtestReport {
     /// Adds what a program said itself, and the tests that its list of failures names.
     fn add(&mut self, said: &str, failures: &BTreeMap<&str, &str>) -> Result<(), std::num::ParseIntError> {
         for result in RESULT.captures_iter(said) {
-            self.passed += result[1].parse::<u64>()?;
-            self.failed += result[2].parse::<u64>()?;
-            self.ignored += result[3].parse::<u64>()?;
+            self.passed += u64::from(result[1].parse::<u32>()?);
+            self.failed += u64::from(result[2].parse::<u32>()?);
+            self.ignored += u64::from(result[3].parse::<u32>()?);
         }
         let mut unsaid = failures.clone();
         for (_, [name, how]) in NOT_PASSED.captures_iter(said).map(|line| line.extract()) {
@@ -185,6 +185,12 @@ mod tests {
                 ("src/lib.rs - (line 9)", "Test executable succeeded, but it's marked `should_panic`."),
             ]
         );
+    }
+
+    #[test]
+    fn totals_that_no_run_has_are_an_error() {
+        let total = format!("test result: ok. {} passed; 0 failed; 0 ignored;\n", u64::MAX);
+        assert!(read_libtest(&total.repeat(2)).is_err());
     }
 
     #[test]
