@@ -82,8 +82,8 @@ pub struct ApprovedError {
 /// Reads the list of approved dependencies: CSV with exactly the [`COLUMNS`], in their order.
 ///
 /// # Errors
-/// When a column is missing, unknown or in another place, a row has another number of cells, or a cell cannot be what its
-/// column is for. The error names line and column.
+/// When a column is missing, unknown or in another place, a row has another number of cells, a cell cannot be what its column is
+/// for, or a quotation mark is not closed. The error names line and column.
 ///
 /// `rule` is asked about the cells `approved_by` and `reason` of every approved row: what an owner and a reason are is policy.
 pub fn read_approved(
@@ -97,6 +97,14 @@ pub fn read_approved(
     }
     let text = std::str::from_utf8(bytes).map_err(|error| whole(format!("it is not UTF-8: {error}")))?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    // To the reader of CSV, the end of the file closes what is open: a list that was cut off would look whole.
+    if let Some(last) = text.rfind('"').filter(|_| text.matches('"').count() % 2 == 1) {
+        let line = text[..last].matches('\n').count() + 1;
+        return Err(ApprovedError {
+            location: Location::line(path, u32::try_from(line).unwrap_or(u32::MAX)),
+            problem: "a quotation mark is not closed, here or above".to_owned(),
+        });
+    }
     let place = Place { path, text };
     let mut reader = csv::ReaderBuilder::new().has_headers(false).flexible(true).from_reader(text.as_bytes());
     let mut rows = reader.records();
@@ -331,6 +339,7 @@ mod tests {
             ("a lock, without any conditions of use", "ok", "says too little"),
             ("Unlicense,License", "Unli\u{202e}cense,License", ":2:16: the character '\\u{202e}' cannot be seen"),
             (",,Unlicense", ",Unlicense", "9 cells instead of 10"),
+            ("a lock, without any", "\"a lock, without any", ":2: a quotation mark is not closed, here or above"),
         ] {
             assert!(ROW.contains(from), "{from}");
             let error = read(&format!("{HEADER}{}", ROW.replacen(from, to, 1))).expect_err(problem);
