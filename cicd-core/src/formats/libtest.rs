@@ -78,6 +78,7 @@ pub fn read_libtest(text: &str) -> Result<LibtestReport, std::num::ParseIntError
 impl LibtestReport {
     /// Adds what a program said itself, and the tests that its list of failures names.
     fn add(&mut self, said: &str, failures: &BTreeMap<&str, &str>) -> Result<(), std::num::ParseIntError> {
+        // Of 32 bits each, so that no sum overflows.
         for result in RESULT.captures_iter(said) {
             self.passed += u64::from(result[1].parse::<u32>()?);
             self.failed += u64::from(result[2].parse::<u32>()?);
