@@ -6,6 +6,7 @@ use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 use super::folder::{area_path, write_whole};
 use super::{SCHEMA_VERSION, StepReport, Summary};
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
+use crate::process::sweep_temporary;
 use crate::step::{SECRETS_FOLDER, Workspace};
 
 /// Nothing but SIGKILL ends a run without its summary.
@@ -14,8 +15,8 @@ const KILLED: ExitStatus = ExitStatus::Interrupted(9);
 /// Stands in the folder of a run that left a step behind when it gave up, which may still have started something since.
 const ABANDONED: &str = "abandoned";
 
-/// Puts away what earlier runs left when they were killed or gave up: ends what they left running, removes the files with
-/// secrets, and gives those that were killed the summary that they could not write, from the events they did write. From now
+/// Puts away what earlier runs left when they were killed or gave up: ends what they left running, removes their temporary
+/// folders and the files with secrets, and gives those that were killed the summary that they could not write, from the events they did write. From now
 /// on, nothing that this run starts escapes it by losing its parent.
 ///
 /// To be called while the lock of the checkout is held: then no run without a summary is still alive. A record that cannot be
@@ -23,6 +24,9 @@ const ABANDONED: &str = "abandoned";
 pub(super) fn settle(workspace: &Workspace, area: &str) {
     #[cfg(target_os = "linux")]
     crate::process::adopt_orphans();
+    if let Some(folder) = Utf8Path::from_path(&std::env::temp_dir()) {
+        sweep_temporary(folder);
+    }
     let runs = area_path(workspace, area).join("runs");
     let earlier: Vec<Utf8PathBuf> =
         runs.read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path).collect();
@@ -61,6 +65,7 @@ pub fn abandon(workspace: &Workspace, area: &str, exit: ExitStatus) {
 fn remove_secrets(run: &Utf8Path) {
     let steps = run.join("steps").read_dir_utf8().into_iter().flatten().flatten();
     for step in steps {
+        sweep_temporary(step.path());
         // There is nothing to remove in most.
         let _ = fs::remove_dir_all(step.path().join(SECRETS_FOLDER));
     }

@@ -14,6 +14,7 @@ mod secret;
 mod sink;
 #[cfg(target_os = "linux")]
 mod strays;
+mod temporary;
 mod toolbox;
 mod tools;
 
@@ -28,5 +29,6 @@ pub use secret::{Secret, SecretError, SecretOrigin, SecretSource};
 pub use sink::{Discard, OutputSink, Stream};
 #[cfg(target_os = "linux")]
 pub(crate) use strays::{adopt_orphans, end_all};
+pub use temporary::{Temporary, sweep_temporary};
 pub use toolbox::Toolbox;
 pub use tools::{Probe, Tool, ToolError, ToolProblem, ToolRequirement};

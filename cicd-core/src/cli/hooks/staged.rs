@@ -3,15 +3,14 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io;
 
-use camino::{Utf8Path, Utf8PathBuf};
-use tempfile::TempDir;
-
 use super::git::Git;
 use crate::model::Revision;
+use crate::process::Temporary;
 use crate::step::{StepError, Workspace};
+use camino::Utf8Path;
 
-/// What the folders are called that it is laid out in.
-const FOLDER_PREFIX: &str = "cicd-core-staged-";
+/// What the temporary folder is for.
+const FOLDER_AREA: &str = "staged";
 /// Who makes the commit that nobody else sees.
 const AUTHOR: [(&str, &str); 4] = [
     ("GIT_AUTHOR_NAME", "cicd-core"),
@@ -28,7 +27,7 @@ const SHA256_DIGITS: usize = 64;
 #[derive(Debug)]
 pub(super) struct Staged {
     /// Only readable by this user.
-    folder: TempDir,
+    folder: Temporary,
     /// The workspace's place in the checkout.
     pub(super) workspace: Workspace,
     /// The commit that the checkout is of, in its own repository alone.
@@ -54,7 +53,11 @@ impl Staged {
             Ok(None) | Err(_) => String::new(),
         };
         let real = git.as_handed_over(variables);
-        let (folder, path) = folder()?;
+        let parent = std::env::temp_dir();
+        let parent = Utf8Path::from_path(&parent)
+            .ok_or_else(|| StepError::not_looked("TMPDIR is not UTF-8", "set it to another folder"))?;
+        let folder = Temporary::new_in(parent, FOLDER_AREA).map_err(StepError::io("making a folder in", parent))?;
+        let path = folder.path().to_owned();
         let places = real.ask(&real.call(["rev-parse", "--git-path", "index", "--git-path", "objects"]))?;
         let Some((index, objects)) = places.split_once('\n') else {
             return Err(StepError::not_looked("git does not say where its index is", "update git"));
@@ -91,7 +94,7 @@ impl Staged {
 
     /// The folder to remove where this value cannot be dropped.
     pub(super) fn folder(&self) -> &OsStr {
-        self.folder.path().as_os_str()
+        self.folder.path().as_std_path().as_os_str()
     }
 }
 
@@ -100,15 +103,4 @@ fn write(path: &Utf8Path, text: &str) -> Result<(), StepError> {
         fs::create_dir_all(folder).map_err(StepError::io("creating", folder))?;
     }
     fs::write(path, text).map_err(StepError::io("writing", path))
-}
-
-/// A new folder outside every repository, its path as tools will print it.
-fn folder() -> Result<(TempDir, Utf8PathBuf), StepError> {
-    let made = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir();
-    let folder = made.map_err(StepError::io("making", format!("a temporary folder {FOLDER_PREFIX}…")))?;
-    let shown = folder.path().to_string_lossy().into_owned();
-    let path = folder.path().canonicalize().map_err(StepError::io("finding", shown.as_str()))?;
-    let path = Utf8PathBuf::from_path_buf(path)
-        .map_err(|_| StepError::not_looked(format!("{shown} is not UTF-8"), "set TMPDIR to another folder"))?;
-    Ok((folder, path))
 }
