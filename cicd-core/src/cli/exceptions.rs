@@ -1,6 +1,6 @@
 //! `exceptions`: every relaxation that the last run met, by the day on which it ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 
@@ -10,9 +10,9 @@ use serde::Serialize;
 
 use super::Output;
 use super::args::{ExceptionsArgs, ListFormat};
-use crate::model::{Code, ExitStatus, StepName};
+use crate::model::{Code, ExitStatus, Location, StepName};
 use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
-use crate::policy::ExceptionCode;
+use crate::policy::{ExceptionCode, FindingsByName};
 use crate::reporters::plain;
 use crate::step::{Clock, Workspace};
 
@@ -67,29 +67,34 @@ pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitS
 
 fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row<'_>>, jiff::Error> {
     let soon = as_of.checked_add(SOON_DAYS.days())?;
-    let all = summary.steps.iter().flat_map(|step| step.exceptions.iter().map(move |report| (step, report)));
-    let mut rows: Vec<Row<'_>> = all.map(|(step, report)| row(step, report, as_of, soon)).collect();
+    let mut rows: Vec<Row<'_>> = Vec::new();
+    for step in &summary.steps {
+        let findings = FindingsByName::new(&step.findings);
+        // Not every exception has to cover something each time: a retry that was granted may not have been needed.
+        let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
+        let unused = step.findings.iter().filter(|finding| unused.contains(&finding.code));
+        let unused: BTreeSet<_> = unused.filter_map(|finding| finding.location.as_ref()).collect();
+        rows.extend(step.exceptions.iter().map(|report| row(step, report, (&findings, &unused), (as_of, soon))));
+    }
     rows.sort_by_key(|row| (row.expires, row.id, row.place.clone()));
     Ok(rows)
 }
 
-fn row<'a>(step: &'a StepReport, report: &'a ExceptionReport, as_of: Date, soon: Date) -> Row<'a> {
+fn row<'a>(
+    step: &'a StepReport,
+    report: &'a ExceptionReport,
+    (findings, unused): (&FindingsByName<'a>, &BTreeSet<&Location>),
+    (as_of, soon): (Date, Date),
+) -> Row<'a> {
     let ExceptionReport { exception, covers } = report;
-    let allowed = step.findings.iter().filter(|finding| {
-        finding.exception.as_ref().is_some_and(|by| by.location == exception.location)
-            && finding.is_named(&exception.id)
-    });
+    let covered = findings.covered_by(exception).map(|(_, finding)| finding);
+    let allowed =
+        covered.filter(|finding| finding.exception.as_ref().is_some_and(|by| by.location == exception.location));
     let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_deref()).collect();
     let expires = exception.justification.expires;
-    // Not every exception has to cover something each time: a retry that was granted may not have been needed.
-    let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
-    let is_unused = step
-        .findings
-        .iter()
-        .any(|finding| unused.contains(&finding.code) && finding.location.as_ref() == Some(&exception.location));
     let state = match expires {
         _ if exception.justification.is_expired(as_of) => State::Expired,
-        _ if is_unused => State::Unused,
+        _ if unused.contains(&exception.location) => State::Unused,
         expires if expires <= soon => State::ExpiresSoon,
         _ => State::Holds,
     };
@@ -155,8 +160,35 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::model::{Finding, Location};
+    use crate::model::Finding;
+    use crate::model::by_key::counting;
     use crate::policy::{Exception, Justification, Origin, Scope, evaluate};
+
+    #[test]
+    fn no_list_grows_faster_than_its_exceptions_and_findings() {
+        counting::is_linear("exceptions, each for a finding of its own", 16, |count| {
+            let mut summary = summary();
+            let report = summary.steps[0].exceptions[0].clone();
+            let step = &mut summary.steps[0];
+            let place = |number: usize| Location::line("a", u32::try_from(number + 1).expect("small"));
+            step.exceptions = (0..count).map(|_| report.clone()).collect();
+            for (number, one) in step.exceptions.iter_mut().enumerate() {
+                one.exception.id = format!("X-{number}");
+                one.exception.location = place(number);
+            }
+            step.findings = step
+                .exceptions
+                .iter()
+                .map(|one| {
+                    let mut finding = Finding::with_code(Code::new(one.exception.id.as_str()), "m").target("t");
+                    finding.exception = Some(one.exception.to_ref());
+                    finding
+                })
+                .collect();
+            let rows = rows(&summary, date(2026, 11, 21)).expect("a day");
+            assert!(rows.len() == count && rows.iter().all(|row| row.covered == "t"));
+        });
+    }
 
     fn summary() -> Summary {
         let text = include_str!("../../tests/data/summary/one-step.json");

@@ -5,6 +5,8 @@ use std::str::FromStr;
 
 use pep440_rs::Version;
 
+use crate::model::by_key::ByKey;
+
 /// A larger file is not a list of requirements.
 const BYTES_MAX: usize = 16 << 20;
 
@@ -29,6 +31,8 @@ const OPTIONS: &[&str] = &[
 pub struct LockedRequirements {
     /// The packages, in the order of the file; never empty.
     pub packages: Vec<LockedPackage>,
+    /// The lines that pin each name.
+    lines: ByKey<String, u32>,
 }
 
 /// One pinned package.
@@ -95,13 +99,14 @@ impl LockedRequirements {
         if packages.is_empty() {
             return error(1, "the file pins no packages".to_owned());
         }
-        Ok(Self { packages })
+        let lines = packages.iter().map(|package| (package.name.clone(), package.line)).collect();
+        Ok(Self { packages, lines })
     }
 
     /// The line that pins a package, by its normalised name.
     #[must_use]
     pub fn line_of(&self, name: &str) -> Option<u32> {
-        self.packages.iter().find(|package| package.name == name).map(|package| package.line)
+        self.lines.of(name).next().copied()
     }
 }
 

@@ -1,5 +1,5 @@
-/// A word that shares less than this with what was written is no suggestion but a guess.
-const SIMILARITY_MIN: f64 = 0.75;
+/// One slip of the pen for so many letters: with more of them a suggestion is a guess, and a wrong one is worse than none.
+const LETTERS_A_SLIP: usize = 3;
 
 /// The candidate that was probably meant by `written`, if one is close enough.
 #[must_use]
@@ -7,9 +7,9 @@ pub fn closest<'a>(written: &str, candidates: impl IntoIterator<Item = &'a str>)
     let written = written.to_lowercase();
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(&written, &candidate.to_lowercase()), candidate))
-        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
-        .max_by(|(left, _), (right, _)| left.total_cmp(right))
+        .map(|candidate| (strsim::damerau_levenshtein(&written, &candidate.to_lowercase()), candidate))
+        .filter(|(slips, candidate)| slips * LETTERS_A_SLIP <= written.chars().count().max(candidate.chars().count()))
+        .min_by_key(|(slips, _)| *slips)
         .map(|(_, candidate)| candidate)
 }
 
@@ -24,5 +24,16 @@ mod tests {
         assert_eq!(closest("SHA-256", keys), Some("sha256"));
         assert_eq!(closest("colour", keys), None);
         assert_eq!(closest("", keys), None);
+    }
+
+    #[test]
+    fn only_near_names_are_suggested() {
+        let steps = ["push", "image", "unit-tests", "trivy", "python-lint"];
+        for far in ["nosuch", "lint", "im", "x", "pull", "unit"] {
+            assert_eq!(closest(far, steps), None, "{far}");
+        }
+        for (near, meant) in [("puhs", "push"), ("imgae", "image"), ("unittests", "unit-tests"), ("Trivi", "trivy")] {
+            assert_eq!(closest(near, steps), Some(meant), "{near}");
+        }
     }
 }

@@ -1,6 +1,7 @@
 //! Floor 0: values that every other floor speaks in. No input, no output, no clock.
 
 mod attempt;
+pub(crate) mod by_key;
 mod code;
 mod event;
 mod exit;

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::Pipeline;
+use crate::formats::closest;
 use crate::policy::{InvalidJustification, check_reason};
 
 /// Why a step was not run that `--only` does not name, and nothing that it names needs.
@@ -53,9 +54,6 @@ fn suggestion(nearest: &Option<String>) -> String {
     nearest.as_ref().map_or_else(String::new, |name| format!(", did you mean {name:?}?"))
 }
 
-/// Names that share less than this are not what was meant.
-const SIMILARITY_MIN: f64 = 0.6;
-
 impl Selection {
     /// Why each step is left out; `None` where it is to run.
     ///
@@ -104,12 +102,7 @@ impl Selection {
             .map(|name| {
                 pipeline.nodes.iter().position(|node| node.name.as_str() == name).ok_or_else(|| {
                     let all: Vec<String> = pipeline.nodes.iter().map(|node| node.name.to_string()).collect();
-                    let nearest = all
-                        .iter()
-                        .map(|known| (strsim::jaro_winkler(known, name), known))
-                        .filter(|(similarity, _)| *similarity >= SIMILARITY_MIN)
-                        .max_by(|one, other| one.0.total_cmp(&other.0))
-                        .map(|(_, known)| known.clone());
+                    let nearest = closest(name, all.iter().map(String::as_str)).map(str::to_owned);
                     SelectionError::UnknownStep { name: name.clone(), nearest, all }
                 })
             })

@@ -247,9 +247,12 @@ fn refuse_twins(all: &mut [Distribution]) {
         Some((one.folder.parent().map(Utf8Path::to_owned), content.normalized_name()))
     };
     let keys: Vec<_> = all.iter().map(key).collect();
-    for (index, one) in all.iter_mut().enumerate() {
-        let twin = keys.iter().enumerate().any(|(other, key)| other != index && key.is_some() && *key == keys[index]);
-        if twin {
+    let mut counts: BTreeMap<_, usize> = BTreeMap::new();
+    for key in keys.iter().flatten() {
+        *counts.entry(key).or_default() += 1;
+    }
+    for (one, key) in all.iter_mut().zip(&keys) {
+        if key.as_ref().is_some_and(|key| counts.get(key).is_some_and(|count| *count > 1)) {
             one.content = Err("there is a second package of this name in the same folder".to_owned());
         }
     }

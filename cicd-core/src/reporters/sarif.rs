@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::codes;
 use super::text::plain;
 use crate::formats::hex;
-use crate::model::{Finding, Level, Location, Severity, Status, StepName};
+use crate::model::{CodeInfo, Finding, Level, Location, Severity, Status, StepName};
 use crate::pipeline::{Pipeline, StepReport, Summary};
 
 /// What GitHub takes in one file; it refuses a larger one. Bytes are packed with gzip, as they are uploaded.
@@ -89,11 +89,12 @@ fn within(summary: &Summary, pipeline: &Pipeline, bounds: Bounds) -> Result<Stri
 }
 
 fn run(summary: &Summary, pipeline: &Pipeline, number: usize, all: &[(&StepReport, &Finding)]) -> Value {
+    let ours: BTreeMap<&str, CodeInfo> = codes().into_iter().map(|info| (info.code, info)).collect();
     let mut rules: Vec<Rule> = Vec::new();
     let mut places: BTreeMap<&str, usize> = BTreeMap::new();
     for (step, finding) in all {
         let index = *places.entry(finding.code.as_str()).or_insert_with(|| {
-            rules.push(Rule::of(&step.name, finding));
+            rules.push(Rule::of(&step.name, finding, &ours));
             rules.len() - 1
         });
         rules[index].severity = rules[index].severity.max(finding.severity);
@@ -147,9 +148,9 @@ struct Rule {
 
 impl Rule {
     /// A code of ours is described by its table, a tool's rule by what the tool says where it was first found.
-    fn of(step: &StepName, finding: &Finding) -> Self {
+    fn of(step: &StepName, finding: &Finding, ours: &BTreeMap<&str, CodeInfo>) -> Self {
         let id = finding.code.to_string();
-        let (summary, description, help) = match codes().into_iter().find(|info| info.code == id) {
+        let (summary, description, help) = match ours.get(id.as_str()) {
             Some(info) => {
                 (info.summary.to_owned(), format!("{}; for example: {}", info.summary, info.example), info.help)
             }

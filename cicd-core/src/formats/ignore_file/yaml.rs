@@ -7,6 +7,7 @@ use serde_saphyr::Spanned;
 use super::entry::{Judge, Placed, RawEntry, defect};
 use super::identifier::{self, Kind, Verdict};
 use super::{IgnoreCode, IgnoreFile, IgnoreFileError};
+use crate::formats::closest;
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
 
@@ -150,8 +151,7 @@ impl Source<'_> {
     fn unknown(&self, what: &str, key: &Spanned<String>, known: &[&str]) -> Finding {
         let message = format!("the {what} `{}` is not known, and Trivy passes over it", printable(&key.value));
         let finding = defect(IgnoreCode::UnknownKey, self.at(key.referenced), message);
-        let nearest = known.iter().min_by_key(|known| strsim::damerau_levenshtein(known, &key.value));
-        match nearest.filter(|known| strsim::damerau_levenshtein(known, &key.value) <= 3) {
+        match closest(&key.value, known.iter().copied()) {
             Some(meant) => finding.help(format!("did you mean `{meant}`?")),
             None => finding.help(format!("use one of: {}", known.join(", "))),
         }

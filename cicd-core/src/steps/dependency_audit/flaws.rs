@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use camino::Utf8Path;
@@ -7,6 +7,7 @@ use pep440_rs::Version;
 use super::pip_audit::{Audited, IndexFlaw};
 use crate::formats::printable::printable;
 use crate::formats::requirements::LockedRequirements;
+use crate::model::by_key::{ByKey, counting};
 use crate::model::{Code, Finding, Level, Location, Severity};
 use crate::step::StepError;
 use crate::trivy::{KnownFlaw, ScannedPackage};
@@ -37,6 +38,9 @@ pub(super) fn every_locked(
     scanned: &[ScannedPackage],
     opinion: Option<&[Audited]>,
 ) -> Result<(), StepError> {
+    let scanned: ByKey<_, _> = scanned.iter().map(|one| (one.name.as_str(), one)).collect();
+    let opinion: Option<ByKey<_, _>> =
+        opinion.map(|audited| audited.iter().map(|one| (one.name.as_str(), &one.answer)).collect());
     for package in locked.packages.iter().filter(|package| package.marker.is_none()) {
         let place = Location::line(path, package.line);
         let (name, version) = (&package.name, &package.version);
@@ -47,11 +51,11 @@ pub(super) fn every_locked(
             )
         };
         let is_it = |other: &str| Version::from_str(other).as_ref() == Ok(version);
-        if !scanned.iter().any(|one| one.name == *name && is_it(&one.version)) {
+        if !scanned.of(name.as_str()).any(|one| is_it(&one.version)) {
             return Err(missed(TRIVY, "it is not in the image that was scanned"));
         }
-        let Some(audited) = opinion else { continue };
-        match audited.iter().find(|one| one.name == *name).map(|one| &one.answer) {
+        let Some(audited) = &opinion else { continue };
+        match audited.of(name.as_str()).next().copied() {
             Some(Ok((audited, _))) if is_it(audited) => {}
             Some(Ok((audited, _))) => return Err(missed(PIP_AUDIT, &format!("version {} was", printable(audited)))),
             Some(Err(skipped)) => return Err(missed(PIP_AUDIT, &printable(skipped))),
@@ -71,20 +75,50 @@ pub(super) fn merge(scanned: &[ScannedPackage], opinion: &[Audited]) -> Vec<Flaw
         let Ok((version, flaws)) = &audited.answer else { continue };
         all.extend(flaws.iter().map(|flaw| Flaw::of_index(&audited.name, version, flaw)));
     }
-    let mut merged: Vec<Flaw> = Vec::new();
-    for mut flaw in all {
-        // A new name may connect two that had nothing in common so far.
-        let (same, others) = merged.into_iter().partition(|known: &Flaw| known.is_same(&flaw));
-        merged = others;
-        for known in Vec::<Flaw>::from_iter(same).into_iter().rev() {
-            flaw = known.and(flaw);
+    // A later name may connect two that had nothing in common so far.
+    let mut same = SameAs((0..all.len()).collect());
+    let mut first_of: BTreeMap<_, usize> = BTreeMap::new();
+    for (index, flaw) in all.iter().enumerate() {
+        let package = (flaw.package.as_str(), flaw.version());
+        for id in &flaw.ids {
+            let first = *first_of.entry((package.clone(), id.as_str())).or_insert(index);
+            same.join(first, index);
         }
-        merged.push(flaw);
     }
+    let mut merged: BTreeMap<usize, Flaw> = BTreeMap::new();
+    for (index, flaw) in all.into_iter().enumerate() {
+        let flaw = match merged.remove(&same.first(index)) {
+            Some(known) => known.and(flaw),
+            None => flaw,
+        };
+        merged.insert(same.first(index), flaw);
+    }
+    let mut merged: Vec<Flaw> = merged.into_values().collect();
     merged.sort_by(|one, other| {
         (&one.package, &one.version, one.name()).cmp(&(&other.package, &other.version, other.name()))
     });
     merged
+}
+
+/// Which entries of a list are the same, each by the first of them.
+struct SameAs(Vec<usize>);
+
+impl SameAs {
+    fn first(&mut self, mut index: usize) -> usize {
+        while self.0[index] != index {
+            counting::one();
+            // Halving the way keeps all later ways short.
+            self.0[index] = self.0[self.0[index]];
+            index = self.0[index];
+        }
+        index
+    }
+
+    fn join(&mut self, one: usize, other: usize) {
+        counting::one();
+        let (one, other) = (self.first(one), self.first(other));
+        self.0[one.max(other)] = one.min(other);
+    }
 }
 
 impl Flaw {
@@ -113,10 +147,9 @@ impl Flaw {
         }
     }
 
-    fn is_same(&self, other: &Self) -> bool {
-        let versions = (Version::from_str(&self.version), Version::from_str(&other.version));
-        let same_version = self.version == other.version || matches!(versions, (Ok(one), Ok(two)) if one == two);
-        self.package == other.package && same_version && !self.ids.is_disjoint(&other.ids)
+    /// What its version is compared as: 1.0 is 1.0.0, and what is no version is itself.
+    fn version(&self) -> Result<Version, &str> {
+        Version::from_str(&self.version).map_err(|_| self.version.as_str())
     }
 
     fn and(mut self, other: Self) -> Self {

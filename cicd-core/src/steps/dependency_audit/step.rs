@@ -10,7 +10,7 @@ use crate::formats::printable::counted;
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject};
-use crate::policy::{Exception, Justification, Scope};
+use crate::policy::{Exception, FindingsByName, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 use crate::trivy::ScanReport;
@@ -140,7 +140,8 @@ impl DependencyAudit {
         let flaws = merge(&scan.python, &audited);
         let place = (self.locked.as_path(), locked);
         let mut findings: Vec<_> = flaws.iter().map(|flaw| flaw.finding(self.threshold, place)).collect();
-        let is_used = |exception: &Exception| findings.iter().any(|finding| exception.covers(finding));
+        let by_name = FindingsByName::new(&findings);
+        let is_used = |exception: &Exception| by_name.covered_by(exception).next().is_some();
         let mut exceptions: Vec<_> = ledger.exceptions.into_iter().filter(is_used).collect();
         let (used, unused): (Vec<_>, Vec<_>) = ledger.second_opinion.into_iter().partition(is_used);
         exceptions.extend(used);

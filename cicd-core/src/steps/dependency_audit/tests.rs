@@ -1,9 +1,11 @@
 use jiff::civil::{Date, date};
 
 use super::DependencyAudit;
-use super::pip_audit::{Opinion, read, silence};
+use super::flaws::{every_locked, merge};
+use super::pip_audit::{Audited, IndexFlaw, Opinion, read, silence};
 use crate::formats::ignore_file::read_plain;
 use crate::formats::requirements::LockedRequirements;
+use crate::model::by_key::counting;
 use crate::model::{Severity, Status};
 use crate::policy::{Justification, evaluate};
 use crate::process::{Captured, Exit};
@@ -203,4 +205,63 @@ fn half_a_report_is_none() {
     ] {
         assert!(read(&recorded(0, text, "")).is_err(), "{text}");
     }
+}
+
+/// So many packages, each with a flaw that both sources know under different names.
+fn many(count: usize) -> (LockedRequirements, Vec<ScannedPackage>, Vec<Audited>) {
+    let names: Vec<String> = (0..count).map(|number| format!("p{number}")).collect();
+    let lock: String = names.iter().map(|name| format!("{name}==1.0\n")).collect();
+    let ids = |number: usize| [format!("CVE-2023-{number:06}"), format!("PYSEC-2023-{number}")];
+    let scanned = |(number, name): (usize, &String)| ScannedPackage {
+        name: name.clone(),
+        version: "1.0".to_owned(),
+        flaws: vec![flaw(&ids(number).each_ref().map(String::as_str), Severity::High)],
+    };
+    let audited = |(number, name): (usize, &String)| Audited {
+        name: name.clone(),
+        answer: Ok((
+            "1.0.0".to_owned(),
+            vec![IndexFlaw {
+                id: ids(number)[1].clone(),
+                aliases: Vec::new(),
+                fix_versions: Vec::new(),
+                description: String::new(),
+            }],
+        )),
+    };
+    (
+        LockedRequirements::parse(&lock).expect("a lock file"),
+        names.iter().enumerate().map(scanned).collect(),
+        names.iter().enumerate().map(audited).collect(),
+    )
+}
+
+#[test]
+fn no_audit_grows_faster_than_its_packages() {
+    counting::is_linear("packages that both sources know", 16, |count| {
+        let (locked, scanned, audited) = many(count);
+        every_locked("r.txt".into(), &locked, &scanned, Some(&audited)).expect("all of them");
+        let merged = merge(&scanned, &audited);
+        assert_eq!(merged.len(), count);
+        let place = ("r.txt".into(), &locked);
+        assert!(merged.iter().all(|one| one.finding(Severity::Low, place).location.is_some()));
+    });
+}
+
+#[test]
+fn no_audit_grows_faster_than_the_flaws_of_one_package() {
+    counting::is_linear("flaws of one package, each with a name in common with the next", 32, |count| {
+        let known = |number: usize| {
+            flaw(&[&format!("CVE-2023-{number:06}"), &format!("CVE-2023-{:06}", number + 1)], Severity::Low)
+        };
+        // The last one first, so that each joins what is known already.
+        let flaws = (0..count).rev().map(known).collect();
+        let package = ScannedPackage { name: "flask".to_owned(), version: "0.12".to_owned(), flaws };
+        assert_eq!(merge(&[package], &[]).len(), 1);
+    });
+    counting::is_linear("flaws of one package, none the same as another", 32, |count| {
+        let flaws = (0..count).map(|number| flaw(&[&format!("CVE-2023-{number:06}")], Severity::Low)).collect();
+        let package = ScannedPackage { name: "flask".to_owned(), version: "0.12".to_owned(), flaws };
+        assert_eq!(merge(&[package], &[]).len(), count);
+    });
 }

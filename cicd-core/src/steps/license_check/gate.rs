@@ -73,8 +73,8 @@ impl Step for LicenseCheck {
         let locked = self.locked.as_ref().map(|path| Ok((path.as_path(), load_locked(cx, path)?)));
         let locked: Option<(&Utf8Path, Vec<LockedPackage>)> = locked.transpose().map_err(|error: StepError| error)?;
         let found = packages_of(cx, &image.id)?;
-        let approved = Approved { path: &self.approved, rows: &rows, today: cx.today() };
-        Ok(report(&image.id, &found, approved, locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()))))
+        let approved = Approved::new(&self.approved, &rows, cx.today());
+        Ok(report(&image.id, &found, &approved, locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()))))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -89,7 +89,7 @@ impl Step for LicenseCheck {
 pub(super) fn report(
     image: &str,
     found: &[Distribution],
-    approved: Approved<'_>,
+    approved: &Approved<'_>,
     locked: Option<(&Utf8Path, &[LockedPackage])>,
 ) -> Outcome<LicenseReport> {
     let findings = judge(found, approved, locked);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 use jiff::civil::Date;
@@ -8,49 +8,74 @@ use super::LicenseCode;
 use super::diff::diff;
 use crate::formats::requirements::LockedPackage;
 use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
+use crate::model::by_key::{ByKey, counting};
 use crate::model::{Finding, Location, Severity};
 use crate::python::{Content, Distribution};
 
+/// Approved versions of a package beyond these are not named in a message.
+const VERSIONS_MAX: usize = 5;
+
 /// The list of approved packages and where it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct Approved<'a> {
-    pub(super) path: &'a Utf8Path,
+    path: &'a Utf8Path,
     pub(super) rows: &'a [ApprovedPackage],
-    pub(super) today: Date,
+    today: Date,
+    by_name: ByKey<String, &'a ApprovedPackage>,
+    /// The approved rows alone, by name and then by version.
+    approved: BTreeMap<String, BTreeMap<Comparable<'a>, &'a ApprovedPackage>>,
 }
 
-impl Approved<'_> {
+/// A version such that those are equal that [`same_version`](crate::formats::same_version) takes for the same, 1.0 and 1.0.0; what is
+/// none is itself, and comes after all that are.
+type Comparable<'a> = Result<Version, &'a str>;
+
+fn comparable(version: &str) -> Comparable<'_> {
+    version.parse().map_err(|_| version)
+}
+
+impl<'a> Approved<'a> {
+    pub(super) fn new(path: &'a Utf8Path, rows: &'a [ApprovedPackage], today: Date) -> Self {
+        let by_name = rows.iter().map(|row| (row.normalized_name(), row)).collect();
+        let mut all = Self { path, rows, today, by_name, approved: BTreeMap::new() };
+        for row in rows.iter().filter(|row| is_approved(row, today)) {
+            let versions = all.approved.entry(row.normalized_name()).or_default();
+            versions.entry(comparable(&row.version)).or_insert(row);
+        }
+        all
+    }
+
     fn at(&self, row: &ApprovedPackage) -> Location {
         Location::line(self.path, row.line)
     }
 
-    /// The approved rows for a package, whatever their version. A proposal is none.
-    fn of_name(&self, name: &str) -> impl Iterator<Item = &ApprovedPackage> {
-        self.rows.iter().filter(move |row| row.normalized_name() == name && self.is_approved(row))
+    /// The approved versions of a package. A proposal is none.
+    fn of_name(&self, name: &str) -> Option<&BTreeMap<Comparable<'a>, &'a ApprovedPackage>> {
+        counting::one();
+        self.approved.get(name)
     }
 
-    pub(super) fn is_approved(&self, row: &ApprovedPackage) -> bool {
-        row.approval.as_ref().is_some_and(|(_, on)| *on <= self.today)
-    }
-
-    pub(super) fn exact(&self, content: &Content) -> Option<&ApprovedPackage> {
-        self.of_name(&content.normalized_name()).find(|row| same_version(&row.version, &content.version))
+    pub(super) fn exact(&self, content: &Content) -> Option<&'a ApprovedPackage> {
+        self.of_name(&content.normalized_name())?.get(&comparable(&content.version)).copied()
     }
 
     /// The approved version that is closest: the newest one before it, else the oldest one after it.
-    fn nearest(&self, content: &Content) -> Option<&ApprovedPackage> {
-        let wanted: Version = content.version.parse().ok()?;
-        let parsed = |row: &ApprovedPackage| row.version.parse::<Version>().ok();
-        let name = content.normalized_name();
-        let earlier = self.of_name(&name).filter(|row| parsed(row).is_some_and(|version| version <= wanted));
-        earlier.max_by_key(|row| parsed(row)).or_else(|| self.of_name(&name).min_by_key(|row| parsed(row)))
+    fn nearest(&self, content: &Content) -> Option<&'a ApprovedPackage> {
+        let versions = self.of_name(&content.normalized_name())?;
+        let wanted = comparable(&content.version);
+        let earlier = versions.range(..=wanted).next_back();
+        earlier.or_else(|| versions.first_key_value()).map(|(_, row)| *row)
     }
+}
+
+fn is_approved(row: &ApprovedPackage, today: Date) -> bool {
+    row.approval.as_ref().is_some_and(|(_, on)| *on <= today)
 }
 
 /// Everything there is to say about the packages of an image.
 pub(super) fn judge(
     found: &[Distribution],
-    approved: Approved<'_>,
+    approved: &Approved<'_>,
     locked: Option<(&Utf8Path, &[LockedPackage])>,
 ) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -76,7 +101,7 @@ fn purl(content: &Content) -> String {
     format!("pkg:pypi/{}@{}", content.normalized_name(), content.version)
 }
 
-fn judge_package(content: &Content, approved: Approved<'_>) -> Vec<Finding> {
+fn judge_package(content: &Content, approved: &Approved<'_>) -> Vec<Finding> {
     let Content { name, version, license, missing_files, .. } = content;
     let mut findings = Vec::new();
     let list = Location::file(approved.path);
@@ -116,7 +141,7 @@ fn judge_package(content: &Content, approved: Approved<'_>) -> Vec<Finding> {
             findings.push(Finding::new(LicenseCode::VersionNotApproved, message).at(approved.at(nearest)));
         }
         (None, None) => {
-            let proposal = approved.rows.iter().find(|row| row.normalized_name() == content.normalized_name());
+            let proposal = approved.by_name.of(&content.normalized_name()).next();
             let (place, why) = match proposal {
                 Some(row) => (approved.at(row), "its row has not been approved"),
                 None => (list, "it has no row"),
@@ -129,7 +154,7 @@ fn judge_package(content: &Content, approved: Approved<'_>) -> Vec<Finding> {
 }
 
 /// A package against the row that approves exactly this version of it.
-fn judge_row(content: &Content, row: &ApprovedPackage, approved: Approved<'_>) -> Vec<Finding> {
+fn judge_row(content: &Content, row: &ApprovedPackage, approved: &Approved<'_>) -> Vec<Finding> {
     let Content { name, version, license, .. } = content;
     let mut findings = Vec::new();
     let at = approved.at(row);
@@ -157,23 +182,22 @@ fn judge_row(content: &Content, row: &ApprovedPackage, approved: Approved<'_>) -
 
 /// The packages of a lock file against the list, before there is an image. A package that is locked for some platforms only is left
 /// to the check of the image.
-pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: Approved<'_>) -> Vec<Finding> {
+pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: &Approved<'_>) -> Vec<Finding> {
     let mut findings = judge_rows(approved);
     for LockedPackage { name, version, line, .. } in locked.iter().filter(|one| one.marker.is_none()) {
-        let versions: Vec<_> = approved.of_name(name).map(|row| row.version.as_str()).collect();
-        if versions.iter().any(|approved| same_version(approved, &version.to_string())) {
-            continue;
-        }
-        let finding = match versions.as_slice() {
-            [] => Finding::new(LicenseCode::NotApproved, format!("{name} {version} is locked, but not approved")),
-            some => {
+        let finding = match approved.of_name(name) {
+            Some(versions) if versions.contains_key(&Ok(version.clone())) => continue,
+            Some(versions) => {
+                let some: Vec<_> = versions.values().take(VERSIONS_MAX).map(|row| row.version.as_str()).collect();
                 let message = format!("{name} {version} is locked, but approved is {}", some.join(" and "));
                 Finding::new(LicenseCode::VersionNotApproved, message)
             }
+            None => Finding::new(LicenseCode::NotApproved, format!("{name} {version} is locked, but not approved")),
         };
         findings.push(finding.target(format!("pkg:pypi/{name}@{version}")).at(Location::line(path, *line)));
     }
-    let needless = approved.rows.iter().filter(|row| !locked.iter().any(|one| one.name == row.normalized_name()));
+    let names: ByKey<_, _> = locked.iter().map(|one| (one.name.as_str(), one)).collect();
+    let needless = approved.rows.iter().filter(|row| !names.has(row.normalized_name().as_str()));
     findings.extend(needless.map(|row| {
         let message = format!("{} {} is approved, but not locked", row.name, row.version);
         Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(approved.at(row))
@@ -182,15 +206,20 @@ pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: 
 }
 
 /// The list against the packages of an image: every row has to be needed.
-fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
+fn judge_list(contents: &[&Content], approved: &Approved<'_>) -> Vec<Finding> {
     let mut findings = judge_rows(approved);
+    let mut versions = BTreeSet::new();
+    // Where the image has a version that is not approved, that finding already says what to do with the rows of this name.
+    let mut not_approved = BTreeSet::new();
+    for content in contents {
+        versions.insert((content.normalized_name(), comparable(&content.version)));
+        if approved.exact(content).is_none() {
+            not_approved.insert(content.normalized_name());
+        }
+    }
     for row in approved.rows {
         let name = row.normalized_name();
-        let mut same_name = contents.iter().filter(|content| content.normalized_name() == name);
-        // Where the image has a version that is not approved, that finding already says what to do with this row.
-        let explained =
-            same_name.any(|content| same_version(&content.version, &row.version) || approved.exact(content).is_none());
-        if !explained {
+        if !not_approved.contains(&name) && !versions.contains(&(name, comparable(&row.version))) {
             let message = format!("{} {} is approved, but not in the image", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Stale, message).severity(Severity::Low).at(approved.at(row)));
         }
@@ -199,7 +228,7 @@ fn judge_list(contents: &[&Content], approved: Approved<'_>) -> Vec<Finding> {
 }
 
 /// The list itself: every row has to be good and unique.
-fn judge_rows(approved: Approved<'_>) -> Vec<Finding> {
+fn judge_rows(approved: &Approved<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let mut seen: BTreeMap<(String, Version), u32> = BTreeMap::new();
     for row in approved.rows {
@@ -212,7 +241,7 @@ fn judge_rows(approved: Approved<'_>) -> Vec<Finding> {
             let message = format!("{} {} is on line {first} already", row.name, row.version);
             findings.push(Finding::new(LicenseCode::Duplicate, message).severity(Severity::Medium).at(at.clone()));
         }
-        if approved.is_approved(row)
+        if is_approved(row, approved.today)
             && let Err(problem) = check_spdx(&row.spdx)
         {
             let message = format!("{} {}: {problem}", row.name, row.version);
@@ -224,9 +253,10 @@ fn judge_rows(approved: Approved<'_>) -> Vec<Finding> {
 
 fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) -> Vec<Finding> {
     let mut findings = Vec::new();
+    let by_name: ByKey<_, _> = locked.iter().map(|one| (one.name.as_str(), one)).collect();
     for content in contents {
         let name = content.normalized_name();
-        let rows: Vec<_> = locked.iter().filter(|one| one.name == name).collect();
+        let rows: Vec<_> = by_name.of(name.as_str()).copied().collect();
         if rows.iter().any(|one| same_version(&one.version.to_string(), &content.version)) {
             continue;
         }
@@ -237,9 +267,10 @@ fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) 
         let message = format!("{} {} is in the image, but {message}", content.name, content.version);
         findings.push(Finding::new(LicenseCode::NotAsLocked, message).target(purl(content)).at(place));
     }
+    let names: ByKey<_, _> = contents.iter().map(|content| (content.normalized_name(), ())).collect();
     // A row with a marker may be for another platform or Python.
     for one in locked.iter().filter(|one| one.marker.is_none()) {
-        if !contents.iter().any(|content| content.normalized_name() == one.name) {
+        if !names.has(one.name.as_str()) {
             let message = format!("{} {} is locked, but not in the image", one.name, one.version);
             findings.push(Finding::new(LicenseCode::NotAsLocked, message).at(Location::line(path, one.line)));
         }

@@ -46,8 +46,8 @@ impl Step for LockedLicenses {
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<LockedLicensesReport>, StepError> {
         let rows = load_approved(cx, &self.approved)?;
         let locked = load_locked(cx, &self.locked)?;
-        let approved = Approved { path: &self.approved, rows: &rows, today: cx.today() };
-        let findings = judge_locked(&self.locked, &locked, approved);
+        let approved = Approved::new(&self.approved, &rows, cx.today());
+        let findings = judge_locked(&self.locked, &locked, &approved);
         let packages = locked.len();
         let headline = match findings.len() {
             0 => format!("{}, all approved", counted(packages, "locked package")),

@@ -18,10 +18,10 @@ use crate::step::{Context, StepError};
 pub fn propose(cx: &Context, image: &str, list: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {
     let rows = if cx.path(list).exists() { load_approved(cx, list)? } else { Vec::new() };
     let found = packages_of(cx, image)?;
-    Ok(rows_for(&found, Approved { path: list, rows: &rows, today: cx.today() }))
+    Ok(rows_for(&found, &Approved::new(list, &rows, cx.today())))
 }
 
-pub(super) fn rows_for(found: &[Distribution], approved: Approved<'_>) -> Vec<ApprovedPackage> {
+pub(super) fn rows_for(found: &[Distribution], approved: &Approved<'_>) -> Vec<ApprovedPackage> {
     let mut rows: Vec<_> = found
         .iter()
         .filter_map(|one| one.content.as_ref().ok())

@@ -11,6 +11,7 @@ use super::*;
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ApprovedPackage, read_approved, read_python_metadata, write_approved};
 use crate::model::Status;
+use crate::model::by_key::counting;
 use crate::policy::evaluate;
 use crate::python::{Distribution, read_distributions};
 
@@ -75,7 +76,7 @@ fn read(archive: Vec<u8>) -> Result<Vec<Distribution>, crate::step::ReadError> {
 
 /// The list that approves what is found, as a reviewer would complete the proposal.
 fn approving(found: &[Distribution]) -> Vec<ApprovedPackage> {
-    let mut rows = rows_for(found, Approved { path: LIST.into(), rows: &[], today: TODAY });
+    let mut rows = rows_for(found, &Approved::new(LIST.into(), &[], TODAY));
     for (row, line) in rows.iter_mut().zip(2..) {
         row.approval = Some(("@example/legal".to_owned(), date(2026, 11, 1)));
         row.reason = "reviewed, without conditions of use".to_owned();
@@ -89,9 +90,9 @@ fn approving(found: &[Distribution]) -> Vec<ApprovedPackage> {
 
 fn check(found: &[Distribution], rows: &[ApprovedPackage], lock: Option<&str>, expected: Expect) -> Status {
     let locked = lock.map(|text| LockedRequirements::parse(text).expect("a lock file").packages);
-    let approved = Approved { path: LIST.into(), rows, today: TODAY };
+    let approved = Approved::new(LIST.into(), rows, TODAY);
     let outcome =
-        report("sha256:00", found, approved, locked.as_deref().map(|locked| (Utf8Path::new("req.txt"), locked)));
+        report("sha256:00", found, &approved, locked.as_deref().map(|locked| (Utf8Path::new("req.txt"), locked)));
     let mut lines = vec![outcome.facts.headline().expect("a headline").to_owned()];
     lines.extend(outcome.findings.iter().map(|finding| {
         let place = finding.location.as_ref().map(|place| format!(" @ {place}"));
@@ -221,7 +222,7 @@ fn the_list_itself_is_judged() {
 #[test]
 fn nobody_and_the_future_approve_nothing() {
     let found = ImageFiles::default().filelock("3.8.1").read();
-    let proposal = rows_for(&found, Approved { path: LIST.into(), rows: &[], today: TODAY });
+    let proposal = rows_for(&found, &Approved::new(LIST.into(), &[], TODAY));
     let csv = write_approved(&proposal);
     assert!(csv.ends_with(",,,\n"), "approved_by, approved_on and reason are empty: {csv}");
     assert_eq!(proposal[0].spdx, "", "Public Domain (Unlicense) leaves a doubt");
@@ -236,7 +237,7 @@ fn nobody_and_the_future_approve_nothing() {
         1 package, 1 not approved
         LIC-001 filelock 3.8.1 (Public Domain (Unlicense)) is not approved: its row has not been approved @ ci/approved.csv:2"#]];
     check(&found, &rows, None, expected);
-    assert!(rows_for(&found, Approved { path: LIST.into(), rows: &approving(&found), today: TODAY }).is_empty());
+    assert!(rows_for(&found, &Approved::new(LIST.into(), &approving(&found), TODAY)).is_empty());
 }
 
 #[test]
@@ -268,8 +269,8 @@ fn a_lock_file_alone_is_compared_with_the_list() {
     let rows = approving(&found);
     let judged = |lock: &str, today| {
         let locked = LockedRequirements::parse(lock).expect("locked").packages;
-        let approved = Approved { path: LIST.into(), rows: &rows, today };
-        let findings = judge_locked("requirements.txt".into(), &locked, approved);
+        let approved = Approved::new(LIST.into(), &rows, today);
+        let findings = judge_locked("requirements.txt".into(), &locked, &approved);
         let place = |at: &crate::model::Location| at.to_string();
         findings
             .iter()
@@ -364,4 +365,40 @@ fn a_broken_archive_is_an_error_and_an_empty_one_holds_nothing() {
         assert!(read(archive[..end].to_vec()).is_err(), "cut at {end} was accepted");
     }
     assert!(read(vec![0xff; 4096]).is_err());
+}
+
+/// So many approved rows and packages: each of a name of its own, or all of one name.
+fn many(count: usize, one_name: bool) -> (Vec<Distribution>, Vec<ApprovedPackage>, String) {
+    let found = read(ImageFiles::default().filelock("3.8.1").archive()).expect("an archive");
+    let row = approving(&found).remove(0);
+    let named = |number: usize| match one_name {
+        true => ("filelock".to_owned(), format!("3.{number}")),
+        false => (format!("p{number}"), "3.8.1".to_owned()),
+    };
+    let package = |number: usize| {
+        let mut one = found[0].clone();
+        let content = one.content.as_mut().expect("readable");
+        (content.name, content.version) = named(number);
+        one
+    };
+    let approved = |number: usize| {
+        let (name, version) = named(number);
+        ApprovedPackage { name, version, line: u32::try_from(number + 2).expect("small"), ..row.clone() }
+    };
+    let lock = (0..if one_name { 1 } else { count }).map(named).map(|(name, version)| format!("{name}=={version}\n"));
+    ((0..count).map(package).collect(), (0..count).map(approved).collect(), lock.collect())
+}
+
+#[test]
+fn no_licence_check_grows_faster_than_its_packages_and_rows() {
+    for one_name in [false, true] {
+        counting::is_linear("packages, rows and a lock file", 16, |count| {
+            let (found, rows, lock) = many(count, one_name);
+            let locked = LockedRequirements::parse(&lock).expect("locked").packages;
+            let approved = Approved::new(LIST.into(), &rows, TODAY);
+            let outcome = report("sha256:00", &found, &approved, (!one_name).then_some(("r.txt".into(), &locked)));
+            assert!(outcome.findings.is_empty(), "{:?}", outcome.findings.first());
+            assert!(judge_locked("r.txt".into(), &locked, &approved).is_empty());
+        });
+    }
 }

@@ -12,6 +12,7 @@ use crate::formats::printable::printable;
 use crate::formats::requirements::normalized_name;
 use crate::formats::trivy_report::{TrivyReport, Vulnerability};
 use crate::model::Severity;
+use crate::model::by_key::ByKey;
 use crate::policy::FindingsByName;
 use crate::step::Outcome;
 use crate::trivy::{KnownFlaw, ScanReport, ScannedPackage, VulnerabilityDatabase};
@@ -104,14 +105,13 @@ impl Scanned<'_> {
 fn python_packages(report: &TrivyReport) -> Vec<ScannedPackage> {
     let results = report.results.iter().filter(|result| result.kind == PYTHON);
     let packages = results.flat_map(|result| {
-        result.packages.iter().map(|package| {
-            let flaws = result.vulnerabilities.iter();
-            let flaws = flaws.filter(|flaw| flaw.pkg_name == package.name && flaw.installed_version == package.version);
-            ScannedPackage {
-                name: normalized_name(&package.name),
-                version: package.version.clone(),
-                flaws: flaws.map(known_flaw).collect(),
-            }
+        let flaws = result.vulnerabilities.iter();
+        let flaws: ByKey<_, _> =
+            flaws.map(|flaw| ((flaw.pkg_name.as_str(), flaw.installed_version.as_str()), flaw)).collect();
+        result.packages.iter().map(move |package| ScannedPackage {
+            name: normalized_name(&package.name),
+            version: package.version.clone(),
+            flaws: flaws.of(&(package.name.as_str(), package.version.as_str())).copied().map(known_flaw).collect(),
         })
     });
     packages.collect()
@@ -140,9 +140,43 @@ mod tests {
     use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
     use crate::formats::trivy_db::Ecosystem;
+    use crate::formats::trivy_report::Package;
+    use crate::model::by_key::counting;
     use crate::model::{Judged as _, Status, Subject};
     use crate::policy::evaluate;
     use crate::trivy::DatabaseOrigin;
+
+    /// A report on so many packages with so many flaws each, and all of them in one package more.
+    fn many(packages: usize, flaws: usize) -> TrivyReport {
+        let mut report = TrivyReport::from_json(REPORT.as_bytes()).expect("a report");
+        let python = report.results.iter_mut().find(|result| result.kind == PYTHON).expect("packages");
+        let (package, flaw) = (python.packages[0].clone(), python.vulnerabilities[0].clone());
+        let named = |number: usize| format!("p{number}");
+        python.packages = (0..packages)
+            .map(|number| Package { name: named(number), version: "1.0".to_owned(), ..package.clone() })
+            .collect();
+        python.vulnerabilities = (0..packages)
+            .flat_map(|number| vec![number; flaws])
+            .map(|number| Vulnerability {
+                pkg_name: named(number),
+                installed_version: "1.0".to_owned(),
+                ..flaw.clone()
+            })
+            .collect();
+        report
+    }
+
+    #[test]
+    fn no_scan_grows_faster_than_its_packages_and_findings() {
+        for (flaws, one) in [(1, false), (3, false), (1, true)] {
+            counting::is_linear("packages and their flaws", 8, |count| {
+                let report = if one { many(1, count) } else { many(count, flaws) };
+                let packages = python_packages(&report);
+                let all: usize = packages.iter().map(|package| package.flaws.len()).sum();
+                assert_eq!(all, report.vulnerabilities().filter(|flaw| flaw.pkg_name.starts_with('p')).count());
+            });
+        }
+    }
 
     const REPORT: &str = include_str!("../../../tests/data/trivy/debian-python-0.70.0.json");
     const IMAGE: &str = "sha256:dcf6c8e3cee370de832f7cf66708007c59d5e780bdef7a539ad4b91f9cf9dcfd";
