@@ -7,14 +7,13 @@ use std::error::Error;
 use std::fs;
 
 use camino::Utf8Path;
-use cicd_core::docker::{Fresh, Image};
+use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
 use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::evaluate;
 use cicd_core::step::{Step as _, Workspace};
 use cicd_core::steps::TrivyScan;
 use cicd_core::trivy::{DatabaseOrigin, VulnerabilityDatabase};
-use serde_json::json;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -22,10 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let root = Utf8Path::new(folder).canonicalize_utf8()?;
     let workspace = Workspace::at(&root);
     let cx = alone(&workspace, "trivy", Outside::gather(&workspace, vec![root.join("bin")])?)?;
-    let image: Image<Fresh> = serde_json::from_value(json!({
-        "id": image_id, "name": "bench:1", "size_bytes": 0, "user": "", "labels": {}, "platform": "linux/amd64",
-        "commit": "", "dirty": false, "bases": [],
-    }))?;
+    let image = ImageUnderTest::by_id(image_id)?;
     let updated_at = DatabaseMetadata::from_json(&fs::read(root.join("cache/db/metadata.json"))?)?.updated_at;
     let database = VulnerabilityDatabase {
         cache_dir: root.join("cache"),

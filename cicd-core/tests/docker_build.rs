@@ -72,13 +72,13 @@ fn every_build_is_fresh_and_says_what_it_is() {
         assert_eq!(outcome.facts.get("instructions_executed"), Some(&Fact::Int(4)));
         assert_eq!(codes(outcome), Vec::<String>::new());
         let image = &outcome.value;
-        assert_eq!(image.labels["org.opencontainers.image.revision"], COMMIT);
-        assert_eq!((image.user.as_str(), image.commit.as_str()), ("10001:10001", COMMIT));
-        assert_eq!(image.bases, std::slice::from_ref(&base));
-        assert!(image.name.ends_with(COMMIT) && image.size_bytes > 1_000_000, "{image:?}");
+        assert_eq!(image.labels()["org.opencontainers.image.revision"], COMMIT);
+        assert_eq!((image.user(), image.commit()), ("10001:10001", COMMIT));
+        assert_eq!(image.bases(), std::slice::from_ref(&base));
+        assert!(image.name().ends_with(COMMIT) && image.size_bytes() > 1_000_000, "{image:?}");
         assert!(outcome.facts.headline().is_some_and(|line| line.len() <= 48));
     }
-    assert_ne!(first.value.id, second.value.id, "a second build without a cache is another image");
+    assert_ne!(first.value.id(), second.value.id(), "a second build without a cache is another image");
 }
 
 #[test]
@@ -162,7 +162,7 @@ fn a_dirty_tree_blocks_the_clearance_and_nothing_else() {
     let outcome = build(&mut sandbox, application(), base).expect("built");
     assert_eq!(codes(&outcome), ["IMG-006"]);
     assert_eq!(outcome.findings[0].level, Level::BlockClearance);
-    assert!(outcome.value.dirty);
+    assert!(outcome.value.dirty());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn images_without_a_base_are_built_and_their_bases_are_none() {
     let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
     assert_eq!(codes(&outcome), ["IMG-007"]);
     assert_eq!(outcome.facts.get("base").map(ToString::to_string).as_deref(), Some("scratch"));
-    assert!(outcome.value.bases.is_empty());
+    assert!(outcome.value.bases().is_empty());
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn a_base_that_the_dockerfile_names_itself_must_be_pinned() {
     let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
     assert_eq!(codes(&outcome), ["IMG-003"]);
     assert_eq!(outcome.findings[0].location.as_ref().expect("a place").to_string(), "app/Dockerfile:1");
-    assert_eq!(outcome.value.bases, [base]);
+    assert_eq!(outcome.value.bases(), [base]);
 }
 
 #[test]
@@ -319,7 +319,7 @@ fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found(
         assert!(log.contains(" ***") && !log.contains(CANARY), "{log}");
         assert_eq!(std::fs::read_dir(cx.dir().join("secrets")).expect("it was made").count(), 0);
         let archive = cx.dir().join("image.tar");
-        cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(&outcome.value.id))
+        cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(&outcome.value.id()))
             .expect("saved");
         let bytes = std::fs::read(&archive).expect("readable");
         let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());

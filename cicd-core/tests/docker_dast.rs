@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use cicd_core::docker::{Fresh, Image, LABEL_RUN, docker};
+use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker};
 use cicd_core::model::{FindingCode as _, Judged as _, Status, Subject};
 use cicd_core::pipeline::Alone;
 use cicd_core::policy::{Justification, evaluate};
@@ -28,7 +28,7 @@ fn turn() -> MutexGuard<'static, ()> {
 
 struct Bench {
     cx: Alone,
-    image: Image<Fresh>,
+    image: ImageUnderTest,
     /// Goes last: it removes the image.
     _sandbox: Sandbox,
 }

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::docker::{Fresh, Image};
+use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::write_approved;
 use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::evaluate;
@@ -51,7 +51,7 @@ impl Bench {
         alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
     }
 
-    fn image(&self) -> Image<Fresh> {
+    fn image(&self) -> ImageUnderTest {
         let text = format!(
             r#"{{"id":"{}","name":"licences:test","size_bytes":1,"user":"10001","labels":{{}},"platform":"linux/amd64","commit":"{}","dirty":false,"bases":[]}}"#,
             self.image,

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::docker::{ContainerSpec, Fresh, Image, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner};
+use cicd_core::docker::{ContainerSpec, ImageUnderTest, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner};
 use cicd_core::model::{Judged, RunId, StepName, Subject};
 use cicd_core::process::{Cancel, CancelReason, ProcessError, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
@@ -64,7 +64,7 @@ impl Sandbox {
     }
 
     /// An image that holds `hello_server` and what it is linked to, and runs it with these words. No registry is needed.
-    fn image(&mut self, words: &str, health: &str) -> Image<Fresh> {
+    fn image(&mut self, words: &str, health: &str) -> ImageUnderTest {
         let tar = self.cx.dir().join("image.tar");
         fs::write(&tar, file_system("hello_server")).expect("written");
         let command = format!("CMD [\"/hello_server\", \"0.0.0.0:8080\"{words}]");
@@ -108,7 +108,7 @@ fn load() -> LoadTestBuilder {
     LoadTest::get("/").rate(50.0).during(second).warm_up(second / 2).timeout(second * 2).threshold("p(99)<100")
 }
 
-fn run(sandbox: &Sandbox, load: LoadTestBuilder, image: &Image<Fresh>) -> Result<Outcome<LoadReport>, StepError> {
+fn run(sandbox: &Sandbox, load: LoadTestBuilder, image: &ImageUnderTest) -> Result<Outcome<LoadReport>, StepError> {
     let step = load.build().expect("a load test");
     let mut result = step.run(&sandbox.cx, image.clone());
     for _ in 1..ATTEMPTS {

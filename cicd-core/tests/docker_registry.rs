@@ -105,7 +105,7 @@ fn pipeline(sandbox: &mut Sandbox, name: &str, push: Push) -> (Pipeline, Handle<
     sandbox.removes(&format!("{name}:{COMMIT}"));
     let mut ci = Pipeline::new("push-test");
     let image = ci.add("image", DockerBuild::context("app").image_name(name), ());
-    let looked = step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Looked(image.id))));
+    let looked = step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Looked(image.id().to_owned()))));
     let looked = ci.add("looked", looked, &image);
     let cleared = ci.clear(&image, &looked);
     let pushed = ci.add("push", push, &cleared);
@@ -313,11 +313,11 @@ fn a_base_is_pulled_by_its_digest_and_an_answer_is_no_reason_for_another() {
     let step = DockerBuild::context("app").image_name("cicd-core-test-pinned");
     let built =
         step.clone().base_arg("BASE").run(&sandbox.context("image"), outcome.value.clone().into()).expect("built");
-    assert_eq!((built.findings.len(), built.value.bases.len()), (0, 1));
+    assert_eq!((built.findings.len(), built.value.bases().len()), (0, 1));
     let built =
         step.build_arg("BASE", &outcome.value.reference).run(&sandbox.context("image"), ().into()).expect("built");
     assert_eq!(built.findings, []);
-    assert_eq!(built.value.bases[0].origin, BaseOrigin::Registry);
+    assert_eq!(built.value.bases()[0].origin, BaseOrigin::Registry);
 
     let other = format!("sha256:{}", "0".repeat(64));
     sandbox.write("base.toml", &format!("upstream = \"{upstream}\"\ndigest = \"{other}\"\n[debootstrap]\nsuite = \"bookworm\"\nvariant = \"minbase\"\n"));

@@ -7,7 +7,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::docker::{Fresh, Image, LABEL_RUN, docker, docker_tool};
+use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker, docker_tool};
 use cicd_core::formats::trivy_db::{AdvisoryList, trivy_db};
 use cicd_core::model::{Code, Fact, RunId, Status, StepName};
 use cicd_core::policy::{Justification, evaluate};
@@ -75,7 +75,7 @@ impl Bench {
     }
 
     /// Builds an image of these files and nothing else.
-    fn image(&mut self, files: &[(&str, &str)]) -> Image<Fresh> {
+    fn image(&mut self, files: &[(&str, &str)]) -> ImageUnderTest {
         let context = self.root.join(format!("context-{}", self.images.len()));
         // Two tests never share an image, so that one may remove its own while another scans.
         let own = [("test", self.cx.step().as_str())];
@@ -102,7 +102,7 @@ impl Bench {
         TrivyDatabase::offline("advisories").run(&self.cx, ()).expect("a database").value
     }
 
-    fn scan(&self, image: &Image<Fresh>, database: &VulnerabilityDatabase) -> Result<Outcome<ScanReport>, StepError> {
+    fn scan(&self, image: &ImageUnderTest, database: &VulnerabilityDatabase) -> Result<Outcome<ScanReport>, StepError> {
         let mut scan = TrivyScan::new().locked_requirements("requirements.txt").built_from(&self.dockerfiles);
         if self.root.join("ignore").exists() {
             scan = scan.ignore_file("ignore");
@@ -110,7 +110,7 @@ impl Bench {
         scan.run(&self.cx, (image.clone(), database.clone()))
     }
 
-    fn error(&self, image: &Image<Fresh>, database: &VulnerabilityDatabase) -> String {
+    fn error(&self, image: &ImageUnderTest, database: &VulnerabilityDatabase) -> String {
         match self.scan(image, database) {
             Ok(outcome) => unreachable!("a verdict without proof: {:?}", outcome.facts),
             Err(error) => error.to_string(),
@@ -171,7 +171,7 @@ fn flaws_are_found_then_exempted_by_complete_entries() {
     expected.sort_unstable();
     assert_eq!(codes(&outcome), expected);
     assert_eq!(outcome.facts.headline(), Some("3 of 4 packages, 2 vulnerable"));
-    assert_eq!(outcome.value.image, image.id);
+    assert_eq!(outcome.value.image(), image.id);
     let flask = outcome.findings.iter().find(|it| it.code == Code::new("CVE-2023-30861")).expect("the flaw");
     assert_eq!(flask.target.as_deref(), Some("pkg:pypi/flask@2.2.2"));
     assert_eq!(flask.location.as_ref().expect("a place").to_string(), "requirements.txt:2");

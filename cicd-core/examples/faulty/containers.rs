@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use cicd_core::docker::{
-    BaseImage, BaseOrigin, ContainerSpec, Fresh, Image, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner,
+    BaseImage, BaseOrigin, ContainerSpec, ImageUnderTest, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner,
 };
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::{Context, Outcome, StepError, Workspace, step_fn};
@@ -56,19 +56,19 @@ fn base(cx: &Context) -> Result<BaseImage, StepError> {
 }
 
 /// An image that the test made, as if it had been built.
-fn image(cx: &Context) -> Result<Image<Fresh>, StepError> {
+fn image(cx: &Context) -> Result<ImageUnderTest, StepError> {
     serde_json::from_str(&read(cx, "image.json")?)
         .map_err(|error| StepError::not_looked(error.to_string(), "correct the test"))
 }
 
-fn remove(cx: &Context, image: Image<Fresh>) -> Result<Outcome<Image<Fresh>>, StepError> {
+fn remove(cx: &Context, image: ImageUnderTest) -> Result<Outcome<ImageUnderTest>, StepError> {
     cx.require(&docker_tool())?;
     cx.run_ok(&docker(["image", "rm", "--force", &image.id]))?;
     Ok(Outcome::of(image))
 }
 
 /// Two containers and a network, until the run is cancelled.
-fn hold(cx: &Context, image: Image<Fresh>) -> Result<Outcome<()>, StepError> {
+fn hold(cx: &Context, image: ImageUnderTest) -> Result<Outcome<()>, StepError> {
     cx.require(&docker_tool())?;
     let label = [format!("{LABEL_RUN}={}", cx.shared().id), format!("{LABEL_OWNER}={}", owner())];
     let network = docker(["network", "create", "--label", &label[0], "--label", &label[1]]);

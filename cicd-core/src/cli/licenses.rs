@@ -10,7 +10,7 @@ use crate::docker::{Fresh, Image};
 use crate::formats::{LicenseTriple, read_python_metadata, write_approved};
 use crate::model::ExitStatus;
 use crate::pipeline::{Summary, alone, latest_summary};
-use crate::step::Workspace;
+use crate::step::{Artifact as _, Seal, Workspace};
 use crate::steps::{license_diff, propose_licenses};
 
 pub(super) fn run(workspace: &Workspace, command: &LicensesCommand) -> Result<ExitStatus, Box<dyn Error>> {
@@ -51,7 +51,7 @@ fn latest_image(workspace: &Workspace) -> Option<String> {
     let steps = workspace.path("target/ci/runs").join(summary.run.as_str()).join("steps");
     summary.steps.iter().rev().find_map(|step| {
         let json = std::fs::read_to_string(steps.join(step.name.as_str()).join("output.json")).ok()?;
-        serde_json::from_str::<Image<Fresh>>(&json).ok().map(|image| image.id)
+        Image::<Fresh>::load(&json, &Seal::new()).ok().map(|image| image.id)
     })
 }
 

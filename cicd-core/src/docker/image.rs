@@ -2,13 +2,20 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::ImageDetails;
 use crate::formats::image_reference::is_sha256;
+use crate::step::{Artifact, Kind, LoadError, Proof, Seal};
 
 mod sealed {
-    pub trait Sealed {}
+    pub trait Sealed {
+        /// How the kind is written.
+        const WRITTEN: &'static str;
+        /// What the saved form of such an image is called.
+        const LABEL: &'static str;
+    }
 }
 
 /// How an image was built: [`Fresh`] or [`Cached`].
@@ -22,35 +29,80 @@ pub enum Fresh {}
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Cached {}
 
-impl sealed::Sealed for Fresh {}
-impl sealed::Sealed for Cached {}
+impl sealed::Sealed for Fresh {
+    const WRITTEN: &'static str = "fresh";
+    const LABEL: &'static str = "fresh image";
+}
+
+impl sealed::Sealed for Cached {
+    const WRITTEN: &'static str = "cached";
+    const LABEL: &'static str = "cached image";
+}
+
 impl ImageKind for Fresh {}
 impl ImageKind for Cached {}
 
 /// A built image: an id, never a tag.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// Only the steps that build one make it, and nothing changes it afterwards; its kind is part of what is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(bound = "")]
 pub struct Image<K: ImageKind> {
-    /// The id, `sha256:` and 64 hexadecimal digits.
-    pub id: String,
-    /// The name and tag it was given, for people: `flask-app:<commit>`.
-    pub name: String,
-    /// Its size on disk, in bytes.
-    pub size_bytes: u64,
-    /// The user it runs as, from its configuration; empty means root.
-    pub user: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// The platform, such as `linux/amd64`.
-    pub platform: String,
-    /// The commit it was built from.
-    pub commit: String,
-    /// Whether the tree differed from that commit.
-    pub dirty: bool,
-    /// What it was built on.
-    pub bases: Vec<BaseImage>,
-    #[serde(skip)]
+    #[serde(serialize_with = "write_kind")]
     kind: PhantomData<K>,
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) size_bytes: u64,
+    pub(crate) user: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) platform: String,
+    pub(crate) commit: String,
+    pub(crate) dirty: bool,
+    pub(crate) bases: Vec<BaseImage>,
+}
+
+/// How an image is read back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stored {
+    kind: String,
+    id: String,
+    name: String,
+    size_bytes: u64,
+    user: String,
+    labels: BTreeMap<String, String>,
+    platform: String,
+    commit: String,
+    dirty: bool,
+    bases: Vec<BaseImage>,
+}
+
+fn write_kind<K: ImageKind, S: Serializer>(_: &PhantomData<K>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(K::WRITTEN)
+}
+
+impl<K: ImageKind> Proof for Image<K> {}
+
+impl<K: ImageKind> Artifact for Image<K> {
+    fn kind(_: &Seal) -> Kind {
+        Kind::Proof(K::LABEL)
+    }
+
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    fn load(json: &str, _: &Seal) -> Result<Self, LoadError> {
+        let stored: Stored = serde_json::from_str(json)?;
+        let Stored { kind, id, name, size_bytes, user, labels, platform, commit, dirty, bases } = stored;
+        if kind != K::WRITTEN {
+            return Err(serde_json::Error::custom(format!("it is a {kind} image, not a {} one", K::WRITTEN)).into());
+        }
+        if !is_sha256(&id) {
+            return Err(serde_json::Error::custom(InvalidImageId(id)).into());
+        }
+        Ok(Self { kind: PhantomData, id, name, size_bytes, user, labels, platform, commit, dirty, bases })
+    }
 }
 
 /// Something that is not an image id.
@@ -68,6 +120,7 @@ impl<K: ImageKind> Image<K> {
             return Err(InvalidImageId(id.to_owned()));
         }
         Ok(Self {
+            kind: PhantomData,
             id: id.to_owned(),
             name: name.to_owned(),
             size_bytes: 0,
@@ -77,7 +130,6 @@ impl<K: ImageKind> Image<K> {
             commit: commit.to_owned(),
             dirty: false,
             bases: Vec::new(),
-            kind: PhantomData,
         })
     }
 
@@ -89,10 +141,64 @@ impl<K: ImageKind> Image<K> {
         self.platform.clone_from(&details.platform);
     }
 
+    /// The id, `sha256:` and 64 hexadecimal digits.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
     /// The first 12 digits of the id, as Docker shows it.
     #[must_use]
     pub fn short_id(&self) -> &str {
         self.id.get(7..19).unwrap_or(&self.id)
+    }
+
+    /// The name and tag it was given, for people: `flask-app:<commit>`.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its size on disk, in bytes.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    /// The user it runs as, from its configuration; empty means root.
+    #[must_use]
+    pub fn user(&self) -> &str {
+        &self.user
+    }
+
+    /// Its labels.
+    #[must_use]
+    pub fn labels(&self) -> &BTreeMap<String, String> {
+        &self.labels
+    }
+
+    /// The platform, such as `linux/amd64`.
+    #[must_use]
+    pub fn platform(&self) -> &str {
+        &self.platform
+    }
+
+    /// The commit it was built from.
+    #[must_use]
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+
+    /// Whether the tree differed from that commit.
+    #[must_use]
+    pub fn dirty(&self) -> bool {
+        self.dirty
+    }
+
+    /// What it was built on.
+    #[must_use]
+    pub fn bases(&self) -> &[BaseImage] {
+        &self.bases
     }
 }
 

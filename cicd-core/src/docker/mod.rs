@@ -9,6 +9,7 @@ mod image;
 mod inspect;
 mod leftovers;
 mod ready;
+mod under_test;
 mod watched;
 
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull};
@@ -22,6 +23,7 @@ pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, Im
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
 pub use leftovers::{Leftover, LeftoverKind, Removal, RunState, labelled, owner, remove};
 pub(crate) use leftovers::{remove_all, remove_own};
+pub use under_test::ImageUnderTest;
 pub(crate) use watched::{run_watched, silent};
 
 /// The label that every container, network, volume and temporary image of a run carries; its value is the run's id.

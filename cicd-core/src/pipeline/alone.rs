@@ -83,6 +83,9 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::step::{Artifact as _, Seal, Step as _};
+    use crate::steps::DependencyAudit;
+    use crate::trivy::ScanReport;
 
     #[test]
     fn a_report_that_a_tool_wrote_beside_the_log_holds_no_secret_afterwards() {
@@ -102,5 +105,34 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(&report).expect("read"), "*".repeat(17));
         }
+    }
+
+    /// Here, and not beside the other tests with real tools, as only this crate can make what a scan gives.
+    #[test]
+    fn without_the_package_index_there_is_no_second_opinion() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(folder.path()).expect("UTF-8"));
+        fs::write(workspace.path("requirements.txt"), "flask==0.12\n").expect("written");
+        // As a run folder has it: what Trivy's scan gave on.
+        let scan = r#"{"image":"sha256:0","trivy":"0.70.0","database":"official","database_updated_at":"2026-11-21T00:00:00Z","os":"debian 12",
+            "packages":1,"packages_judged":1,"vulnerabilities":0,"python_judged":true,
+            "python":[{"name":"flask","version":"0.12","flaws":[]}]}"#;
+        let scan = ScanReport::load(scan, &Seal::new()).expect("a scan");
+        let audit = DependencyAudit::locked("requirements.txt");
+        // Unit tests are run by people too, whose PATH does not have what setup installs.
+        let repository = Workspace::at(Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/..")));
+        let tools = crate::setup::tool_folders(&std::env::vars_os().collect(), &repository).expect("folders");
+        let mut outside = Outside::gather(&workspace, tools).expect("an environment");
+        // Nothing listens on the port that is reserved for discarding.
+        let proxy = [("HTTPS_PROXY", "http://127.0.0.1:9"), ("NO_PROXY", ""), ("no_proxy", "")];
+        outside.environment.variables.extend(proxy.map(|(name, value)| (name.into(), value.into())));
+        let cx = alone(&workspace, "audit", outside).expect("a context");
+        let outcome = audit.run(&cx, scan.clone()).expect("looked");
+        assert_eq!(outcome.facts.headline(), Some("1 package, 0 flaws, by Trivy alone"));
+        let codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, ["AUD-001"]);
+        assert!(!outcome.value.second_opinion);
+        let error = audit.second_opinion_required().run(&cx, scan).expect_err("required");
+        assert!(error.to_string().contains("gives no second opinion"), "{error}");
     }
 }

@@ -8,7 +8,7 @@ use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Context, Effect, Outcome, Outputs, Retry, Step, StepError, Wiring};
+use crate::step::{Artifact, Claims, Context, Effect, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
@@ -73,9 +73,9 @@ pub(super) struct JobOutcome {
 }
 
 impl JobOutcome {
-    pub(super) fn of<T: crate::step::Artifact>(outcome: Outcome<T>) -> Result<Self, StepError> {
+    pub(super) fn of<T: Artifact>(outcome: Outcome<T>) -> Result<Self, StepError> {
         let Outcome { value, findings, exceptions, facts, attachments } = outcome;
-        let json = serde_json::to_string_pretty(&value).map_err(|error| {
+        let json = value.save(&Seal::new()).map_err(|error| {
             StepError::not_looked(
                 format!("its output cannot be written: {error}"),
                 "give the output type a working `Serialize`",
@@ -104,7 +104,7 @@ impl<S: Step> Job for StepJob<S> {
     }
 
     fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>> {
-        let output: S::Output = serde_json::from_str(json).ok()?;
+        let output = S::Output::load(json, &Seal::new()).ok()?;
         Some(Arc::new(output))
     }
 

@@ -1,7 +1,86 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// An output: it can be cloned into every step that needs it, written to the run folder and loaded from there.
-pub trait Artifact: Clone + Send + Sync + Serialize + DeserializeOwned + 'static {}
+use sealed::Seal;
 
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Artifact for T {}
+/// Types that nobody outside this crate can name: what takes one cannot be implemented or called from there.
+pub(crate) mod sealed {
+    /// Shows that the library itself calls.
+    #[derive(Debug)]
+    pub struct Seal(());
+
+    impl Seal {
+        pub(crate) const fn new() -> Self {
+            Self(())
+        }
+    }
+}
+
+/// An output: it can be cloned into every step that needs it, written to the run folder and loaded from there.
+///
+/// Every type that serde can write and read is one. The outputs that prove something, such as `Image<Fresh>`, a gate's report or
+/// [`Cleared`](super::Cleared), are written by the library and read by nobody else: they have no `Deserialize`, and they come out
+/// of the steps that make them alone. Nothing else can implement this trait.
+pub trait Artifact: Clone + Send + Sync + 'static {
+    /// What it is, as it is written beside its saved form.
+    #[doc(hidden)]
+    fn kind(_: &Seal) -> Kind;
+
+    /// Its saved form.
+    #[doc(hidden)]
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error>;
+
+    /// The value of a saved form.
+    #[doc(hidden)]
+    fn load(json: &str, _: &Seal) -> Result<Self, LoadError>;
+}
+
+/// What an output is: data that anyone may make, or a proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Kind {
+    /// Any type that serde can read, by its name.
+    Data(&'static str),
+    /// One of the library's, by a name that no type of another crate has.
+    Proof(&'static str),
+    /// A clearance.
+    Clearance,
+}
+
+impl Kind {
+    /// The name under which it is saved; a proof never has that of data.
+    #[expect(dead_code, reason = "the saved form of outputs names it")]
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Data(name) => format!("data {name}"),
+            Self::Proof(name) => format!("proof {name}"),
+            Self::Clearance => "clearance".to_owned(),
+        }
+    }
+}
+
+/// Why a saved form gives no value.
+#[derive(Debug, thiserror::Error)]
+#[doc(hidden)]
+pub enum LoadError {
+    /// It is not of this type.
+    #[error("it cannot be read: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    /// It is for the record alone.
+    #[error("a clearance cannot be loaded: it holds for the run that gave it")]
+    Never,
+}
+
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Artifact for T {
+    fn kind(_: &Seal) -> Kind {
+        Kind::Data(std::any::type_name::<T>())
+    }
+
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    fn load(json: &str, _: &Seal) -> Result<Self, LoadError> {
+        Ok(serde_json::from_str(json)?)
+    }
+}

@@ -1,6 +1,6 @@
-use serde::de::Error as _;
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::Serialize;
 
+use super::{Artifact, Kind, LoadError, Seal};
 use crate::model::{StepName, Subject};
 
 /// Something that every gate named in the pipeline has looked at and let pass, in this run.
@@ -14,7 +14,7 @@ pub struct Cleared<T> {
 }
 
 /// One gate of a clearance: which step, and what it looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct GateRecord {
     /// The step.
     pub step: StepName,
@@ -40,8 +40,17 @@ impl<T> Cleared<T> {
     }
 }
 
-impl<'de, T> Deserialize<'de> for Cleared<T> {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
-        Err(D::Error::custom("a clearance cannot be loaded: it holds for the run that gave it"))
+/// What was cleared is an output itself; a clearance of anything else is none.
+impl<T: Artifact + Serialize> Artifact for Cleared<T> {
+    fn kind(_: &Seal) -> Kind {
+        Kind::Clearance
+    }
+
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    fn load(_: &str, _: &Seal) -> Result<Self, LoadError> {
+        Err(LoadError::Never)
     }
 }

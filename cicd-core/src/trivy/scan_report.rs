@@ -2,30 +2,32 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{Judged, Severity, Subject};
+use crate::step::proof;
 
-/// What a scan looked at, and by what.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ScanReport {
-    /// The id of the image.
-    pub image: String,
-    /// The version of Trivy.
-    pub trivy: String,
-    /// The database in words, such as `offline database of 2024-10-10, PyPI only`.
-    pub database: String,
-    /// When the database was made.
-    pub database_updated_at: Timestamp,
-    /// The operating system in the image, such as `debian 12.11`.
-    pub os: String,
-    /// How many packages the image has.
-    pub packages: usize,
-    /// How many of them the database can judge.
-    pub packages_judged: usize,
-    /// How many flaws were found, whatever their severity and whether or not they are ignored.
-    pub vulnerabilities: usize,
-    /// Whether the database can judge Python packages.
-    pub python_judged: bool,
-    /// The Python packages of the image, with the flaws that the database knows in them.
-    pub python: Vec<ScannedPackage>,
+proof! {
+    /// What a scan looked at, and by what.
+    pub struct ScanReport("scan of an image") {
+        /// The id of the image.
+        image: String => &str,
+        /// The version of Trivy.
+        trivy: String => &str,
+        /// The database in words, such as `offline database of 2024-10-10, PyPI only`.
+        database: String => &str,
+        /// When the database was made.
+        database_updated_at: Timestamp,
+        /// The operating system in the image, such as `debian 12.11`.
+        os: String => &str,
+        /// How many packages the image has.
+        packages: usize,
+        /// How many of them the database can judge.
+        packages_judged: usize,
+        /// How many flaws were found, whatever their severity and whether or not they are ignored.
+        vulnerabilities: usize,
+        /// Whether the database can judge Python packages.
+        python_judged: bool,
+        /// The Python packages of the image, with the flaws that the database knows in them.
+        python: Vec<ScannedPackage> => &[ScannedPackage],
+    }
 }
 
 /// A package of an image, and what is known about it.

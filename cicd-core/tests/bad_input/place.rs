@@ -3,7 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use cicd_core::docker::{Fresh, Image};
+use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
 use cicd_core::model::{Finding, RunId, Status, StepName};
 use cicd_core::policy::evaluate;
@@ -98,7 +98,7 @@ impl Place {
 
     /// The verdict and the findings that no exception allows, or the error.
     pub(crate) fn scan(&self, scan: &TrivyScan) -> Result<(Status, Vec<Finding>), String> {
-        let image: Image<Fresh> = serde_json::from_value(serde_json::json!({
+        let image: ImageUnderTest = serde_json::from_value(serde_json::json!({
             "id": IMAGE, "name": "test:1", "size_bytes": 0, "user": "", "labels": {}, "platform": "linux/amd64",
             "commit": "", "dirty": false, "bases": [],
         }))

@@ -10,7 +10,7 @@ use super::DastBuilder;
 use super::judge::judge;
 use super::probe::{Exchange, Plan, Probe, Purpose};
 use super::{DastCode, headers};
-use crate::docker::{Container, ContainerSpec, Fresh, Image, docker_tool};
+use crate::docker::{Container, ContainerSpec, ImageUnderTest, docker_tool};
 use crate::formats::printable::counted;
 use crate::formats::{ExpiryLimits, Paint, ignore_file, read_exceptions};
 use crate::http::{HttpClient, HttpError};
@@ -96,10 +96,10 @@ impl Dast {
 }
 
 impl Step for Dast {
-    type Input = Image<Fresh>;
+    type Input = ImageUnderTest;
     type Output = DastReport;
 
-    fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<DastReport>, StepError> {
+    fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<DastReport>, StepError> {
         cx.require(&docker_tool())?;
         let exceptions = self.exceptions(cx)?;
         cx.progress(format!("starting {} and waiting until it is ready", image.name));

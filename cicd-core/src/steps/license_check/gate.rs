@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 
 use super::found::packages_of;
 use super::judge::{Approved, judge};
-use crate::docker::{ExportedImage, Fresh, Image, docker_tool};
+use crate::docker::{ExportedImage, ImageUnderTest, docker_tool};
 use crate::formats::printable::counted;
 use crate::formats::requirements::{LockedPackage, LockedRequirements};
 use crate::formats::{ApprovedPackage, read_approved};
@@ -65,10 +65,10 @@ impl Judged for LicenseReport {
 }
 
 impl Step for LicenseCheck {
-    type Input = Image<Fresh>;
+    type Input = ImageUnderTest;
     type Output = LicenseReport;
 
-    fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<LicenseReport>, StepError> {
+    fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<LicenseReport>, StepError> {
         let rows = load_approved(cx, &self.approved)?;
         let locked = self.locked.as_ref().map(|path| Ok((path.as_path(), load_locked(cx, path)?)));
         let locked: Option<(&Utf8Path, Vec<LockedPackage>)> = locked.transpose().map_err(|error: StepError| error)?;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::builder::{Checked, LoadTestBuilder};
 use super::judge::{self, JudgedRule, LoadTestCode};
-use crate::docker::{Container, ContainerSpec, Fresh, Image, docker_tool};
+use crate::docker::{Container, ContainerSpec, ImageUnderTest, docker_tool};
 use crate::load::{LoadError, Measurement, Target, open_loop};
 use crate::model::{Finding, Judged, Subject};
 use crate::process::{Invocation, ToolRequirement};
@@ -63,10 +63,10 @@ impl LoadTest {
 }
 
 impl Step for LoadTest {
-    type Input = Image<Fresh>;
+    type Input = ImageUnderTest;
     type Output = LoadReport;
 
-    fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<LoadReport>, StepError> {
+    fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<LoadReport>, StepError> {
         cx.require(&docker_tool())?;
         cx.progress(format!("starting {} and waiting until it is ready", image.name));
         let container = self.container.clone().image(&image.id).start(cx)?;

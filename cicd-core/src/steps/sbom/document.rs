@@ -5,13 +5,13 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use super::packages::Package;
-use crate::docker::{Fresh, Image};
+use crate::docker::ImageUnderTest;
 use crate::formats::normalized_spdx;
 
 /// What both documents say of themselves, so that the same image of the same commit gives the same bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Identity<'a> {
-    pub(super) image: &'a Image<Fresh>,
+    pub(super) image: &'a ImageUnderTest,
     /// When the image's sources were committed, or what SOURCE_DATE_EPOCH says.
     pub(super) made: Timestamp,
 }

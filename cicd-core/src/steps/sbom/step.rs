@@ -12,7 +12,7 @@ use super::cyclonedx::cyclonedx;
 use super::document::{Document, Identity, License};
 use super::packages::{Package, complete, packages_of};
 use super::spdx::spdx_document;
-use crate::docker::{ExportedImage, Fresh, Image, docker_tool};
+use crate::docker::{ExportedImage, ImageUnderTest, docker_tool};
 use crate::formats::hex;
 use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Subject};
@@ -85,10 +85,10 @@ impl Judged for BillOfMaterials {
 }
 
 impl Step for Sbom {
-    type Input = Image<Fresh>;
+    type Input = ImageUnderTest;
     type Output = BillOfMaterials;
 
-    fn run(&self, cx: &Context, image: Image<Fresh>) -> Result<Outcome<BillOfMaterials>, StepError> {
+    fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<BillOfMaterials>, StepError> {
         cx.require(&trivy_tool())?;
         let identity = Identity { image: &image, made: made(cx, &image)? };
         let exported = ExportedImage::of(cx, &image.id)?;
@@ -176,7 +176,7 @@ fn commit_time(commit: &str) -> Invocation {
 }
 
 /// The time that [reproducible builds](https://reproducible-builds.org/docs/source-date-epoch/) give to what they make.
-fn made(cx: &Context, image: &Image<Fresh>) -> Result<Timestamp, StepError> {
+fn made(cx: &Context, image: &ImageUnderTest) -> Result<Timestamp, StepError> {
     let (what, seconds) = match cx.env("SOURCE_DATE_EPOCH") {
         Some(value) => ("SOURCE_DATE_EPOCH", value.to_string_lossy().into_owned()),
         None => {

@@ -4,7 +4,7 @@ use super::cyclonedx::cyclonedx;
 use super::document::{Document, Identity, License};
 use super::packages::{Package, complete};
 use super::spdx::spdx_document;
-use crate::docker::{Fresh, Image};
+use crate::docker::ImageUnderTest;
 
 const CYCLONEDX: &str = include_str!("../../../tests/data/sbom/example.cdx.json");
 const SPDX: &str = include_str!("../../../tests/data/sbom/example.spdx.json");
@@ -13,7 +13,7 @@ const IMAGE: &str = "sha256:adcc8bdb1a0c22f870f4bb6c390943114b17b77841e067b56385
 type Read = fn(&[u8], Identity<'_>) -> Result<Document, String>;
 
 fn read(read: Read, text: &str) -> Result<Document, String> {
-    let image: Image<Fresh> = Image::built(IMAGE, "example:c0ffee", "c0ffee").expect("an image");
+    let image = ImageUnderTest { id: IMAGE.to_owned(), name: "example:c0ffee".to_owned(), commit: "c0ffee".to_owned() };
     read(text.as_bytes(), Identity { image: &image, made: "2026-11-20T10:11:12Z".parse().expect("a time") })
 }
 
@@ -74,7 +74,8 @@ fn another_run_gives_the_same_document() {
 
 #[test]
 fn another_image_or_time_gives_another_serial_number() {
-    let image = |id: &str| Image::<Fresh>::built(id, "example:c0ffee", "c0ffee").expect("an image");
+    let image =
+        |id: &str| ImageUnderTest { id: id.to_owned(), name: "example:c0ffee".to_owned(), commit: "c0ffee".to_owned() };
     let serial = |id: &str, made: &str| {
         let (image, made) = (image(id), made.parse().expect("a time"));
         Identity { image: &image, made }.uuid("spdx")

@@ -4,7 +4,7 @@ use jiff::civil::Date;
 
 use super::findings::{Judgement, PackageCounts, not_judged};
 use super::misconfigurations::Checked;
-use crate::docker::{Fresh, Image};
+use crate::docker::ImageUnderTest;
 use crate::formats::ExpiryLimits;
 use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::ignore_file::{self, IgnoreFile, review_file, unknown_owners};
@@ -23,7 +23,7 @@ const PYTHON: &str = "python-pkg";
 /// A scan that is proven to have looked.
 #[derive(Debug)]
 pub(super) struct Scanned<'a> {
-    pub(super) image: &'a Image<Fresh>,
+    pub(super) image: &'a ImageUnderTest,
     pub(super) trivy: &'a semver::Version,
     pub(super) database: &'a VulnerabilityDatabase,
     pub(super) report: &'a TrivyReport,
@@ -198,7 +198,7 @@ mod tests {
 
     fn outcome(database: &VulnerabilityDatabase, threshold: Severity, ignore: &str) -> Outcome<ScanReport> {
         let report = TrivyReport::from_json(REPORT.as_bytes()).expect("a report");
-        let image = Image::built(IMAGE, "app:1", "c0ffee").expect("an image");
+        let image = ImageUnderTest { id: IMAGE.to_owned(), name: "app:1".to_owned(), commit: "c0ffee".to_owned() };
         let trivy = semver::Version::new(0, 70, 0);
         let ignored = read_plain("ci/.trivyignore".into(), ignore.as_bytes());
         let sources = Sources::default();

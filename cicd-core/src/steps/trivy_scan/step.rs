@@ -7,7 +7,7 @@ use super::misconfigurations;
 use super::outcome::{Allowed, Scanned};
 use super::proof::{Expected, prove};
 use super::sources::Sources;
-use crate::docker::{Fresh, Image};
+use crate::docker::ImageUnderTest;
 use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
@@ -161,7 +161,7 @@ impl TrivyScan {
 }
 
 impl Step for TrivyScan {
-    type Input = (Image<Fresh>, VulnerabilityDatabase);
+    type Input = (ImageUnderTest, VulnerabilityDatabase);
     type Output = ScanReport;
 
     fn run(&self, cx: &Context, (image, database): Self::Input) -> Result<Outcome<ScanReport>, StepError> {
