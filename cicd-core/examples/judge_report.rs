@@ -10,7 +10,7 @@ use camino::Utf8Path;
 use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
 use cicd_core::pipeline::{Outside, alone};
-use cicd_core::policy::evaluate;
+use cicd_core::policy::{Policy, evaluate};
 use cicd_core::step::{Step as _, Workspace};
 use cicd_core::steps::TrivyScan;
 use cicd_core::trivy::{DatabaseOrigin, VulnerabilityDatabase};
@@ -31,7 +31,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         age_hours_max: 48,
     };
     let outcome = TrivyScan::new().run(&cx, (image, database))?;
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, cx.today());
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), cx.today());
     let status = fs::read_to_string("/proc/self/status")?;
     let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no peak of memory")?;
     println!("{} {} {}", verdict.status, verdict.findings.len(), peak.trim().trim_end_matches(" kB"));

@@ -11,7 +11,7 @@ use std::sync::{Mutex, PoisonError};
 use cicd_core::docker::{BaseImage, BaseOrigin, Bases, BuildRecipe, Fresh, Image, docker, inspect_image};
 use cicd_core::model::{Fact, Level, Status};
 use cicd_core::pipeline::alone;
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::Secret;
 use cicd_core::step::{Outcome, Step, StepError};
 use cicd_core::steps::{DevBuild, DockerBuild};
@@ -111,10 +111,10 @@ fn root_is_found_and_allowed_only_with_a_justification() {
         let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
         assert_eq!(codes(&outcome), ["IMG-001"], "{user}");
         let today = jiff::civil::date(2026, 11, 21);
-        assert_eq!(evaluate(outcome.findings, &outcome.exceptions, today).status, Status::Failed);
+        assert_eq!(evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), today).status, Status::Failed);
         if user == "USER root" {
             let allowed = build(&mut sandbox, application().allow_root(justification()), base).expect("built");
-            let verdict = evaluate(allowed.findings, &allowed.exceptions, today);
+            let verdict = evaluate(allowed.findings, &allowed.exceptions, &Policy::default(), today);
             assert_eq!(verdict.status, Status::Exempted);
             let place = &verdict.findings[0].exception.as_ref().expect("exempted").location;
             assert!(place.path.ends_with("tests/docker_build.rs"), "{place}");
@@ -149,7 +149,7 @@ fn shipped_tests_and_secrets_are_found_even_below_a_layer_that_deletes_them() {
     assert!(outcome.findings.iter().all(|finding| finding.level == Level::Deny));
     let allowed = step.allow_shipped_file("/opt/app/**", justification());
     let outcome = build(&mut sandbox, allowed, base).expect("built");
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, jiff::civil::date(2026, 11, 21));
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
     assert_eq!(verdict.covered, [2]);
     assert_eq!(verdict.status, Status::Failed, "the leak is not among what is allowed");
 }

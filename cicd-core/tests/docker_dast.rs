@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker};
 use cicd_core::model::{FindingCode as _, Judged as _, Status, Subject};
 use cicd_core::pipeline::Alone;
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::step::{Outcome, Step as _, StepError};
 use cicd_core::steps::{Dast, DastBuilder, DastCode, DastReport};
 
@@ -86,7 +86,7 @@ fn every_weakness_is_found_where_it_is_and_none_where_none_is() {
 
     let allowed = Justification::new("the proxy in front of it takes the header away", "@org/web", "2027-01-01");
     let outcome = weak.run(all().allow(DastCode::Banner, "/", allowed.expect("valid"))).expect("looked");
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, jiff::civil::date(2026, 11, 21));
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
     assert_eq!(verdict.status, Status::Failed);
     let exempted = verdict.findings.iter().filter(|one| one.exception.is_some()).map(|one| one.code.as_str());
     assert_eq!(exempted.collect::<Vec<_>>(), ["DAST-006"], "one code on one route, and nothing else");

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::write_approved;
 use cicd_core::pipeline::{Alone, Outside, alone};
-use cicd_core::policy::evaluate;
+use cicd_core::policy::{Policy, evaluate};
 use cicd_core::step::{Step as _, Workspace};
 use cicd_core::steps::{LicenseCheck, propose_licenses};
 
@@ -97,7 +97,7 @@ fn check(bench: &Bench, gate: &LicenseCheck) -> (String, Vec<String>) {
     assert_eq!(containers_of(&cx), "", "the container is gone");
     assert!(!cx.dir().join("rootfs.tar").exists(), "the archive is gone");
     let headline = outcome.facts.headline().expect("a headline").to_owned();
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, cx.today());
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), cx.today());
     (headline, verdict.findings.iter().map(|finding| finding.code.to_string()).collect())
 }
 

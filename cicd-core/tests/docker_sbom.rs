@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use cicd_core::docker::ImageUnderTest;
 use cicd_core::model::Status;
 use cicd_core::pipeline::{Alone, Outside, alone};
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::step::{Outcome, Step as _, StepError, Workspace};
 use cicd_core::steps::{BillOfMaterials, Sbom};
 
@@ -105,7 +105,7 @@ fn a_package_without_a_licence_fails_it_unless_somebody_answers_for_it() {
     let bench = Bench::new(&[&DEBIAN[..], &[LICENSED, silent]].concat());
     let verdict = |sbom: &Sbom, step: &str| {
         let Outcome { findings, exceptions, .. } = bench.run(sbom, step).expect("looked");
-        let verdict = evaluate(findings, &exceptions, "2026-11-21".parse().expect("a date"));
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), "2026-11-21".parse().expect("a date"));
         let targets =
             verdict.findings.iter().map(|one| format!("{} {}", one.code, one.target.as_deref().unwrap_or("")));
         (verdict.status, targets.collect::<Vec<_>>())

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker, docker_tool};
 use cicd_core::formats::trivy_db::{AdvisoryList, trivy_db};
 use cicd_core::model::{Code, Fact, RunId, Status, StepName};
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::{Cancel, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
 use cicd_core::steps::{ScanReport, TrivyDatabase, TrivyScan};
@@ -175,7 +175,10 @@ fn flaws_are_found_then_exempted_by_complete_entries() {
     let flask = outcome.findings.iter().find(|it| it.code == Code::new("CVE-2023-30861")).expect("the flaw");
     assert_eq!(flask.target.as_deref(), Some("pkg:pypi/flask@2.2.2"));
     assert_eq!(flask.location.as_ref().expect("a place").to_string(), "requirements.txt:2");
-    assert_eq!(evaluate(outcome.findings, &outcome.exceptions, bench.cx.today()).status, Status::Failed);
+    assert_eq!(
+        evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), bench.cx.today()).status,
+        Status::Failed
+    );
 
     // Nobody has rated these flaws, so an entry may last as long as one for a critical flaw.
     let expires = bench.cx.today().checked_add(jiff::Span::new().days(20)).expect("a date");
@@ -187,12 +190,15 @@ fn flaws_are_found_then_exempted_by_complete_entries() {
     fs::write(bench.root.join("ignore"), FLAWS.iter().map(entry).collect::<String>()).expect("written");
     let outcome = bench.scan(&image, &database).expect("a verdict");
     assert_eq!(outcome.facts.get("ignored"), Some(&Fact::Int(4)));
-    assert_eq!(evaluate(outcome.findings, &outcome.exceptions, bench.cx.today()).status, Status::Exempted);
+    assert_eq!(
+        evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), bench.cx.today()).status,
+        Status::Exempted
+    );
 
     fs::write(bench.root.join("ignore"), FLAWS.join("\n")).expect("written");
     let outcome = bench.scan(&image, &database).expect("a verdict");
     assert!(outcome.exceptions.is_empty(), "bare entries allowed something");
-    assert_eq!(evaluate(outcome.findings, &[], bench.cx.today()).status, Status::Failed);
+    assert_eq!(evaluate(outcome.findings, &[], &Policy::default(), bench.cx.today()).status, Status::Failed);
 }
 
 #[test]
@@ -281,13 +287,13 @@ fn without_a_download_the_database_is_made_and_says_so() {
     assert_eq!(outcome.findings[0].code.as_str(), "TDB-001");
     assert_eq!(outcome.facts.get("way"), Some(&Fact::Text("offline".to_owned())));
     assert!(outcome.facts.get("why_offline").is_some_and(|why| why.to_string().contains("connection refused")));
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, bench.cx.today());
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), bench.cx.today());
     assert!(verdict.findings[0].exception.is_none());
 
     let justification =
         Justification::new("this machine has no way out to the internet", "@org/platform", "2999-01-01");
     let outcome = step.accept_offline(justification.expect("valid")).run(&bench.cx, ()).expect("a database");
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, bench.cx.today());
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), bench.cx.today());
     let exception = verdict.findings[0].exception.as_ref().expect("accepted");
     assert!(exception.location.to_string().contains("docker_trivy.rs:"), "{}", exception.location);
 

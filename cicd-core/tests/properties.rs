@@ -7,7 +7,7 @@ use std::process::Command;
 
 use cicd_core::formats::ignore_file::read_plain;
 use cicd_core::model::{Code, Finding, Level, Location, Status};
-use cicd_core::policy::{Exception, Justification, Origin, Scope, Verdict, evaluate};
+use cicd_core::policy::{Applies, Exception, Justification, Origin, Policy, Scope, Verdict, evaluate};
 use cicd_core::step::Clock;
 use jiff::civil::{Date, date};
 use proptest::prelude::*;
@@ -37,7 +37,7 @@ fn exception() -> impl Strategy<Value = Exception> {
             .prop_map(|targets| Scope::Targets(targets.into_iter().map(str::to_owned).collect())),
     ];
     let expires = select(vec!["2020-01-01", "2026-11-21", "2026-11-22", "2027-01-01"]);
-    let origin = select(vec![Origin::IgnoreFile, Origin::ExceptionsFile, Origin::Pipeline]);
+    let origin = select(vec![Origin::IgnoreFile, Origin::ExceptionsFile, Origin::Comment, Origin::Pipeline]);
     (select(&NAMES[..]), scope, expires, origin).prop_map(|(id, scope, expires, origin)| Exception {
         id: id.to_owned(),
         scope,
@@ -45,6 +45,7 @@ fn exception() -> impl Strategy<Value = Exception> {
             .expect("valid"),
         origin,
         location: Location::line("i", 1),
+        applies: Applies::Here,
     })
 }
 
@@ -72,10 +73,10 @@ proptest! {
     fn another_finding_never_makes_an_open_one_pass(
         before in findings(), exceptions in exceptions(), added in finding(), at in any::<prop::sample::Index>()
     ) {
-        let old = evaluate(before.clone(), &exceptions, TODAY);
+        let old = evaluate(before.clone(), &exceptions, &Policy::default(), TODAY);
         let mut after = before.clone();
         after.insert(at.index(before.len() + 1), added.clone());
-        let new = evaluate(after, &exceptions, TODAY);
+        let new = evaluate(after, &exceptions, &Policy::default(), TODAY);
         let (old_open, new_open) = (open(&old, before.len()), open(&new, before.len() + 1));
         prop_assert!(old_open.iter().all(|finding| new_open.contains(finding)), "{old_open:?} {new_open:?}");
         if !old_open.is_empty() {
@@ -90,10 +91,10 @@ proptest! {
     fn another_exception_never_hides_what_it_does_not_name(
         findings in findings(), before in exceptions(), added in exception(), at in any::<prop::sample::Index>()
     ) {
-        let old = evaluate(findings.clone(), &before, TODAY);
+        let old = evaluate(findings.clone(), &before, &Policy::default(), TODAY);
         let mut after = before.clone();
         after.insert(at.index(before.len() + 1), added.clone());
-        let new = evaluate(findings.clone(), &after, TODAY);
+        let new = evaluate(findings.clone(), &after, &Policy::default(), TODAY);
         for (index, finding) in findings.iter().enumerate() {
             let names = finding.is_named(&added.id) && added.scope.reaches(finding.target.as_deref());
             let (was, is) = (&old.findings[index].exception, &new.findings[index].exception);
@@ -118,9 +119,9 @@ proptest! {
     fn the_order_of_findings_and_exceptions_does_not_matter(
         findings in findings(), exceptions in exceptions(), seed in any::<u64>()
     ) {
-        let one = evaluate(findings.clone(), &exceptions, TODAY);
+        let one = evaluate(findings.clone(), &exceptions, &Policy::default(), TODAY);
         let count = findings.len();
-        let other = evaluate(shuffled(findings, seed), &shuffled(exceptions, seed / 7), TODAY);
+        let other = evaluate(shuffled(findings, seed), &shuffled(exceptions, seed / 7), &Policy::default(), TODAY);
         prop_assert_eq!(one.status, other.status);
         prop_assert_eq!(open(&one, count), open(&other, count));
         prop_assert_eq!(one.findings.len(), other.findings.len());
@@ -145,7 +146,7 @@ proptest! {
             let file = read_plain("i".into(), text.as_bytes());
             let mut codes: Vec<_> = file.findings.iter().map(|finding| finding.code.to_string()).collect();
             codes.sort();
-            let verdict = evaluate(findings.clone(), &file.exceptions, TODAY);
+            let verdict = evaluate(findings.clone(), &file.exceptions, &Policy::default(), TODAY);
             (codes, verdict.status, open(&verdict, findings.len()))
         };
         prop_assert_eq!(judge(text(&entries)), judge(text(&shuffled(entries.clone(), seed))));
@@ -201,7 +202,7 @@ fn verdicts_around(day: Date) -> String {
         );
         let file = read_plain("i".into(), entry.as_bytes());
         let flaw = Finding::with_code(Code::new(NAMES[0]), "m");
-        evaluate(vec![flaw], &file.exceptions, Clock::System.today()).status.to_string()
+        evaluate(vec![flaw], &file.exceptions, &Policy::default(), Clock::System.today()).status.to_string()
     };
     (-2..=2).map(verdict).collect::<Vec<_>>().join(" ")
 }

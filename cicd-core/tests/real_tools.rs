@@ -7,7 +7,7 @@ use std::process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::model::{Event, Status};
 use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone, run};
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
     CodeOwners, CodeSearched, CoverageGate, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat,
@@ -63,7 +63,7 @@ impl Repository {
     fn look<S: Step>(&self, step: &S, input: S::Input) -> (Status, Vec<String>) {
         let cx = self.context("step");
         let Outcome { findings, exceptions, .. } = step.run(&cx, input).unwrap_or_else(|error| panic!("{error}"));
-        let verdict = evaluate(findings, &exceptions, cx.today());
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), cx.today());
         (verdict.status, verdict.findings.iter().map(|finding| finding.code.to_string()).collect())
     }
 
@@ -210,7 +210,7 @@ fn ruff_is_kept_from_comments_and_those_it_obeys_anyway_are_findings() {
     }
     let above =
         "# reason: the table is read more easily in columns\n# owner: @example/platform\n# expires: 2999-01-01\n";
-    let codes = vec!["RUFF-001".to_owned(), "IGN-005".to_owned()];
+    let codes = vec!["RUFF-001".to_owned(), "EXC-004".to_owned()];
     assert_eq!(look(&format!("{above}# fmt: off\nx  =  1\n# fmt: on\n")), (Vec::new(), codes.clone()));
     assert_eq!(look(&format!("{above}# isort: skip_file\n")), (codes, Vec::new()));
 }
@@ -229,9 +229,9 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     repository.write("Dockerfile", &bad.replace("latest", "12").replace("# hadolint", &format!("{above}# hadolint")));
     assert_eq!(
         repository.look(&step, ()),
-        (Status::Failed, vec!["DL3003".to_owned(), "IGN-005".to_owned(), "IGN-017".to_owned()])
+        (Status::Failed, vec!["DL3003".to_owned(), "IGN-017".to_owned(), "EXC-004".to_owned()])
     );
-    assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["IGN-006"]);
+    assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["EXC-004", "EXC-002"]);
 
     repository.write("Dockerfile", "FRM debian\n");
     assert!(repository.error(&step, ()).starts_with("Dockerfile:1:1: the Dockerfile cannot be read"));
@@ -261,7 +261,7 @@ fn zizmor_looks_at_every_workflow_or_fails() {
     let above = "      # reason: the vendor signs this tag and we watch it\n      # owner: @example/platform\n      # expires: 2999-01-01\n";
     repository.write(".github/workflows/bad.yml", &format!("{WORKFLOW}{above}{action}"));
     // It is exempted, but for far longer than a finding of this severity may be.
-    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["unpinned-uses".to_owned(), "IGN-005".to_owned()]));
+    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["unpinned-uses".to_owned(), "EXC-004".to_owned()]));
 
     for broken in ["name: x\non: [\n", "hello: 1\n", ""] {
         repository.write(".github/workflows/bad.yml", broken);

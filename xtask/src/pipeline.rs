@@ -6,6 +6,7 @@ use std::time::Duration;
 use cicd_core::docker::BuildRecipe;
 use cicd_core::formats::Limits;
 use cicd_core::pipeline::Pipeline;
+use cicd_core::policy::Policy;
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
     CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, ExceptionLint, Hadolint, IacScan,
@@ -21,31 +22,34 @@ const APPROVED: &str = "ci/approved_dependencies.csv";
 const IGNORED: &str = "ci/.trivyignore";
 /// What looks like a secret and is none.
 const EXCEPTIONS: &str = "ci/exceptions.toml";
-/// Who has to agree when something changes, and may answer for an exception.
+/// Who has to agree when something changes.
 const OWNERS: &str = ".github/CODEOWNERS";
+/// Those who may be named there, and may answer for an exception.
+const TEAMS: [&str; 2] = ["@cicd-core/security", "@cicd-core/maintainers"];
 
 /// From the Flask application's source to a judged image, and to a registry when that is asked for.
 pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut ci = Pipeline::new("flask-app");
     let app = "flask-app";
     let limits = workspace.limits("ci/policy.toml")?;
+    ci.policy(policy(limits));
 
     // How it is written.
-    let format = ci.add("format", RuffFormat::check(app).expiry_limits(limits.expiry), ());
+    let format = ci.add("format", RuffFormat::check(app), ());
     let rust_format = ci.add("rust-format", RustFormat::edition("2024"), ());
-    let lint = ci.add("lint", RuffLint::in_dir(app).expiry_limits(limits.expiry), ());
+    let lint = ci.add("lint", RuffLint::in_dir(app), ());
     let dockerfiles = ["flask-app/deps.Dockerfile", "flask-app/Dockerfile"];
-    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles).expiry_limits(limits.expiry), ());
-    let workflows = ci.add("workflow-lint", WorkflowLint::new().expiry_limits(limits.expiry), ());
-    let iac = IacScan::checkov().leaving_out("cicd-core/tests/data").expiry_limits(limits.expiry);
+    let docker_lint = ci.add("dockerfile-lint", Hadolint::files(dockerfiles), ());
+    let workflows = ci.add("workflow-lint", WorkflowLint::new(), ());
+    let iac = IacScan::checkov().leaving_out("cicd-core/tests/data");
     let iac = ci.add("iac-scan", iac, ());
     let sast = Sast::bandit(app).leaving_out("flask-app/tests").leaving_out("flask-app/tests_browser");
-    let sast = ci.add("sast", sast.expiry_limits(limits.expiry), ());
-    let own_rules = ci.add("sast-rules", Sast::semgrep("ci/semgrep").expiry_limits(limits.expiry), &sast);
+    let sast = ci.add("sast", sast, ());
+    let own_rules = ci.add("sast-rules", Sast::semgrep("ci/semgrep"), &sast);
 
     // What must not be in it, and who has to agree when it changes.
-    let exceptions = ci.add("exception-lint", exceptions(limits), ());
-    let secrets = ci.add("secret-scan", secrets(limits), ());
+    let exceptions = ci.add("exception-lint", exceptions(), ());
+    let secrets = ci.add("secret-scan", secrets(), ());
     let owners = ci.add("code-owners", owners(), ());
     let locked = ci.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
 
@@ -53,8 +57,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let python = ci.add("python-env", PythonEnv::locked("flask-app/requirements-dev.txt"), ());
     let pytest = Pytest::in_dir(app).with_coverage("myapplication").at_least(139);
     let tests = ci.add("unit-tests", pytest, &python);
-    let gate =
-        CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication").expiry_limits(limits.expiry);
+    let gate = CoverageGate::lines(100.0)?.branches(100.0)?.sources("flask-app/myapplication");
     let coverage = ci.add("coverage", gate, &tests);
 
     // Nothing is built or started on a machine that is not fit for it.
@@ -68,14 +71,9 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What is in it, and how it behaves.
     let database = ci.add("vulnerability-db", TrivyDatabase::official().or_offline("ci/advisories"), ());
-    let trivy = TrivyScan::new()
-        .ignore_file(IGNORED)
-        .owners_in(OWNERS)
-        .built_from(dockerfiles)
-        .locked_requirements(LOCK)
-        .expiry_limits(limits.expiry);
+    let trivy = TrivyScan::new().ignore_file(IGNORED).built_from(dockerfiles).locked_requirements(LOCK);
     let scanned = ci.add("trivy", trivy, (&image, &database));
-    let audit = DependencyAudit::locked(LOCK).ignore_file(IGNORED).expiry_limits(limits.expiry);
+    let audit = DependencyAudit::locked(LOCK).ignore_file(IGNORED);
     let audited = ci.add("dependency-audit", audit, &scanned);
     let approved = LicenseCheck::approved(APPROVED).locked_requirements(LOCK);
     let licensed = ci.add("licenses", approved, &image);
@@ -84,7 +82,6 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let dast = Dast::on(["/healthcheck", "/status", "/", "/static/style.css"])
         .form("/", ["author", "text"])
         .exceptions_file(EXCEPTIONS)
-        .expiry_limits(limits.expiry)
         .build()?;
     let attacked = ci.add("dast", dast, &image);
 
@@ -110,11 +107,11 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 /// Before each commit, on what is staged: what can be said within two seconds. All of it is in `flask_app` too.
 pub(crate) fn before_commit(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     let mut hook = Pipeline::new("before-commit");
-    let limits = workspace.limits("ci/policy.toml")?;
-    hook.add("format", RuffFormat::check("flask-app").expiry_limits(limits.expiry), ());
+    hook.policy(policy(workspace.limits("ci/policy.toml")?));
+    hook.add("format", RuffFormat::check("flask-app"), ());
     hook.add("rust-format", RustFormat::edition("2024").of_last_commit(), ());
-    hook.add("exception-lint", exceptions(limits), ());
-    hook.add("secret-scan", secrets(limits).of_last_commit(), ());
+    hook.add("exception-lint", exceptions(), ());
+    hook.add("secret-scan", secrets().of_last_commit(), ());
     hook.add("code-owners", owners(), ());
     hook.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
     Ok(hook)
@@ -129,19 +126,24 @@ pub(crate) fn dev(_: &Workspace) -> Result<Pipeline, Box<dyn Error>> {
     Ok(dev)
 }
 
-fn exceptions(limits: Limits) -> ExceptionLint {
-    ExceptionLint::files([IGNORED, EXCEPTIONS]).expiry_limits(limits.expiry)
+/// What every exception is held to, wherever it is written down.
+fn policy(limits: Limits) -> Policy {
+    Policy::default().expiry(limits.expiry).owners(TEAMS)
 }
 
-fn secrets(limits: Limits) -> SecretScan {
-    SecretScan::new().exceptions_file(EXCEPTIONS).expiry_limits(limits.expiry)
+fn exceptions() -> ExceptionLint {
+    ExceptionLint::files([IGNORED, EXCEPTIONS])
+}
+
+fn secrets() -> SecretScan {
+    SecretScan::new().exceptions_file(EXCEPTIONS)
 }
 
 fn owners() -> CodeOwners {
     let sensitive = ["ci/**", ".github/**", "xtask/**", "**/Dockerfile", "**/*.Dockerfile", "flask-app/requirements*"];
     CodeOwners::file(OWNERS)
         .sensitive(sensitive, "@cicd-core/security")
-        .known_owners(["@cicd-core/security", "@cicd-core/maintainers"])
+        .known_owners(TEAMS)
         .exceptions_in([IGNORED, EXCEPTIONS])
 }
 

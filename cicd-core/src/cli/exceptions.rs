@@ -160,9 +160,9 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::model::Finding;
     use crate::model::by_key::counting;
-    use crate::policy::{Exception, Justification, Origin, Scope, evaluate};
+    use crate::model::{Finding, Severity};
+    use crate::policy::{Applies, Exception, Justification, Origin, Policy, Scope, evaluate};
 
     #[test]
     fn no_list_grows_faster_than_its_exceptions_and_findings() {
@@ -199,16 +199,18 @@ mod tests {
             justification: Justification { reason: reason.to_owned(), owner: "@example/platform".to_owned(), expires },
             origin: Origin::IgnoreFile,
             location: Location::line("shop/cart.py", line),
+            applies: Applies::Here,
         };
         let exceptions = [
             exception("F401", "importing it registers the codec", 6, date(2027, 3, 1)),
             exception("B301", "written by this process, \"a moment\" ago", 9, date(2026, 12, 1)),
             exception("DL3008", "versions move\u{1b}[2J", 1, date(2027, 2, 1)),
         ];
-        let finding =
-            |code: &'static str, target: &str| Finding::with_code(Code::from_static(code), "m").target(target);
+        let finding = |code: &'static str, target: &str| {
+            Finding::with_code(Code::from_static(code), "m").severity(Severity::Low).target(target)
+        };
         let findings = vec![finding("F401", "shop/cart.py:6"), finding("B301", "shop/cart.py:9")];
-        let verdict = evaluate(findings, &exceptions, date(2026, 11, 21));
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), date(2026, 11, 21));
         summary.steps[0].findings = verdict.findings;
         let reports = exceptions.into_iter().zip(verdict.covered);
         summary.steps[0].exceptions =

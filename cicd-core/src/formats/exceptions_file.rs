@@ -5,7 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigError, Problems, RawConfig, config};
-use crate::policy::{Exception, InvalidJustification, Justification, Origin, Scope};
+use crate::policy::{Applies, Exception, InvalidJustification, Justification, Origin, Scope};
 
 /// What `ci/exceptions.toml` allows, by the kind of step that reads it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -129,6 +129,7 @@ impl RawDast {
             justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.code.span()),
+            applies: Applies::Here,
         })
     }
 }
@@ -177,6 +178,7 @@ impl RawSecret {
             justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.rule.span()),
+            applies: Applies::Here,
         })
     }
 }

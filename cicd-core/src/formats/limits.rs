@@ -3,7 +3,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigError, Problems, RawConfig, config};
-use crate::model::Severity;
+use crate::policy::ExpiryLimits;
 
 /// An exception is looked at again at least once a year.
 const EXPIRY_DAYS_MAX: u32 = 366;
@@ -19,20 +19,9 @@ pub struct Limits {
     pub expiry: ExpiryLimits,
 }
 
-/// How many days ahead an exception may expire, by the severity of what it allows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct ExpiryLimits {
-    /// For critical findings, and for those that nobody has rated.
-    pub critical_days: u32,
-    /// For high findings.
-    pub high_days: u32,
-    /// For all others.
-    pub other_days: u32,
-}
-
 impl Default for Limits {
     fn default() -> Self {
-        Self { containers_max: 3, expiry: ExpiryLimits { critical_days: 30, high_days: 90, other_days: 180 } }
+        Self { containers_max: 3, expiry: ExpiryLimits::default() }
     }
 }
 
@@ -43,18 +32,6 @@ impl Limits {
     /// Unknown keys, and numbers that are 0, too large or in the wrong order.
     pub fn parse(path: &Utf8Path, text: &str) -> Result<Self, ConfigError> {
         config::parse::<Raw>(path, text)
-    }
-}
-
-impl ExpiryLimits {
-    /// How many days ahead an exception for a finding of this severity may expire.
-    #[must_use]
-    pub fn days_max(self, severity: Severity) -> u32 {
-        match severity {
-            Severity::Unknown | Severity::Critical => self.critical_days,
-            Severity::High => self.high_days,
-            Severity::Medium | Severity::Low => self.other_days,
-        }
     }
 }
 
@@ -199,11 +176,5 @@ mod tests {
                 "Limits { containers_max: 3, expiry: ExpiryLimits { critical_days: 14, high_days: 14, other_days: 14 } }"
             ],
         );
-    }
-
-    #[test]
-    fn what_nobody_rated_has_the_shortest_limit() {
-        assert_eq!(Limits::default().expiry.days_max(Severity::Unknown), 30);
-        assert_eq!(Limits::default().expiry.days_max(Severity::Low), 180);
     }
 }

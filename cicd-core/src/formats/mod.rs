@@ -35,7 +35,7 @@ pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
 pub use exceptions_file::{ExceptionsFile, read_exceptions, secret_target};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use libtest::{LibtestReport, NotPassed, read_libtest};
-pub use limits::{ExpiryLimits, Limits};
+pub use limits::Limits;
 pub(crate) use python_metadata::hex;
 pub use python_metadata::{
     LicenseTriple, MetadataError, PythonMetadata, is_package_name, read_python_metadata, same_version,

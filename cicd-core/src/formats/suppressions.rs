@@ -1,14 +1,10 @@
-use jiff::civil::Date;
-
-use super::ExpiryLimits;
-use super::ignore_file::review;
 use crate::model::Finding;
 use crate::policy::{Exception, Suppression};
 
 /// The comments of a step's files that ask its tool to say nothing: those that become exceptions, and those that are findings.
 ///
 /// ```
-/// use cicd_core::formats::{Limits, Suppressions};
+/// use cicd_core::formats::Suppressions;
 /// use cicd_core::policy::Suppression;
 ///
 /// let lines = [
@@ -24,7 +20,7 @@ use crate::policy::{Exception, Suppression};
 ///     comments.judge(comment, &["B301".to_owned()], &[comment.location().to_string()]);
 /// }
 /// let mut findings = Vec::new();
-/// let exceptions = comments.settle(&mut findings, Limits::default().expiry, jiff::civil::date(2026, 11, 21));
+/// let exceptions = comments.settle(&mut findings);
 /// assert_eq!(exceptions.len(), 1);
 /// assert_eq!(findings[0].message, "`load(data)  # nosec B301`: it has no reason, owner and expiry");
 /// ```
@@ -61,13 +57,12 @@ impl Suppressions {
         self.refused.push(comment.unjustified(problem));
     }
 
-    /// The exceptions. What is wrong with comments, an expiry beyond `limits` among it, joins the tool's own findings.
+    /// The exceptions. What is wrong with comments joins the tool's own findings; what is wrong with exceptions, such as their
+    /// expiry, is for `policy::evaluate` to say.
     #[must_use]
-    pub fn settle(self, findings: &mut Vec<Finding>, limits: ExpiryLimits, today: Date) -> Vec<Exception> {
+    pub fn settle(self, findings: &mut Vec<Finding>) -> Vec<Exception> {
         findings.extend(self.standing);
-        let review = review(&self.exceptions, findings, limits, today);
         findings.extend(self.refused);
-        findings.extend(review);
         self.exceptions
     }
 }

@@ -7,7 +7,7 @@ use super::*;
 use crate::formats::network_failure::NetworkFailure;
 use crate::model::{Code, Event, Status};
 use crate::pipeline::{Observer, Outside, Pipeline, Plan, RunOptions, StepReport, Summary, run};
-use crate::policy::Justification;
+use crate::policy::{Justification, Policy};
 use crate::process::{Cancel, CancelReason};
 use crate::step::{Effect, Outcome, Step, Workspace, step_fn};
 
@@ -102,6 +102,12 @@ fn one(step: impl Step<Input = (), Output = u32>) -> Ran {
     run_it(&ci, None)
 }
 
+/// A day that the default policy lets an exception last to.
+fn valid_until() -> String {
+    let day = crate::step::Clock::System.today().checked_add(jiff::Span::new().days(60));
+    day.expect("a date").to_string()
+}
+
 fn because(expires: &str) -> Justification {
     Justification::new("the browser loses its socket at start", "@example/web", expires).expect("valid")
 }
@@ -174,7 +180,7 @@ fn a_finding_is_never_tried_again() {
         });
         let mut ci = Pipeline::new("finding");
         let handle = ci.add("finds", step, ());
-        ci.retry(&handle, Retry::times(2).delays(AT_ONCE, AT_ONCE), because("2099-01-01"));
+        ci.retry(&handle, Retry::times(2).delays(AT_ONCE, AT_ONCE), because(&valid_until()));
         let ran = run_it(&ci, None);
         assert_eq!((ran.step().status, ran.summary.exit_code, LOOKED.load(Ordering::SeqCst)), (Status::Failed, 1, 1));
         assert_eq!(ran.step().findings.len(), 1);
@@ -183,7 +189,7 @@ fn a_finding_is_never_tried_again() {
 
 #[test]
 fn a_retry_that_the_pipeline_asks_for_is_an_exception() {
-    let ran = asked(unsteady(1, broken), "2099-01-01");
+    let ran = asked(unsteady(1, broken), &valid_until());
     let step = ran.step();
     assert_eq!((step.status, ran.summary.exit_code), (Status::Flaky, 0));
     assert_eq!(step.findings[0].code.as_str(), "RTY-001");
@@ -191,7 +197,7 @@ fn a_retry_that_the_pipeline_asks_for_is_an_exception() {
     assert_eq!((step.exceptions[0].exception.id.as_str(), step.exceptions[0].covers), ("RTY-001", 1));
     assert!(step.exceptions[0].exception.location.to_string().contains("attempts_tests.rs"));
 
-    let unneeded = asked(unsteady(0, broken), "2099-01-01");
+    let unneeded = asked(unsteady(0, broken), &valid_until());
     assert_eq!((unneeded.step().status, unneeded.step().findings.len()), (Status::Passed, 0));
     assert_eq!(unneeded.step().exceptions[0].covers, 0, "it is listed all the same");
 }
@@ -206,12 +212,30 @@ fn an_expired_retry_is_a_finding_and_nothing_is_tried_again() {
 }
 
 #[test]
+fn a_retry_beyond_the_policy_is_a_finding_and_nothing_is_tried_again() {
+    for (expires, owner, code) in [
+        ("2099-01-01".to_owned(), "@example/web", "EXC-004"),
+        (valid_until(), "@example/wbe", "EXC-005"),
+        ("9999-12-31".to_owned(), "@example/web", "EXC-004"),
+    ] {
+        let mut ci = Pipeline::new("asked");
+        ci.policy(Policy::default().owners(["@example/web"]));
+        let handle = ci.add("unsteady", Unsteady { attempts_max: 1, ..unsteady(1, broken) }, ());
+        let because = Justification::new("the browser loses its socket at start", owner, &expires).expect("valid");
+        ci.retry(&handle, Retry::times(1).delays(AT_ONCE, AT_ONCE), because);
+        let ran = run_it(&ci, None);
+        assert_eq!((ran.step().status, ran.step().attempts.len()), (Status::Error, 0));
+        assert_eq!(ran.step().findings[0].code.as_str(), code);
+    }
+}
+
+#[test]
 fn panics_and_missing_tools_are_not_tried_again() {
     let mut ci = Pipeline::new("hopeless");
     let panics = ci.add("panics", step_fn(|_, ()| -> Result<Outcome<()>, StepError> { panic!("boom") }), ());
-    ci.retry(&panics, Retry::times(2).delays(AT_ONCE, AT_ONCE), because("2099-01-01"));
+    ci.retry(&panics, Retry::times(2).delays(AT_ONCE, AT_ONCE), because(&valid_until()));
     let absent = ci.command("absent", crate::process::Invocation::tool("no-such-program-anywhere"));
-    ci.retry(&absent, Retry::times(2).delays(AT_ONCE, AT_ONCE), because("2099-01-01"));
+    ci.retry(&absent, Retry::times(2).delays(AT_ONCE, AT_ONCE), because(&valid_until()));
     let ran = run_it(&ci, None);
     for step in &ran.summary.steps {
         assert_eq!((step.status, step.attempts.len()), (Status::Error, 0), "{step:?}");
@@ -245,18 +269,21 @@ fn a_cancelled_run_does_not_wait_for_the_next_attempt() {
 fn retries_are_refused_where_they_do_harm_and_shown_where_they_are() {
     let mut ci = Pipeline::new("refused");
     let shown = ci.add("shown", unsteady(0, busy), ());
-    ci.retry(&shown, Retry::times(4), because("2099-01-01"));
+    ci.retry(&shown, Retry::times(4), because(&valid_until()));
     let plan = Plan::of(&ci).to_string();
-    assert!(plan.contains("up to 3 attempts when the network fails it, up to 5 attempts until 2099-01-01"), "{plan}");
+    assert!(
+        plan.contains(&format!("up to 3 attempts when the network fails it, up to 5 attempts until {}", valid_until())),
+        "{plan}"
+    );
     ci.check().expect("fine so far");
 
-    ci.retry(&shown, Retry::times(1), because("2099-01-01"));
+    ci.retry(&shown, Retry::times(1), because(&valid_until()));
     let push = ci.add("push", Unsteady { effect: Effect::Named("push"), ..unsteady(0, busy) }, ());
-    ci.retry(&push, Retry::times(1), because("2099-01-01"));
+    ci.retry(&push, Retry::times(1), because(&valid_until()));
     let never = ci.add("never", unsteady(0, busy), ());
-    ci.retry(&never, Retry::NEVER, because("2099-01-01"));
+    ci.retry(&never, Retry::NEVER, because(&valid_until()));
     let foreign = Pipeline::new("other").add("foreign", unsteady(0, busy), ());
-    ci.retry(&foreign, Retry::times(1), because("2099-01-01"));
+    ci.retry(&foreign, Retry::times(1), because(&valid_until()));
     let error = ci.check().expect_err("four mistakes");
     assert_eq!(error.problems.len(), 4, "{error}");
     assert!(error.to_string().contains("it may have had its effect (push) by then"), "{error}");

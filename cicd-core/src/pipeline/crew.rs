@@ -15,6 +15,7 @@ use super::scrub::scrub;
 use super::verdict::{self, Output};
 use super::{KeepGoing, Pipeline, StepReport};
 use crate::model::{EventKind, Status, StepName};
+use crate::policy::is_sound;
 use crate::process::{CancelReason, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
@@ -215,10 +216,11 @@ impl Crew<'_> {
         let cx = Context::for_step(Arc::clone(&self.context), name.clone());
         let node = &self.pipeline.nodes[index];
         let today = self.context.environment.clock.today();
-        let holds = |granted: &&Granted| !granted.exception.justification.is_expired(today);
+        let holds = |granted: &&Granted| is_sound(&granted.exception, &self.pipeline.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
         let attempted = attempts.run(&cx, |cx| self.look(index, cx, upstream));
-        let (mut report, mut output) = verdict::report(name, attempted, node.granted.as_ref(), today);
+        let (mut report, mut output) =
+            verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.reason = report.reason.map(|reason| self.context.redactor.redact(&reason).into_owned());
         quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);

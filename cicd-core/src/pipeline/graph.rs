@@ -9,7 +9,7 @@ use super::gates::Gates;
 use super::job::{Job, StepJob};
 use crate::docker::{Fresh, Image};
 use crate::model::{Location, StepName};
-use crate::policy::{Exception, Justification, Scope};
+use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
 use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Retry, Step};
 
@@ -20,6 +20,8 @@ pub struct Pipeline {
     id: u64,
     name: String,
     pub(super) nodes: Vec<Node>,
+    pub(super) policy: Policy,
+    has_policy: bool,
     problems: Vec<GraphProblem>,
 }
 
@@ -41,6 +43,8 @@ impl Pipeline {
             id: NEXT_PIPELINE.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
             nodes: Vec::new(),
+            policy: Policy::default(),
+            has_policy: false,
             problems: Vec::new(),
         }
     }
@@ -49,6 +53,15 @@ impl Pipeline {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Sets what every exception of every step is held to, once. Without it, the limits of [`Policy::default`] hold.
+    #[track_caller]
+    pub fn policy(&mut self, policy: Policy) {
+        if self.has_policy {
+            self.problem(Caller::caller(), "the pipeline has a policy already; set it once".to_owned());
+        }
+        (self.policy, self.has_policy) = (policy, true);
     }
 
     /// Adds a step with what it needs, and gives the handle of its output.

@@ -97,7 +97,7 @@ impl By<'_> {
     }
 
     fn exception(&self, exception: Exception) -> Exception {
-        let Exception { id, scope, justification, origin, location } = exception;
+        let Exception { id, scope, justification, origin, location, applies } = exception;
         let Justification { reason, owner, expires } = justification;
         Exception {
             id: self.text(&id),
@@ -108,6 +108,7 @@ impl By<'_> {
             justification: Justification { reason: self.text(&reason), owner: self.text(&owner), expires },
             origin,
             location: self.location(location),
+            applies,
         }
     }
 

@@ -80,6 +80,7 @@ fn changes(files: &[String]) -> String {
 pub(super) fn definition(pipeline: &Pipeline) -> String {
     let mut hash = Sha256::new();
     let plan = Plan::of(pipeline);
+    hash.update(format!("{:?}\n", pipeline.policy));
     hash.update(plan.to_dot());
     for step in &plan.steps {
         hash.update(format!("{} {:?}\n", step.name, step.attempts));

@@ -7,7 +7,7 @@ use super::attempts::{Attempted, Granted};
 use super::job::JobEnd;
 use super::{ExceptionReport, StepReport};
 use crate::model::{Facts, Status, StepName};
-use crate::policy::evaluate;
+use crate::policy::{Applies, Policy, evaluate};
 use crate::process::ProcessError;
 use crate::step::StepError;
 
@@ -15,12 +15,13 @@ pub(super) type Output = Arc<dyn Any + Send + Sync>;
 
 /// Judges what the attempts of a step came to, and gives its output where the verdict lets it have one.
 ///
-/// `granted` is what the pipeline asks for, expired or not. One that is not needed in this run is listed, and is no exception
-/// for nothing: what it is for happens now and then.
+/// `granted` is what the pipeline asks for, expired or not. One that is not needed in this run is listed and held to the policy,
+/// and is no exception for nothing: what it is for happens now and then.
 pub(super) fn report(
     name: &StepName,
     attempted: Attempted,
     granted: Option<&Granted>,
+    policy: &Policy,
     today: Date,
 ) -> (StepReport, Option<Output>) {
     let Attempted { end, attempts, findings: mut retries } = attempted;
@@ -60,18 +61,14 @@ pub(super) fn report(
             Some(status)
         }
     };
-    let (needed, unused): (Vec<_>, Vec<_>) = granted
-        .into_iter()
-        .map(|granted| granted.exception.clone())
-        .partition(|exception| exception.justification.is_expired(today) || !retries.is_empty());
-    exceptions.extend(needed);
+    exceptions.extend(granted.map(|granted| granted.exception.clone().applies(Applies::AtTimes)));
     findings.append(&mut retries);
-    let verdict = evaluate(findings, &exceptions, today);
+    let verdict = evaluate(findings, &exceptions, policy, today);
     report.status = match without_verdict.unwrap_or(verdict.status) {
         green if green.is_green() && tries > 1 => Status::Flaky,
         status => status,
     };
-    let covered = exceptions.into_iter().zip(verdict.covered).chain(unused.into_iter().map(|exception| (exception, 0)));
+    let covered = exceptions.into_iter().zip(verdict.covered);
     report.exceptions = covered.map(|(exception, covers)| ExceptionReport { exception, covers }).collect();
     report.findings = verdict.findings;
     let output = output.filter(|_| report.status.is_green());

@@ -1,33 +1,14 @@
+use jiff::ToSpan as _;
 use jiff::civil::Date;
 
-use super::{Exception, FindingsByName, Origin};
-use crate::model::{Code, Finding, Level, Severity, Status, finding_codes};
+use super::codes::Fault;
+use super::{Applies, Exception, FindingsByName, Policy, check_owner, check_reason};
+use crate::model::{Code, Finding, Level, Severity, Status};
 
-finding_codes! {
-    /// What can be wrong with an exception itself.
-    pub enum ExceptionCode {
-        Expired = "EXC-001" {
-            summary: "an exception has expired",
-            help: "fix the finding it allowed, or have the exception reviewed again with a new expiry",
-            example: ".allow_root(Justification::new(…, \"2020-01-01\")?)",
-        },
-        Unused = "EXC-002" {
-            summary: "an exception allows nothing that was found",
-            help: "delete it; a relaxation nobody needs is a hole nobody watches",
-            example: ".allow_root(…) on an image that runs as a numeric non-root user",
-        },
-        IgnoreExpired = "IGN-004" {
-            summary: "an ignore entry has expired",
-            help: "upgrade the package, or have the entry reviewed again with a new expiry",
-            example: "CVE-2023-32681 exp:2020-01-01",
-        },
-        IgnoreStale = "IGN-006" {
-            summary: "an ignore entry matches nothing that was found",
-            help: "delete the entry; it would hide the flaw should it come back",
-            example: "an entry for a CVE that no installed package has",
-        },
-    }
-}
+/// How many days ahead an expiry is announced: time for one ordinary upgrade.
+const ANNOUNCED_DAYS: i64 = 14;
+/// More known owners than these are counted, not named.
+const OWNERS_NAMED_MAX: usize = 5;
 
 /// What the policy says of one step's findings.
 #[derive(Debug, Clone, PartialEq)]
@@ -40,28 +21,52 @@ pub struct Verdict {
     pub covered: Vec<usize>,
 }
 
-/// Judges findings against exceptions on a day (UTC).
+/// Judges findings against exceptions on a day (UTC). Nothing else judges exceptions, wherever they are written down.
 ///
-/// A finding is allowed by the first exception that covers it and has not expired. An exception that has expired or covers
-/// nothing is a finding of its own, so a list of exceptions cannot rot unseen.
+/// A finding is allowed by the first exception that covers it and is sound. One is not, and allows nothing, that has expired, lasts
+/// longer than the policy lets it for the worst that it covers, justifies nothing, or belongs to nobody known; that is a finding of
+/// its own then, as is one that covers nothing or what another one allows already. So a list of exceptions cannot rot unseen.
+/// These findings cannot be allowed by any exception.
 #[must_use]
-pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], today: Date) -> Verdict {
+pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Policy, today: Date) -> Verdict {
     let mut covered = vec![0; exceptions.len()];
     let mut allowed_by: Vec<Option<&Exception>> = vec![None; findings.len()];
+    let mut wrong = vec![Vec::new(); exceptions.len()];
     let by_name = FindingsByName::new(&findings);
-    for (exception, count) in exceptions.iter().zip(&mut covered) {
-        for (index, _) in by_name.covered_by(exception) {
-            *count += 1;
-            if !exception.justification.is_expired(today) {
-                allowed_by[index].get_or_insert(exception);
+    // Which of two exceptions for one finding is the second must not depend on the order in which a step gives them.
+    let mut order: Vec<usize> = (0..exceptions.len()).collect();
+    order.sort_by_key(|&place| rank(&exceptions[place]));
+    for place in order {
+        let (exception, count, wrong) = (&exceptions[place], &mut covered[place], &mut wrong[place]);
+        let reached: Vec<_> = match exception.applies {
+            Applies::Here | Applies::AtTimes => by_name.covered_by(exception).collect(),
+            Applies::Elsewhere => Vec::new(),
+        };
+        *count = reached.len();
+        let worst = reached.iter().map(|(_, finding)| finding.severity);
+        let worst = worst.min_by_key(|severity| policy.limits().days_max(*severity));
+        let faults = unsound(exception, worst, policy, today);
+        if faults.is_empty() {
+            let mut twice = None;
+            for (index, _) in reached {
+                match allowed_by[index] {
+                    Some(earlier) => twice = twice.or(Some(earlier)),
+                    None => allowed_by[index] = Some(exception),
+                }
             }
+            wrong.extend(twice.map(|earlier| duplicate(exception, earlier)));
+            wrong.extend(soon(exception, today));
+        }
+        wrong.extend(faults);
+        if *count == 0 && exception.applies == Applies::Here && !exception.justification.is_expired(today) {
+            wrong.push(unused(exception));
         }
     }
     let mut judged = findings;
     for (finding, exception) in judged.iter_mut().zip(allowed_by) {
         finding.exception = exception.map(Exception::to_ref);
     }
-    judged.extend(exceptions.iter().zip(&covered).filter_map(|(exception, &count)| defect(exception, count, today)));
+    judged.extend(wrong.into_iter().flatten());
     let denied = judged.iter().any(|finding| finding.level == Level::Deny && finding.exception.is_none());
     let exempted = judged.iter().any(|finding| finding.exception.is_some());
     let status = match (denied, exempted) {
@@ -72,38 +77,101 @@ pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], today: Date) -
     Verdict { status, findings: judged, covered }
 }
 
-/// The finding that an exception has expired, if it has.
+/// What tells exceptions apart, the place first.
+fn rank(exception: &Exception) -> impl Ord + use<'_> {
+    let Exception { id, scope, justification, origin, location, applies } = exception;
+    (location, id, scope, justification, origin, applies)
+}
+
+/// Whether an exception may allow anything at all on this day, as far as that can be said before it is known what was found.
 #[must_use]
-pub fn expired(exception: &Exception, today: Date) -> Option<Finding> {
-    let Exception { id, justification, origin, .. } = exception;
+pub fn is_sound(exception: &Exception, policy: &Policy, today: Date) -> bool {
+    unsound(exception, None, policy, today).is_empty()
+}
+
+/// Why an exception allows nothing. `worst` is the severity, of those that it covers, that is allowed for the shortest time.
+fn unsound(exception: &Exception, worst: Option<Severity>, policy: &Policy, today: Date) -> Vec<Finding> {
+    let [expired, too_far] = [expired(exception, today), too_far(exception, worst, policy, today)];
+    expired.into_iter().chain(too_far).chain(says_nothing(exception)).chain(unknown_owner(exception, policy)).collect()
+}
+
+fn expired(exception: &Exception, today: Date) -> Option<Finding> {
+    let Exception { id, justification, .. } = exception;
     justification.is_expired(today).then(|| {
-        let code = match origin {
-            Origin::IgnoreFile => ExceptionCode::IgnoreExpired,
-            Origin::ExceptionsFile | Origin::Pipeline => ExceptionCode::Expired,
-        };
         let ago = days_ago((today - justification.expires).get_days());
         let message =
             format!("the exception for {id} expired on {}, {ago} ({})", justification.expires, justification.owner);
-        about(exception, code, message)
+        about(exception, Fault::Expired, message)
     })
 }
 
-fn defect(exception: &Exception, count: usize, today: Date) -> Option<Finding> {
-    let Exception { id, justification, origin, .. } = exception;
-    let unused = || {
-        let code = match origin {
-            Origin::IgnoreFile => ExceptionCode::IgnoreStale,
-            Origin::ExceptionsFile | Origin::Pipeline => ExceptionCode::Unused,
-        };
-        let message = format!("the exception for {id} covers nothing that was found ({})", justification.owner);
-        about(exception, code, message)
-    };
-    expired(exception, today).or_else(|| (count == 0).then(unused))
+fn too_far(exception: &Exception, worst: Option<Severity>, policy: &Policy, today: Date) -> Option<Finding> {
+    let limits = policy.limits();
+    let days = worst.map_or(limits.longest(), |severity| limits.days_max(severity));
+    // A day that no calendar has is later than any expiry.
+    let last = today.checked_add(i64::from(days).days()).ok()?;
+    let Exception { id, justification, .. } = exception;
+    (justification.expires > last).then(|| {
+        let what = worst.map_or_else(|| "any finding".to_owned(), |severity| format!("{severity} findings"));
+        let message = format!(
+            "the exception for {id} expires on {}; {what} may be allowed for {days} days at most ({})",
+            justification.expires, justification.owner
+        );
+        about(exception, Fault::TooFar, message)
+            .help(format!("write {last} or earlier, and have it reviewed again then"))
+    })
 }
 
-fn about(exception: &Exception, code: ExceptionCode, message: String) -> Finding {
+fn says_nothing(exception: &Exception) -> Option<Finding> {
+    let Exception { id, justification, .. } = exception;
+    let without_id = justification.reason.replace(id.as_str(), " ");
+    let error = check_reason(&without_id).and_then(|()| check_owner(&justification.owner)).err()?;
+    Some(about(exception, Fault::SaysNothing, format!("the exception for {id}: {error}")))
+}
+
+fn unknown_owner(exception: &Exception, policy: &Policy) -> Option<Finding> {
+    let Exception { id, justification, .. } = exception;
+    (!policy.knows(&justification.owner)).then(|| {
+        let message =
+            format!("{} answers for the exception for {id}, but the policy does not know them", justification.owner);
+        let known: Vec<_> = policy.known_owners().take(OWNERS_NAMED_MAX).collect();
+        let more = policy.known_owners().count() - known.len();
+        let more = if more == 0 { String::new() } else { format!(" or {more} more") };
+        let finding = about(exception, Fault::UnknownOwner, message);
+        if known.is_empty() { finding } else { finding.help(format!("name one of {}{more}", known.join(", "))) }
+    })
+}
+
+fn duplicate(exception: &Exception, earlier: &Exception) -> Finding {
+    let Exception { id, .. } = exception;
+    let message = if earlier.id == *id {
+        format!("the exception for {id} allows what the one at {} allows already", earlier.location)
+    } else {
+        format!("{id} is what the exception at {} already allows as {}", earlier.location, earlier.id)
+    };
+    about(exception, Fault::Duplicate, message)
+}
+
+fn soon(exception: &Exception, today: Date) -> Option<Finding> {
+    let expires = exception.justification.expires;
+    let announced = today.checked_add(ANNOUNCED_DAYS.days()).ok()?;
+    (expires <= announced).then(|| {
+        let message = format!("the exception for {} expires on {expires}", exception.id);
+        about(exception, Fault::ExpiresSoon, message).level(Level::Warn).severity(Severity::Low)
+    })
+}
+
+fn unused(exception: &Exception) -> Finding {
+    let message =
+        format!("the exception for {} covers nothing that was found ({})", exception.id, exception.justification.owner);
+    about(exception, Fault::Unused, message)
+}
+
+fn about(exception: &Exception, fault: Fault, message: String) -> Finding {
+    let (code, help) = fault.of(exception.origin);
     Finding::new(code, message)
         .severity(Severity::Medium)
+        .help(help)
         .at(exception.location.clone())
         .target(Code::new(exception.id.as_str()).to_string())
 }
@@ -117,80 +185,5 @@ fn days_ago(days: i32) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use jiff::civil::date;
-
-    use super::*;
-    use crate::model::Location;
-    use crate::policy::{Justification, Scope};
-
-    const TODAY: Date = date(2026, 11, 21);
-
-    fn vulnerable(id: &'static str) -> Finding {
-        let mut finding = Finding::with_code(Code::from_static(id), "vulnerable").target("pkg:pypi/requests@2.30.0");
-        finding.aliases = vec!["GHSA-j8r2-6x86-q33q".to_owned()];
-        finding
-    }
-
-    fn exception(id: &str, expires: &str) -> Exception {
-        Exception {
-            id: id.to_owned(),
-            scope: Scope::Any,
-            justification: Justification::new("no proxy is ever configured for this service", "@org/security", expires)
-                .expect("valid"),
-            origin: Origin::IgnoreFile,
-            location: Location::line("ci/.trivyignore", 4),
-        }
-    }
-
-    #[test]
-    fn a_covered_finding_is_exempted_and_stays_visible() {
-        let verdict = evaluate(vec![vulnerable("CVE-2023-32681")], &[exception("CVE-2023-32681", "2027-01-01")], TODAY);
-        assert_eq!(verdict.status, Status::Exempted);
-        assert_eq!(verdict.findings.len(), 1);
-        assert_eq!(verdict.findings[0].exception.as_ref().expect("marked").owner, "@org/security");
-        assert_eq!(verdict.covered, [1]);
-    }
-
-    #[test]
-    fn an_alias_is_as_good_as_the_code() {
-        let verdict =
-            evaluate(vec![vulnerable("CVE-2023-32681")], &[exception("GHSA-j8r2-6x86-q33q", "2027-01-01")], TODAY);
-        assert_eq!(verdict.status, Status::Exempted);
-    }
-
-    #[test]
-    fn an_expired_exception_allows_nothing_and_is_a_finding() {
-        let verdict = evaluate(vec![vulnerable("CVE-2023-32681")], &[exception("CVE-2023-32681", "2026-11-21")], TODAY);
-        assert_eq!(verdict.status, Status::Failed);
-        let codes: Vec<_> = verdict.findings.iter().map(|finding| finding.code.as_str()).collect();
-        assert_eq!(codes, ["CVE-2023-32681", "IGN-004"]);
-        assert!(verdict.findings[0].exception.is_none());
-    }
-
-    #[test]
-    fn an_exception_for_nothing_fails_the_step() {
-        let verdict = evaluate(Vec::new(), &[exception("CVE-2099-0001", "2027-01-01")], TODAY);
-        assert_eq!(verdict.status, Status::Failed);
-        assert_eq!(verdict.findings[0].code.as_str(), "IGN-006");
-        assert_eq!(verdict.findings[0].location.as_ref().expect("a place").to_string(), "ci/.trivyignore:4");
-    }
-
-    #[test]
-    fn a_scope_reaches_its_package_and_no_other() {
-        let scope = Scope::Targets(vec!["pkg:pypi/requests".to_owned()]);
-        assert!(scope.reaches(Some("pkg:pypi/requests@2.30.0")));
-        assert!(!scope.reaches(Some("pkg:pypi/requests-mock@1.0")));
-        assert!(!scope.reaches(None));
-    }
-
-    #[test]
-    fn warnings_do_not_fail() {
-        let verdict = evaluate(
-            vec![vulnerable("X-1").level(Level::Warn), vulnerable("X-2").level(Level::BlockClearance)],
-            &[],
-            TODAY,
-        );
-        assert_eq!(verdict.status, Status::Passed);
-    }
-}
+#[path = "evaluate_tests.rs"]
+mod tests;

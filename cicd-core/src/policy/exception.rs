@@ -3,20 +3,41 @@ use serde::{Deserialize, Serialize};
 use super::Justification;
 use crate::model::{Code, ExceptionRef, Finding, Location};
 
-/// Where exceptions of one kind are written down; it decides which codes their own defects get.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+/// Where exceptions of one kind are written down; it decides which codes their own defects get, and what is advised.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// `.trivyignore` or `.trivyignore.yaml`.
     IgnoreFile,
     /// `ci/exceptions.toml`.
     ExceptionsFile,
+    /// A comment in a source file, such as `# noqa: F401`.
+    Comment,
     /// A `Justification` given to a method in the pipeline's source.
     Pipeline,
 }
 
+/// Where and when an exception is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Applies {
+    /// To this step, each time: it is a finding when it covers nothing.
+    #[default]
+    Here,
+    /// To this step, for what happens now and then, such as a download that fails.
+    AtTimes,
+    /// To another step: this one has only read it, and it covers nothing here.
+    Elsewhere,
+}
+
+impl Applies {
+    fn is_here(&self) -> bool {
+        *self == Self::Here
+    }
+}
+
 /// What an exception reaches beyond the finding's name.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     /// Every target.
@@ -61,6 +82,9 @@ pub struct Exception {
     pub origin: Origin,
     /// The place.
     pub location: Location,
+    /// Where and when it is needed. However seldom that is, it is held to the policy.
+    #[serde(default, skip_serializing_if = "Applies::is_here")]
+    pub applies: Applies,
 }
 
 impl Exception {
@@ -76,7 +100,15 @@ impl Exception {
             justification,
             origin: Origin::Pipeline,
             location: Location::column(caller.file(), caller.line(), caller.column()),
+            applies: Applies::Here,
         }
+    }
+
+    /// The same exception, needed there and then.
+    #[must_use]
+    pub fn applies(mut self, applies: Applies) -> Self {
+        self.applies = applies;
+        self
     }
 
     /// Whether it names `finding` and reaches its target. Its expiry is not looked at.

@@ -21,7 +21,7 @@ const PLACEHOLDERS: &[&str] =
 /// assert_eq!(allowed.owner, "@example/platform");
 /// # Ok::<(), cicd_core::policy::InvalidJustification>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Justification {
     /// Why, in at least 20 characters.
     pub reason: String,

@@ -1,15 +1,19 @@
-//! Floor 1: exceptions and the verdict. Pure: today's date is an argument.
+//! Floor 1: exceptions, what they are held to, and the verdict. Pure: today's date is an argument.
 
 mod by_name;
+mod codes;
 mod evaluate;
 mod exception;
 mod inline;
 mod justification;
+mod limits;
 mod suppression;
 
 pub use by_name::FindingsByName;
-pub use evaluate::{ExceptionCode, Verdict, evaluate, expired};
-pub use exception::{Exception, Origin, Scope};
+pub use codes::ExceptionCode;
+pub use evaluate::{Verdict, evaluate, is_sound};
+pub use exception::{Applies, Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
 pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};
+pub use limits::{ExpiryLimits, Policy};
 pub use suppression::{Suppression, stray_configuration};

@@ -1,6 +1,6 @@
 use camino::Utf8Path;
 
-use super::{Exception, Origin, Scope, SuppressionCode, justification_above};
+use super::{Applies, Exception, Origin, Scope, SuppressionCode, justification_above};
 use crate::model::{Finding, Level, Location, Severity};
 
 /// A comment in a source file that asks a tool to say nothing, such as `# nosec B301`. The tool is kept from reading it; it is
@@ -37,8 +37,9 @@ impl Suppression<'_> {
             id: rule.clone(),
             scope: Scope::Targets(targets.to_vec()),
             justification: justification.clone(),
-            origin: Origin::IgnoreFile,
+            origin: Origin::Comment,
             location: self.location(),
+            applies: Applies::Here,
         };
         Ok(rules.iter().map(exception).collect())
     }

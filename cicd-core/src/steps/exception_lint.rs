@@ -1,10 +1,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::counted;
-use crate::formats::{Diagnostic, ExpiryLimits, Limits, ignore_file, read_exceptions};
+use crate::formats::{Diagnostic, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Severity, Subject, finding_codes};
+use crate::policy::{Applies, Exception};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 
 finding_codes! {
@@ -29,21 +29,13 @@ finding_codes! {
 #[derive(Debug, Clone)]
 pub struct ExceptionLint {
     files: Vec<Utf8PathBuf>,
-    expiry: ExpiryLimits,
 }
 
 impl ExceptionLint {
     /// These files, relative to the workspace. One that is missing is an error.
     #[must_use]
     pub fn files(files: impl IntoIterator<Item = impl Into<Utf8PathBuf>>) -> Self {
-        Self { files: files.into_iter().map(Into::into).collect(), expiry: Limits::default().expiry }
-    }
-
-    /// How far ahead an entry may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Self { files: files.into_iter().map(Into::into).collect() }
     }
 }
 
@@ -70,13 +62,14 @@ impl Step for ExceptionLint {
         if self.files.is_empty() {
             return Err(StepError::not_looked("no file with exceptions is named", "name them, or leave the step out"));
         }
-        let (mut entries, mut findings) = (0, Vec::new());
+        let (mut findings, mut exceptions) = (Vec::new(), Vec::new());
         for path in &self.files {
             let bytes = cx.read_file(path)?;
-            let (count, found) = lint(path, &bytes, self.expiry, cx.today())?;
-            entries += count;
-            findings.extend(found);
+            let read = lint(path, &bytes)?;
+            findings.extend(read.findings);
+            exceptions.extend(read.exceptions);
         }
+        let entries = exceptions.len();
         let headline = match findings.len() {
             0 => format!("{entries} entries in {}", counted(self.files.len(), "file")),
             found => format!("{entries} entries, {}", counted(found, "finding")),
@@ -84,15 +77,21 @@ impl Step for ExceptionLint {
         let commit = cx.revision()?.commit.clone();
         Ok(Outcome::of(ExceptionsRead { entries, commit })
             .findings(findings)
+            .exceptions(exceptions)
             .fact("files", self.files.len())
             .fact("entries", entries)
             .headline(headline))
     }
 }
 
-/// How many complete entries a file has, and what is wrong with it.
-fn lint(path: &Utf8Path, bytes: &[u8], limits: ExpiryLimits, today: Date) -> Result<(usize, Vec<Finding>), ReadError> {
-    let (exceptions, mut findings) = if path.extension() == Some("toml") {
+/// The complete entries of a file, and what is wrong with the others.
+struct Lint {
+    exceptions: Vec<Exception>,
+    findings: Vec<Finding>,
+}
+
+fn lint(path: &Utf8Path, bytes: &[u8]) -> Result<Lint, ReadError> {
+    let (mut exceptions, findings) = if path.extension() == Some("toml") {
         let text = std::str::from_utf8(bytes).map_err(|error| ReadError::new(path.as_str(), error))?;
         match read_exceptions(path, text) {
             Ok(file) => (file.all(), Vec::new()),
@@ -101,10 +100,13 @@ fn lint(path: &Utf8Path, bytes: &[u8], limits: ExpiryLimits, today: Date) -> Res
     } else {
         let file = ignore_file::read(path, bytes)
             .map_err(|error| ReadError::new("the ignore file", error.problem).at(error.location))?;
-        (file.exceptions, file.findings)
+        (file.exceptions.into_iter().chain(file.second_opinion).collect(), file.findings)
     };
-    findings.extend(ignore_file::review_alone(&exceptions, limits, today));
-    Ok((exceptions.len(), findings))
+    // What an entry matches is for the steps that use it; how long it may last, and who may answer for it, holds already.
+    for exception in &mut exceptions {
+        exception.applies = Applies::Elsewhere;
+    }
+    Ok(Lint { exceptions, findings })
 }
 
 fn unusable(problem: &Diagnostic) -> Finding {
@@ -116,15 +118,17 @@ fn unusable(problem: &Diagnostic) -> Finding {
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
+    use jiff::civil::{Date, date};
 
     use super::*;
     use crate::model::Level;
+    use crate::policy::{Policy, evaluate};
 
     const TODAY: Date = date(2026, 11, 21);
 
     fn codes(path: &str, text: &str) -> Vec<String> {
-        let (_, findings) = lint(path.into(), text.as_bytes(), Limits::default().expiry, TODAY).expect("read");
+        let Lint { findings, exceptions } = lint(path.into(), text.as_bytes()).expect("read");
+        let findings = evaluate(findings, &exceptions, &Policy::default(), TODAY).findings;
         let line = |one: &Finding| one.location.as_ref().and_then(|at| at.line).unwrap_or(0);
         findings.iter().map(|one| format!("{} {} {}", one.code, line(one), one.level == Level::Deny)).collect()
     }
@@ -146,7 +150,7 @@ mod tests {
         }
         for (from, to, found) in [
             ("2027-01-15", "2026-11-20", "EXC-001 2 true"),
-            ("2027-01-15", "2027-06-01", "IGN-005 2 true"),
+            ("2027-01-15", "2027-06-01", "EXC-004 2 true"),
             ("2027-01-15", "soon", "EXC-003 7 true"),
             ("owner", "onwer", "EXC-003 6 true"),
             ("[[secret]]", "[[secret]", "EXC-003 1 true"),
@@ -157,7 +161,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_an_error() {
-        let read = |path: &str, bytes: &[u8]| lint(path.into(), bytes, Limits::default().expiry, TODAY);
+        let read = |path: &str, bytes: &[u8]| lint(path.into(), bytes);
         assert!(read("e.toml", b"\xff").is_err());
         assert!(read("i.yaml", b"vulnerabilities: [").is_err());
     }

@@ -1,11 +1,10 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::Suppressions;
 use crate::formats::printable::counted;
-use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Level, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression, stray_configuration};
 use crate::process::{Captured, Invocation, ToolRequirement};
@@ -31,7 +30,6 @@ const PARSE_ERROR: &str = "DL1000";
 pub struct Hadolint {
     files: Vec<Utf8PathBuf>,
     config: Option<Utf8PathBuf>,
-    expiry: ExpiryLimits,
 }
 
 impl Hadolint {
@@ -39,14 +37,7 @@ impl Hadolint {
     #[must_use]
     pub fn files(files: impl IntoIterator<Item = impl Into<Utf8PathBuf>>) -> Self {
         let files = files.into_iter().map(Into::into).collect();
-        Self { files, config: None, expiry: Limits::default().expiry }
-    }
-
-    /// How far ahead a pragma's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Self { files, config: None }
     }
 
     /// Uses this configuration of hadolint, relative to the workspace. What it ignores, no report shows.
@@ -110,7 +101,7 @@ impl Step for Hadolint {
             }
         };
         let captured = cx.run(&self.invocation(&config))?;
-        let (mut findings, exceptions) = judge(&captured, &dockerfiles, self.expiry, cx.today())?;
+        let (mut findings, exceptions) = judge(&captured, &dockerfiles)?;
         let (files, pragmas) = (dockerfiles.len(), exceptions.len());
         let commit = cx.revision()?.commit.clone();
         let headline = match findings.len() {
@@ -151,8 +142,6 @@ struct Diagnostic {
 fn judge(
     captured: &Captured,
     dockerfiles: &[(Utf8PathBuf, String)],
-    limits: ExpiryLimits,
-    today: Date,
 ) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
     let captured = captured.clone().require_success()?;
     // It says so on standard error and then goes on without the configuration.
@@ -201,7 +190,7 @@ fn judge(
             }
         }
     }
-    let exceptions = comments.settle(&mut findings, limits, today);
+    let exceptions = comments.settle(&mut findings);
     Ok((findings, exceptions))
 }
 
@@ -273,7 +262,7 @@ mod tests {
 
     use super::*;
     use crate::model::Status;
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
     use crate::process::Exit;
 
     const DOCKERFILE: &str = include_str!("../../tests/data/hadolint/Dockerfile");
@@ -284,7 +273,7 @@ mod tests {
         captured: &Captured,
         dockerfiles: &[(Utf8PathBuf, String)],
     ) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
-        judge(captured, dockerfiles, Limits::default().expiry, date(2026, 11, 21))
+        judge(captured, dockerfiles)
     }
 
     fn look(json: &str, text: &str) -> Result<(Vec<Finding>, Vec<Exception>), StepError> {
@@ -293,7 +282,7 @@ mod tests {
 
     fn verdict(json: &str, text: &str) -> (Status, Vec<String>) {
         let (findings, exceptions) = look(json, text).expect("looked");
-        let verdict = evaluate(findings, &exceptions, date(2026, 11, 21));
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), date(2026, 11, 21));
         let open = verdict.findings.iter().filter(|one| one.exception.is_none());
         let shown =
             open.map(|one| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0)));
@@ -325,11 +314,11 @@ mod tests {
         assert_eq!(verdict(ONE, &with_pragma("#  Hadolint  ignore = dl3008 # why", "RUN x\n")).0, Status::Exempted);
         assert_eq!(verdict(ONE, &with_pragma("# hadolint global ignore=DL3008", "RUN x\n")).0, Status::Exempted);
         for (pragma, rest, open) in [
-            ("# hadolint ignore=DL3009", "RUN x\n", vec!["DL3008 6", "IGN-006 5"]),
-            ("# hadolint ignore=DL3008,DL3009", "RUN x\n", vec!["IGN-006 5"]),
+            ("# hadolint ignore=DL3009", "RUN x\n", vec!["DL3008 6", "EXC-002 5"]),
+            ("# hadolint ignore=DL3008,DL3009", "RUN x\n", vec!["EXC-002 5"]),
             ("# hadolint ignore=DL3008", "", vec!["DL3008 6", "IGN-016 5"]),
             ("# hadolint ignore=DL3008", "\nRUN x\n", vec!["DL3008 6", "IGN-016 5"]),
-            ("# hadolint ignore=DL3008", "# more\nRUN x\n", vec!["DL3008 6", "IGN-006 5"]),
+            ("# hadolint ignore=DL3008", "# more\nRUN x\n", vec!["DL3008 6", "EXC-002 5"]),
             ("# hadolint ignore=", "RUN x\n", vec!["DL3008 6", "IGN-016 5"]),
             ("# hadolint shell=powershell", "RUN x\n", vec!["DL3008 6", "IGN-016 5"]),
             ("# shellcheck disable=SC2086", "RUN x\n", vec!["DL3008 6", "IGN-016 5"]),
@@ -341,9 +330,9 @@ mod tests {
             );
         }
         let expired = with_pragma("# hadolint ignore=DL3008", "RUN x\n").replace("2027", "2020");
-        assert_eq!(verdict(ONE, &expired), (Status::Failed, vec!["DL3008 6".to_owned(), "IGN-004 5".to_owned()]));
+        assert_eq!(verdict(ONE, &expired), (Status::Failed, vec!["DL3008 6".to_owned(), "EXC-001 5".to_owned()]));
         let late = with_pragma("# hadolint ignore=DL3008", "RUN x\n").replace("2027-03", "2027-09");
-        assert_eq!(verdict(ONE, &late), (Status::Failed, vec!["IGN-005 5".to_owned()]));
+        assert_eq!(verdict(ONE, &late), (Status::Failed, vec!["DL3008 6".to_owned(), "EXC-004 5".to_owned()]));
     }
 
     #[test]

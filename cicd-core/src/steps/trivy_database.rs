@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use crate::formats::printable::printable;
 use crate::formats::trivy_db::{AdvisoryList, DatabaseMetadata, trivy_db};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
-use crate::policy::{Exception, Justification, Origin, Scope};
+use crate::policy::{Applies, Exception, Justification, Origin, Scope};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Retry, Step, StepError};
 use crate::trivy::{CANARY, DatabaseOrigin, Neutral, VulnerabilityDatabase, trivy_tool};
@@ -118,6 +118,7 @@ impl TrivyDatabase {
             justification,
             origin: Origin::Pipeline,
             location: Location::column(Utf8Path::new(caller.file()), caller.line(), caller.column()),
+            applies: Applies::Here,
         });
         self
     }

@@ -1,11 +1,10 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::Suppressions;
 use crate::formats::printable::{counted, printable};
-use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -25,9 +24,7 @@ const LOOKED: [i32; 5] = [0, 11, 12, 13, 14];
 /// `# owner:` and `# expires:` on the lines directly above, each becomes an exception that is counted and shown; without them it is
 /// `IGN-016` and hides nothing. A comment reaches the findings whose main place it stands in or with whose place it shares the first line.
 #[derive(Debug, Clone)]
-pub struct WorkflowLint {
-    expiry: ExpiryLimits,
-}
+pub struct WorkflowLint;
 
 impl Default for WorkflowLint {
     fn default() -> Self {
@@ -39,14 +36,7 @@ impl WorkflowLint {
     /// Every workflow of the repository.
     #[must_use]
     pub fn new() -> Self {
-        Self { expiry: Limits::default().expiry }
-    }
-
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Self
     }
 }
 
@@ -100,7 +90,7 @@ impl Step for WorkflowLint {
         };
         let sources = files.iter().cloned().map(read).collect::<Result<Vec<_>, StepError>>()?;
         let captured = cx.run(&invocation(&files))?;
-        let Judgement { findings, exceptions } = judge(&captured, &sources, self.expiry, cx.today())?;
+        let Judgement { findings, exceptions } = judge(&captured, &sources)?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
             0 => counted(count, "file"),
@@ -208,12 +198,7 @@ struct Judgement {
     exceptions: Vec<Exception>,
 }
 
-fn judge(
-    captured: &Captured,
-    sources: &[(Utf8PathBuf, String)],
-    limits: ExpiryLimits,
-    today: Date,
-) -> Result<Judgement, StepError> {
+fn judge(captured: &Captured, sources: &[(Utf8PathBuf, String)]) -> Result<Judgement, StepError> {
     let captured = captured.clone().require_exit(&LOOKED)?;
     let unreadable = |problem: String| StepError::from(ReadError::new("zizmor's report", problem));
     let reported: Vec<Reported> =
@@ -243,7 +228,7 @@ fn judge(
             comments.judge(Suppression { path, lines: &lines, index }, &rules, &targets);
         }
     }
-    let exceptions = comments.settle(&mut findings, limits, today);
+    let exceptions = comments.settle(&mut findings);
     Ok(Judgement { findings, exceptions })
 }
 
@@ -292,11 +277,11 @@ fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
+    use jiff::civil::{Date, date};
 
     use super::*;
     use crate::model::Status;
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
 
     const TODAY: Date = date(2026, 11, 21);
     const BAD: &str = include_str!("../../tests/data/zizmor/bad.yml");
@@ -313,12 +298,12 @@ mod tests {
     }
 
     fn look(code: i32, json: &str, log: &str, bad: &str) -> Result<Judgement, StepError> {
-        judge(&Captured::recorded(Exit::Code(code), json, log), &sources(bad), Limits::default().expiry, TODAY)
+        judge(&Captured::recorded(Exit::Code(code), json, log), &sources(bad))
     }
 
     fn open(bad: &str) -> Vec<String> {
         let Judgement { findings, exceptions } = look(14, FINDINGS, FINDINGS_LOG, bad).expect("looked");
-        let verdict = evaluate(findings, &exceptions, TODAY);
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
         assert_eq!(verdict.status, Status::Failed);
         let open = verdict.findings.iter().filter(|one| one.exception.is_none());
         open.map(|one| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0))).collect()
@@ -342,8 +327,8 @@ mod tests {
         assert_eq!(open(BAD), expected, "unpinned-uses on line 11 is the only one that is exempted");
         expected.insert(6, "unpinned-uses 11".to_owned());
         for (from, to, defect) in [
-            ("2027-02-01", "2020-02-01", "IGN-004 11"),
-            ("ignore[unpinned-uses]", "ignore[artipacked]", "IGN-006 11"),
+            ("2027-02-01", "2020-02-01", "EXC-001 11"),
+            ("ignore[unpinned-uses]", "ignore[artipacked]", "EXC-002 11"),
             ("# owner: @example/platform", "# owner: nobody", "IGN-016 11"),
             ("ignore[unpinned-uses]", "ignore[]", "IGN-016 11"),
             ("ignore[unpinned-uses]", "ignore", "IGN-016 11"),
@@ -354,7 +339,7 @@ mod tests {
             assert_eq!(seen, expected, "{to}");
         }
         let late = open(&BAD.replace("2027-02-01", "2029-02-01"));
-        assert!(late.contains(&"IGN-005 11".to_owned()), "{late:?}");
+        assert!(late.contains(&"EXC-004 11".to_owned()), "{late:?}");
     }
 
     #[test]

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
 use cicd_core::model::{Finding, RunId, Status, StepName};
-use cicd_core::policy::evaluate;
+use cicd_core::policy::{Policy, evaluate};
 use cicd_core::process::{Cancel, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, RunContext, RunEnvironment, Step, Workspace};
 use cicd_core::steps::TrivyScan;
@@ -104,7 +104,7 @@ impl Place {
         }))
         .expect("an image");
         let outcome = scan.run(&self.cx, (image, self.database.clone())).map_err(|error| error.to_string())?;
-        let verdict = evaluate(outcome.findings, &outcome.exceptions, self.cx.today());
+        let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), self.cx.today());
         Ok((verdict.status, verdict.findings.into_iter().filter(|finding| finding.exception.is_none()).collect()))
     }
 

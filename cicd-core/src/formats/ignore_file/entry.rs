@@ -6,7 +6,7 @@ use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
 use crate::model::{Finding, Location, Severity};
-use crate::policy::{Exception, Justification, Origin, Scope, check_owner, check_reason};
+use crate::policy::{Applies, Exception, Justification, Origin, Scope, check_owner, check_reason};
 
 /// What `found-by` may say: the one tool beside Trivy that is asked for flaws.
 const SECOND_OPINION: &str = "pip-audit";
@@ -176,6 +176,7 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
             justification: Justification { reason: reason.text, owner: owner.text, expires },
             origin: Origin::IgnoreFile,
             location: id.at,
+            applies: Applies::Here,
         }),
         _ => Err(defects),
     }

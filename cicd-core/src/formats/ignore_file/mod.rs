@@ -30,5 +30,5 @@ mod yaml;
 pub use code::IgnoreCode;
 pub use file::{IgnoreFile, IgnoreFileError, read};
 pub use plain::read_plain;
-pub use review::{review, review_alone, review_file, unknown_owners};
+pub use review::review_file;
 pub use yaml::read_yaml;

@@ -1,59 +1,14 @@
-use std::collections::{BTreeSet, HashMap};
-
-use jiff::ToSpan as _;
-use jiff::civil::Date;
+use std::collections::BTreeSet;
 
 use super::entry::defect;
 use super::{IgnoreCode, IgnoreFile};
-use crate::formats::codeowners::CodeOwnersFile;
-use crate::formats::{ExpiryLimits, closest};
-use crate::model::{Finding, Level, Severity};
-use crate::policy::{Exception, FindingsByName, Scope, expired};
+use crate::model::Finding;
+use crate::policy::{Exception, FindingsByName, Scope};
 
-/// How many days ahead an expiry is announced: time for one ordinary upgrade.
-const ANNOUNCED_DAYS: i64 = 14;
 /// More places than these are counted, not named.
 const NAMED_MAX: usize = 5;
 
-/// What can be said of complete entries only when it is known what was found: an expiry beyond what the severity allows, one flaw
-/// listed under two names, and, as a warning, an expiry that is near.
-#[must_use]
-pub fn review(exceptions: &[Exception], found: &[Finding], limits: ExpiryLimits, today: Date) -> Vec<Finding> {
-    let by_name = FindingsByName::new(found);
-    let mut earlier: HashMap<usize, Vec<&Exception>> = HashMap::new();
-    let mut review = Vec::new();
-    for exception in exceptions {
-        let covered: Vec<_> = by_name.covered_by(exception).collect();
-        review.extend(too_far(exception, covered.iter().map(|(_, finding)| *finding), limits, today));
-        review.extend(soon(exception, today));
-        let others = covered.iter().filter_map(|(index, _)| earlier.get(index)).flatten();
-        review.extend(listed_twice(exception, others.copied()));
-        for (index, _) in covered {
-            earlier.entry(index).or_default().push(exception);
-        }
-    }
-    review
-}
-
-/// What can be said of complete entries before anything is scanned: that one has expired, is near its expiry, or expires later than
-/// any severity allows.
-#[must_use]
-pub fn review_alone(exceptions: &[Exception], limits: ExpiryLimits, today: Date) -> Vec<Finding> {
-    let days = limits.days_max(Severity::Low);
-    let beyond_all = |exception: &Exception| {
-        let last = today.checked_add(i64::from(days).days()).ok()?;
-        let expires = exception.justification.expires;
-        (expires > last).then(|| {
-            let message = format!("the entry for {} expires on {expires}; {days} days are the most", exception.id);
-            defect(IgnoreCode::ExpiryTooFar, exception.location.clone(), message)
-                .help(format!("write {last} or earlier"))
-        })
-    };
-    let each = exceptions.iter().flat_map(|one| [expired(one, today), beyond_all(one), soon(one, today)]);
-    each.flatten().collect()
-}
-
-/// What can be said of the entries of a file for flaws and files, beyond [`review`]: a version without the flaw exists and nothing
+/// What can be said of the entries of a file for vulnerabilities and files beside what the policy says of any exception: a version without the flaw exists and nothing
 /// says why it is not taken, and an entry without a scope that hides more than one place.
 #[must_use]
 pub fn review_file(file: &IgnoreFile, found: &[Finding]) -> Vec<Finding> {
@@ -67,26 +22,6 @@ pub fn review_file(file: &IgnoreFile, found: &[Finding]) -> Vec<Finding> {
         review.extend(too_broad(exception, &covered));
     }
     review
-}
-
-/// The exceptions whose owner CODEOWNERS does not name anywhere, which makes the owner a stranger or a slip of the pen.
-#[must_use]
-pub fn unknown_owners(exceptions: &[Exception], owners: &CodeOwnersFile) -> Vec<Finding> {
-    let known: Vec<_> = owners.rules.iter().flat_map(|rule| &rule.owners).collect();
-    let strangers = exceptions.iter().filter(|exception| {
-        let owner = &exception.justification.owner;
-        !known.iter().any(|known| known.is(owner))
-    });
-    let finding = |exception: &Exception| {
-        let owner = &exception.justification.owner;
-        let message = format!("{owner} answers for the entry for {}, but CODEOWNERS does not know them", exception.id);
-        let finding = defect(IgnoreCode::UnknownOwner, exception.location.clone(), message);
-        match closest(owner, known.iter().map(|known| known.as_str())) {
-            Some(meant) => finding.help(format!("did you mean {meant}?")),
-            None => finding,
-        }
-    };
-    strangers.map(finding).collect()
 }
 
 fn fix_exists(exception: &Exception, covered: &[&Finding]) -> Option<Finding> {
@@ -122,81 +57,14 @@ fn unversioned(target: &str) -> &str {
     }
 }
 
-fn too_far<'a>(
-    exception: &Exception,
-    covered: impl Iterator<Item = &'a Finding>,
-    limits: ExpiryLimits,
-    today: Date,
-) -> Option<Finding> {
-    let strictest = covered.min_by_key(|finding| limits.days_max(finding.severity))?;
-    let (severity, days) = (strictest.severity, limits.days_max(strictest.severity));
-    let last = today.checked_add(i64::from(days).days()).ok()?;
-    let expires = exception.justification.expires;
-    (expires > last).then(|| {
-        let message = format!(
-            "the entry for {} expires on {expires}; {severity} flaws may be ignored for {days} days at most",
-            exception.id
-        );
-        defect(IgnoreCode::ExpiryTooFar, exception.location.clone(), message).help(format!("write {last} or earlier"))
-    })
-}
-
-fn soon(exception: &Exception, today: Date) -> Option<Finding> {
-    let expires = exception.justification.expires;
-    let announced = today.checked_add(ANNOUNCED_DAYS.days()).ok()?;
-    (expires > today && expires <= announced).then(|| {
-        let message = format!("the entry for {} expires on {expires}", exception.id);
-        defect(IgnoreCode::ExpiresSoon, exception.location.clone(), message).level(Level::Warn).severity(Severity::Low)
-    })
-}
-
-fn listed_twice<'a>(exception: &Exception, mut earlier: impl Iterator<Item = &'a Exception>) -> Option<Finding> {
-    let other = earlier.find(|other| other.id != exception.id)?;
-    let message = format!("{} is the flaw that {} already lists as {}", exception.id, other.location, other.id);
-    Some(defect(IgnoreCode::ListedTwice, exception.location.clone(), message))
-}
-
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
-
     use super::*;
-    use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
     use crate::model::Code;
 
-    const TODAY: Date = date(2026, 11, 21);
-
-    fn codes(text: &str, severity: Severity) -> Vec<(String, String)> {
-        let file = read_plain("i".into(), text.as_bytes());
-        assert!(file.findings.is_empty(), "{:?}", file.findings);
-        let mut flaw = Finding::with_code(Code::new("CVE-2023-32681"), "m").severity(severity);
-        flaw.aliases = vec!["GHSA-j8r2-6x86-q33q".to_owned()];
-        review(&file.exceptions, &[flaw], Limits::default().expiry, TODAY)
-            .into_iter()
-            .map(|finding| (finding.code.to_string(), finding.location.expect("a place").to_string()))
-            .collect()
-    }
-
     fn entry(id: &str, expires: &str) -> String {
         format!("# reason: the affected parser is never used here\n# owner: @org/team\n{id} exp:{expires}\n")
-    }
-
-    #[test]
-    fn an_expiry_is_capped_by_severity() {
-        for (severity, expires, capped) in [
-            (Severity::Critical, "2026-12-21", false),
-            (Severity::Critical, "2026-12-22", true),
-            (Severity::High, "2027-02-19", false),
-            (Severity::High, "2027-02-20", true),
-            (Severity::Low, "2027-05-20", false),
-            (Severity::Unknown, "2026-12-22", true),
-            (Severity::Low, "9999-12-31", true),
-        ] {
-            let seen = codes(&entry("CVE-2023-32681", expires), severity);
-            assert_eq!(!seen.is_empty(), capped, "{severity} {expires}: {seen:?}");
-            assert!(seen.iter().all(|(code, place)| code == "IGN-005" && place == "i:3:1"));
-        }
     }
 
     fn flaw(target: &str, fixed_in: Option<&str>) -> Finding {
@@ -233,33 +101,5 @@ mod tests {
         assert!(of_file(&format!("# purl: pkg:pypi/a\n# purl: pkg:pypi/b\n{plain}"), &two).is_empty());
         assert!(of_file(&plain, &two[..1]).is_empty());
         assert!(of_file(&plain, &[flaw("pkg:pypi/a@1", None), flaw("pkg:pypi/a@2", None)]).is_empty(), "one package");
-    }
-
-    #[test]
-    fn an_owner_that_codeowners_does_not_know_is_a_finding() {
-        let owners = CodeOwnersFile::parse("CODEOWNERS".into(), "* @org/Team\n/ci/ @org/security\n");
-        let text = entry("CVE-2023-32681", "2027-01-01");
-        let exceptions = |owner: &str| read_plain("i".into(), text.replace("@org/team", owner).as_bytes()).exceptions;
-        assert!(unknown_owners(&exceptions("@org/team"), &owners).is_empty());
-        let findings = unknown_owners(&exceptions("@org/secruity"), &owners);
-        assert_eq!(
-            (findings[0].code.as_str(), findings[0].help.as_deref()),
-            ("IGN-010", Some("did you mean @org/security?"))
-        );
-        assert_eq!(unknown_owners(&exceptions("@elsewhere/x"), &CodeOwnersFile::default()).len(), 1);
-    }
-
-    #[test]
-    fn a_near_expiry_is_announced() {
-        let seen = |expires| codes(&entry("CVE-2023-32681", expires), Severity::Low);
-        assert_eq!(seen("2026-12-05"), [("IGN-014".to_owned(), "i:3:1".to_owned())]);
-        assert!(seen("2026-12-06").is_empty());
-        assert!(seen("2026-11-21").is_empty(), "what has expired is the policy's to say");
-    }
-
-    #[test]
-    fn one_flaw_under_two_names_is_one_too_many() {
-        let text = entry("CVE-2023-32681", "2027-01-01") + "\n" + &entry("GHSA-j8r2-6x86-q33q", "2027-01-01");
-        assert_eq!(codes(&text, Severity::Low), [("IGN-013".to_owned(), "i:7:1".to_owned())]);
     }
 }

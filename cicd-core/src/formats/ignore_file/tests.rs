@@ -1,7 +1,7 @@
 use super::file::BYTES_MAX;
 use super::*;
 use crate::model::{Code, Finding, FindingCode as _};
-use crate::policy::{Origin, Scope, evaluate};
+use crate::policy::{Origin, Policy, Scope, evaluate};
 
 /// A complete block; the entry that follows is on line 4.
 const BLOCK: &str =
@@ -273,7 +273,7 @@ fn an_entry_never_hides_what_it_does_not_name() {
             for found in ids {
                 for purl in ["pkg:pypi/requests@2.30.0", "pkg:pypi/requests-mock@1.0", "pkg:deb/debian/requests@2"] {
                     let flaw = Finding::with_code(Code::new(found), "m").target(purl);
-                    let verdict = evaluate(vec![flaw], &file.exceptions, today);
+                    let verdict = evaluate(vec![flaw], &file.exceptions, &Policy::default(), today);
                     let allowed = verdict.findings[0].exception.is_some();
                     let named = listed == found;
                     let reached = match scope {

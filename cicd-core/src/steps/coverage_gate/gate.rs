@@ -8,7 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::judge::{CoverageCode, Judgement, Measurement, Threshold, judge};
 use crate::formats::coverage::{CoverageReport, InvalidPercent, MeasuredCoverage, Percent, Ratio, read_coverage};
-use crate::formats::{ExpiryLimits, Limits, hex};
+use crate::formats::hex;
 use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
@@ -43,7 +43,6 @@ pub struct CoverageGate {
     report: Option<Utf8PathBuf>,
     paths_from: Option<Utf8PathBuf>,
     pub(super) lowered: Vec<Exception>,
-    pub(super) expiry: ExpiryLimits,
 }
 
 /// A threshold that no gate can have.
@@ -69,15 +68,7 @@ impl CoverageGate {
     pub fn lines(percent: f64) -> Result<Self, InvalidThreshold> {
         full(percent)?;
         let lines = Threshold::FULL;
-        let expiry = Limits::default().expiry;
-        Ok(Self { lines, branches: None, sources: None, report: None, paths_from: None, lowered: Vec::new(), expiry })
-    }
-
-    /// How far ahead a pragma's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Ok(Self { lines, branches: None, sources: None, report: None, paths_from: None, lowered: Vec::new() })
     }
 
     /// Requires this share of the branches, in per cent, and that branches were measured.
@@ -243,7 +234,7 @@ impl Step for CoverageGate {
             }
         };
         let measurement = Measurement { report: &report, dir: &dir, root: cx.root(), sources: &texts };
-        let judged = judge(self, &measurement, cx.today(), |path| cx.path(path).is_file())?;
+        let judged = judge(self, &measurement, |path| cx.path(path).is_file())?;
         self.outcome(cx, judged)
     }
 

@@ -1,7 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use regex::Regex;
 
 use super::CoverageGate;
@@ -95,7 +94,6 @@ pub(super) struct Judgement {
 pub(super) fn judge(
     gate: &CoverageGate,
     measurement: &Measurement<'_>,
-    today: Date,
     exists: impl Fn(&Utf8Path) -> bool,
 ) -> Result<Judgement, StepError> {
     let (files, files_outside) = measurement.match_files(exists)?;
@@ -140,7 +138,7 @@ pub(super) fn judge(
         excluded_lines += file.map_or(0, |file| file.excluded_lines.len());
         exclusions(path, &String::from_utf8_lossy(bytes), file, &mut findings, &mut comments)?;
     }
-    let exceptions = comments.settle(&mut findings, gate.expiry, today);
+    let exceptions = comments.settle(&mut findings);
     Ok(Judgement { lines, branches, files: files.len(), files_outside, excluded_lines, findings, exceptions })
 }
 

@@ -7,7 +7,7 @@ use super::judge::{Judgement, Measurement, judge};
 use super::*;
 use crate::formats::coverage::read_coverage;
 use crate::model::Status;
-use crate::policy::{Justification, evaluate};
+use crate::policy::{Justification, Policy, evaluate};
 use crate::step::StepError;
 
 const JSON: &[u8] = include_bytes!("../../../tests/data/coverage/shop.json");
@@ -50,7 +50,7 @@ fn sources() -> BTreeMap<Utf8PathBuf, Vec<u8>> {
 fn look(gate: &CoverageGate, bytes: &[u8], sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Judgement, StepError> {
     let report = read_coverage(bytes).expect("a report");
     let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources };
-    judge(gate, &measurement, date(2026, 11, 21), |_| false)
+    judge(gate, &measurement, |_| false)
 }
 
 fn full() -> CoverageGate {
@@ -83,7 +83,10 @@ fn what_is_missing_is_named_worst_first() {
         ]
     );
     assert_eq!((judged.files, judged.excluded_lines), (3, 5));
-    assert_eq!(evaluate(judged.findings, &judged.exceptions, date(2026, 11, 21)).status, Status::Failed);
+    assert_eq!(
+        evaluate(judged.findings, &judged.exceptions, &Policy::default(), date(2026, 11, 21)).status,
+        Status::Failed
+    );
 }
 
 #[test]
@@ -112,7 +115,7 @@ end_of_record
     let verdict = |gate: &CoverageGate, lines: &[u8], today| {
         let judged = look(gate, lines, &only).expect("judged");
         let exceptions = [judged.exceptions, gate.lowered.clone()].concat();
-        evaluate(judged.findings, &exceptions, today)
+        evaluate(judged.findings, &exceptions, &Policy::default(), today)
     };
     assert_eq!(verdict(&gate(60.0), lines, today).status, Status::Exempted);
     assert_eq!(verdict(&gate(60.0), lines, date(2027, 3, 1)).status, Status::Failed, "expired");
@@ -166,7 +169,7 @@ fn a_report_of_other_sources_is_an_error() {
     let report = read_coverage(JSON).expect("a report");
     let elsewhere = BTreeMap::from([("other/x.py".into(), b"x = 1\n".to_vec())]);
     let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources: &elsewhere };
-    let error = judge(&full(), &measurement, date(2026, 11, 21), |_| true).expect_err("nothing").to_string();
+    let error = judge(&full(), &measurement, |_| true).expect_err("nothing").to_string();
     assert!(error.contains("holds no statement of the sources"), "{error}");
 }
 

@@ -8,7 +8,6 @@ use camino::Utf8PathBuf;
 use super::probe::{Form, Plan};
 use super::{Dast, DastCode};
 use crate::docker::ContainerSpec;
-use crate::formats::{ExpiryLimits, Limits};
 use crate::model::Location;
 use crate::policy::{Exception, Justification, Scope};
 
@@ -31,7 +30,6 @@ pub struct DastBuilder {
     ready_within: Option<Duration>,
     allowed: Vec<Exception>,
     exceptions_file: Option<Utf8PathBuf>,
-    expiry: ExpiryLimits,
     place: Location,
 }
 
@@ -85,7 +83,6 @@ impl DastBuilder {
             ready_within: None,
             allowed: Vec::new(),
             exceptions_file: None,
-            expiry: Limits::default().expiry,
             place: Location::line(caller.file(), caller.line()),
         }
     }
@@ -123,13 +120,6 @@ impl DastBuilder {
     #[must_use]
     pub fn exceptions_file(mut self, path: impl Into<Utf8PathBuf>) -> Self {
         self.exceptions_file = Some(path.into());
-        self
-    }
-
-    /// How far ahead an exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -208,13 +198,6 @@ impl DastBuilder {
             container = container.ready_within(time);
         }
         let plan = Plan { routes: self.routes, forms: self.forms, methods: self.methods, behind_tls: self.behind_tls };
-        Ok(Dast {
-            plan,
-            container,
-            allowed: self.allowed,
-            exceptions_file: self.exceptions_file,
-            expiry: self.expiry,
-            place: self.place,
-        })
+        Ok(Dast { plan, container, allowed: self.allowed, exceptions_file: self.exceptions_file, place: self.place })
     }
 }

@@ -12,7 +12,7 @@ use super::probe::{Exchange, Plan, Probe, Purpose};
 use super::{DastCode, headers};
 use crate::docker::{Container, ContainerSpec, ImageUnderTest, docker_tool};
 use crate::formats::printable::counted;
-use crate::formats::{ExpiryLimits, Paint, ignore_file, read_exceptions};
+use crate::formats::{Paint, read_exceptions};
 use crate::http::{HttpClient, HttpError};
 use crate::model::{Finding, FindingCode as _, Judged, Location, Subject};
 use crate::policy::Exception;
@@ -41,7 +41,6 @@ pub struct Dast {
     pub(super) container: ContainerSpec,
     pub(super) allowed: Vec<Exception>,
     pub(super) exceptions_file: Option<Utf8PathBuf>,
-    pub(super) expiry: ExpiryLimits,
     pub(super) place: Location,
 }
 
@@ -113,7 +112,6 @@ impl Step for Dast {
         let seen = seen?;
         write(cx, &seen)?;
         let findings = judge(&self.plan, &seen, &self.place)?;
-        let review = ignore_file::review(&exceptions, &findings, self.expiry, cx.today());
         let report = report(image.id, &seen);
         let (routes, forms) = (self.plan.routes.len(), self.plan.forms.len());
         let headline = match findings.len() {
@@ -129,7 +127,6 @@ impl Step for Dast {
         let looked = looked.collect::<Vec<_>>().join(", ");
         let mut outcome = Outcome::of(report)
             .findings(findings)
-            .findings(review)
             .exceptions(exceptions)
             .fact("requests", seen.len())
             .fact("kinds", DastCode::ALL.len())

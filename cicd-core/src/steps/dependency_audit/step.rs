@@ -1,5 +1,4 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::AuditCode;
@@ -8,9 +7,8 @@ use super::pip_audit::{Opinion, ask, explain, pip_audit_tool};
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::printable::counted;
 use crate::formats::requirements::LockedRequirements;
-use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject};
-use crate::policy::{Exception, FindingsByName, Justification, Scope};
+use crate::policy::{Applies, Exception, FindingsByName, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError};
 use crate::trivy::ScanReport;
@@ -35,7 +33,6 @@ pub struct DependencyAudit {
     locked: Utf8PathBuf,
     ignore_file: Option<Utf8PathBuf>,
     threshold: Severity,
-    expiry: ExpiryLimits,
     second_opinion: SecondOpinion,
 }
 
@@ -57,7 +54,6 @@ impl DependencyAudit {
             locked: requirements.into(),
             ignore_file: None,
             threshold: Severity::Low,
-            expiry: Limits::default().expiry,
             second_opinion: SecondOpinion::Wanted,
         }
     }
@@ -73,13 +69,6 @@ impl DependencyAudit {
     #[must_use]
     pub fn severity(mut self, threshold: Severity) -> Self {
         self.threshold = threshold;
-        self
-    }
-
-    /// How far ahead an entry of the ignore file may expire; 30, 90 and 180 days by severity without it.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -124,7 +113,6 @@ impl DependencyAudit {
         locked: &LockedRequirements,
         opinion: Opinion,
         ledger: IgnoreFile,
-        today: Date,
     ) -> Result<Outcome<AuditReport>, StepError> {
         if !scan.python_judged {
             return Err(StepError::not_looked(
@@ -146,10 +134,9 @@ impl DependencyAudit {
         let (used, unused): (Vec<_>, Vec<_>) = ledger.second_opinion.into_iter().partition(is_used);
         exceptions.extend(used);
         let undetermined = if silent.is_some() { unused.len() } else { 0 };
-        if silent.is_none() {
-            exceptions.extend(unused);
-        }
-        findings.extend(ignore_file::review(&exceptions, &findings, self.expiry, today));
+        // Whether an entry is needed, the silent index alone knows; how long it may last does not depend on that.
+        let applies = if silent.is_some() { Applies::AtTimes } else { Applies::Here };
+        exceptions.extend(unused.into_iter().map(|exception| exception.applies(applies)));
         findings.extend(ledger.findings);
         let sources = if silent.is_none() { "Trivy and pip-audit" } else { "Trivy alone" };
         let value = AuditReport {
@@ -225,7 +212,7 @@ impl Step for DependencyAudit {
         let (ledger, locked) = (self.read_ignore_file(cx)?, self.read_locked(cx)?);
         cx.progress("asking the package index for a second opinion");
         let opinion = ask(cx, &self.locked)?;
-        self.judge(scan, &locked, opinion, ledger, cx.today())
+        self.judge(scan, &locked, opinion, ledger)
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

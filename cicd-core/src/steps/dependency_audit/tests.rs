@@ -7,7 +7,7 @@ use crate::formats::ignore_file::read_plain;
 use crate::formats::requirements::LockedRequirements;
 use crate::model::by_key::counting;
 use crate::model::{Severity, Status};
-use crate::policy::{Justification, evaluate};
+use crate::policy::{Justification, Policy, evaluate};
 use crate::process::{Captured, Exit};
 use crate::trivy::{KnownFlaw, ScanReport, ScannedPackage};
 
@@ -63,8 +63,8 @@ fn audit(
 ) -> Result<(Status, Vec<String>), String> {
     let locked = LockedRequirements::parse(LOCK).expect("a lock file");
     let ledger = read_plain("ignore".into(), ledger.as_bytes());
-    let outcome = step.judge(scan, &locked, opinion, ledger, TODAY).map_err(|error| error.to_string())?;
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, TODAY);
+    let outcome = step.judge(scan, &locked, opinion, ledger).map_err(|error| error.to_string())?;
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), TODAY);
     let shown = verdict.findings.iter().map(|one| {
         let status = if one.exception.is_some() { "exempted" } else { "open" };
         format!("{} {status} {} {}", one.code, one.location.as_ref().expect("a place"), one.message)

@@ -2,12 +2,10 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use regex::Regex;
 
 use super::report::{Check, read};
 use crate::formats::printable::printable;
-use crate::formats::{ExpiryLimits, ignore_file};
 use crate::model::{Code, Finding, Location, Severity};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit};
@@ -28,8 +26,6 @@ pub(super) fn judge(
     captured: &Captured,
     version: &semver::Version,
     sources: &[(Utf8PathBuf, String)],
-    limits: ExpiryLimits,
-    today: Date,
 ) -> Result<Judgement, StepError> {
     let captured = captured.clone().require_exit(&[0, 1])?;
     let log = String::from_utf8_lossy(captured.stderr_whole()?).into_owned();
@@ -76,9 +72,7 @@ pub(super) fn judge(
             }
         }
     }
-    let review = ignore_file::review(&exceptions, &findings, limits, today);
     findings.extend(unjustified);
-    findings.extend(review);
     Ok(Judgement { findings, exceptions, checks: all.len() })
 }
 

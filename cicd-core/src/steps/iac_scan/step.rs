@@ -5,7 +5,6 @@ use serde::{Deserialize, Serialize};
 
 use super::judge::{Judgement, judge, without_pragmas};
 use crate::formats::printable::counted;
-use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Judged, Subject};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Chosen, Context, Outcome, Step, StepError, git_tool, leave_out};
@@ -32,27 +31,19 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 #[derive(Debug, Clone)]
 pub struct IacScan {
     left_out: Vec<Utf8PathBuf>,
-    expiry: ExpiryLimits,
 }
 
 impl IacScan {
     /// Every Dockerfile and workflow of the repository.
     #[must_use]
     pub fn checkov() -> Self {
-        Self { left_out: Vec::new(), expiry: Limits::default().expiry }
+        Self { left_out: Vec::new() }
     }
 
     /// Does not look below this folder, such as one with bad examples. What is left out is shown in the report.
     #[must_use]
     pub fn leaving_out(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
         self.left_out.push(dir.into());
-        self
-    }
-
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -110,8 +101,7 @@ impl Step for IacScan {
         let _copies = Copies(folder.join("sources"));
         let sources = copy(cx, &folder, &files)?;
         let captured = cx.run(&invocation(&folder, &files))?;
-        let Judgement { findings, exceptions, checks } =
-            judge(&captured, &checkov.version, &sources, self.expiry, cx.today())?;
+        let Judgement { findings, exceptions, checks } = judge(&captured, &checkov.version, &sources)?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
             0 => format!("{}, {}", counted(count, "file"), counted(checks, "check")),

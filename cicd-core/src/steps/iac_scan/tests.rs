@@ -2,9 +2,8 @@ use camino::Utf8PathBuf;
 use jiff::civil::{Date, date};
 
 use super::judge::{Judgement, judge, without_pragmas};
-use crate::formats::Limits;
 use crate::model::Status;
-use crate::policy::evaluate;
+use crate::policy::{Policy, evaluate};
 use crate::process::{Captured, Exit};
 use crate::step::StepError;
 
@@ -21,7 +20,7 @@ fn look(code: i32, json: &str, log: &str, sources: &[(&str, &str)]) -> Result<Ju
     let sources: Vec<(Utf8PathBuf, String)> =
         sources.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
     let captured = Captured::recorded(Exit::Code(code), json, log);
-    judge(&captured, &semver::Version::new(3, 3, 30), &sources, Limits::default().expiry, TODAY)
+    judge(&captured, &semver::Version::new(3, 3, 30), &sources)
 }
 
 fn both<'a>(dockerfile: &'a str, workflow: &'a str) -> [(&'a str, &'a str); 2] {
@@ -31,7 +30,7 @@ fn both<'a>(dockerfile: &'a str, workflow: &'a str) -> [(&'a str, &'a str); 2] {
 /// The findings that no exception allows, with their places.
 fn open(dockerfile: &str, workflow: &str) -> (Status, Vec<String>) {
     let Judgement { findings, exceptions, .. } = look(1, SEVERAL, "", &both(dockerfile, workflow)).expect("looked");
-    let verdict = evaluate(findings, &exceptions, TODAY);
+    let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
     let open = verdict.findings.iter().filter(|one| one.exception.is_none());
     let shown = open.map(|one| format!("{} {}", one.code, one.location.as_ref().expect("a place")));
     (verdict.status, shown.collect())
@@ -69,13 +68,13 @@ fn a_justified_comment_exempts_and_a_bare_one_does_not() {
 
     // Line 4 is inside of nothing that was found; the exception is stale, and hides nothing.
     let (_, stale) = open(&with("# checkov:skip=CKV_DOCKER_2"), WORKFLOW);
-    assert!(stale.contains(&"IGN-006 Dockerfile:4".to_owned()), "{stale:?}");
+    assert!(stale.contains(&"EXC-002 Dockerfile:4".to_owned()), "{stale:?}");
     let moved = SEVERAL.replace("1,\n                        3\n", "5,\n                        7\n");
     assert_ne!(moved, SEVERAL);
     let judged = |comment: &str| {
         let text = with(comment);
         let Judgement { findings, exceptions, .. } = look(1, &moved, "", &both(&text, WORKFLOW)).expect("looked");
-        let verdict = evaluate(findings, &exceptions, TODAY);
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
         let exempted = verdict.findings.iter().filter(|one| one.exception.is_some());
         exempted.map(|one| one.code.to_string()).collect::<Vec<_>>()
     };

@@ -12,7 +12,7 @@ use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ApprovedPackage, read_approved, read_python_metadata, write_approved};
 use crate::model::Status;
 use crate::model::by_key::counting;
-use crate::policy::evaluate;
+use crate::policy::{Policy, evaluate};
 use crate::python::{Distribution, read_distributions};
 
 const FILELOCK_3_8_1: &[u8] = include_bytes!("../../../tests/data/licenses/filelock-3.8.1.dist-info/METADATA");
@@ -99,7 +99,7 @@ fn check(found: &[Distribution], rows: &[ApprovedPackage], lock: Option<&str>, e
         format!("{} {}{}", finding.code, finding.message, place.as_deref().unwrap_or(""))
     }));
     expected.assert_eq(&lines.join("\n"));
-    evaluate(outcome.findings, &outcome.exceptions, TODAY).status
+    evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), TODAY).status
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::judge::{self, LoadTestCode};
 use super::step::{attachment, measure};
 use crate::load::Measurement;
 use crate::model::{Finding, Location};
-use crate::policy::{Exception, Justification, Origin, Scope};
+use crate::policy::{Applies, Exception, Justification, Origin, Scope};
 use crate::step::{Claims, Context, Outcome, Step, StepError};
 
 /// Measures a server that runs already. Its output is no gate: nobody knows which image or commit answered.
@@ -58,6 +58,7 @@ impl LoadAgainst {
             justification,
             origin: Origin::Pipeline,
             location,
+            applies: Applies::Here,
         };
         Ok(Some((finding, exception)))
     }

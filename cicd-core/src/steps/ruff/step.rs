@@ -1,12 +1,11 @@
 use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use super::comments::{Pragma, Reach, format_pragmas, lint_pragmas};
+use crate::formats::Suppressions;
 use crate::formats::printable::counted;
-use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject, finding_codes};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -37,7 +36,6 @@ finding_codes! {
 #[derive(Debug, Clone)]
 pub struct RuffLint {
     dir: Utf8PathBuf,
-    expiry: ExpiryLimits,
 }
 
 /// Checks that a folder's Python is formatted as ruff formats it. Nothing is changed.
@@ -47,21 +45,13 @@ pub struct RuffLint {
 #[derive(Debug, Clone)]
 pub struct RuffFormat {
     dir: Utf8PathBuf,
-    expiry: ExpiryLimits,
 }
 
 impl RuffLint {
     /// The Python below this folder, relative to the workspace.
     #[must_use]
     pub fn in_dir(dir: impl Into<Utf8PathBuf>) -> Self {
-        Self { dir: dir.into(), expiry: Limits::default().expiry }
-    }
-
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Self { dir: dir.into() }
     }
 
     fn invocation(&self) -> Invocation {
@@ -73,14 +63,7 @@ impl RuffFormat {
     /// The Python below this folder, relative to the workspace.
     #[must_use]
     pub fn check(dir: impl Into<Utf8PathBuf>) -> Self {
-        Self { dir: dir.into(), expiry: Limits::default().expiry }
-    }
-
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
+        Self { dir: dir.into() }
     }
 
     fn invocation(&self) -> Invocation {
@@ -118,7 +101,7 @@ impl Step for RuffLint {
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<PythonChecked>, StepError> {
         let files = files_looked_at(cx, &self.dir)?;
         let reported = read_report(&cx.run(&self.invocation())?, cx.root(), &[0, 1])?;
-        let (findings, exceptions) = judge(&sources(cx, &files)?, &reported, lint_pragmas, self.expiry, cx.today());
+        let (findings, exceptions) = judge(&sources(cx, &files)?, &reported, lint_pragmas);
         checked(cx, files, findings, exceptions)
     }
 
@@ -139,7 +122,7 @@ impl Step for RuffFormat {
         let files = files_looked_at(cx, &self.dir)?;
         // 2 stands for a file that cannot be parsed, which is in the report, as well as for a wrong command line, which is not.
         let reported = read_report(&cx.run(&self.invocation())?, cx.root(), &[0, 1, 2])?;
-        let (findings, exceptions) = judge(&sources(cx, &files)?, &reported, format_pragmas, self.expiry, cx.today());
+        let (findings, exceptions) = judge(&sources(cx, &files)?, &reported, format_pragmas);
         checked(cx, files, findings, exceptions)
     }
 
@@ -166,8 +149,6 @@ fn judge(
     sources: &[(Utf8PathBuf, String)],
     reported: &[Reported],
     pragmas: impl Fn(&[&str]) -> Vec<Pragma>,
-    limits: ExpiryLimits,
-    today: Date,
 ) -> (Vec<Finding>, Vec<Exception>) {
     let mut findings: Vec<_> = reported.iter().map(|one| one.finding.clone()).collect();
     let mut comments = Suppressions::default();
@@ -197,7 +178,7 @@ fn judge(
             }
         }
     }
-    let exceptions = comments.settle(&mut findings, limits, today);
+    let exceptions = comments.settle(&mut findings);
     (findings, exceptions)
 }
 
@@ -368,19 +349,19 @@ mod tests {
         let reported = read_report(&captured, "/src".into(), &[0, 1]).expect("looked");
         let today = jiff::civil::date(2026, 11, 21);
         let sources = [("shop/quiet.py".into(), text.to_owned())];
-        let (findings, exceptions) = judge(&sources, &reported, pragmas, Limits::default().expiry, today);
-        let verdict = crate::policy::evaluate(findings, &exceptions, today);
+        let (findings, exceptions) = judge(&sources, &reported, pragmas);
+        let verdict = crate::policy::evaluate(findings, &exceptions, &crate::policy::Policy::default(), today);
         let open = verdict.findings.iter().filter(|one| one.exception.is_none());
         open.map(|one| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0))).collect()
     }
 
     #[test]
     fn a_justified_comment_exempts_what_it_reaches_and_a_bare_one_nothing() {
-        let others = ["F401 7", "F401 15", "F401 21", "F401 25", "IGN-016 7", "IGN-016 15", "IGN-006 25"];
+        let others = ["F401 7", "F401 15", "F401 21", "F401 25", "IGN-016 7", "IGN-016 15", "EXC-002 25"];
         assert_eq!(open(QUIET, lint_pragmas), others);
         for (from, to, more) in [
-            ("# expires: 2027-03-01\nimport abc", "# expires: 2026-03-01\nimport abc", vec!["F401 6", "IGN-004 6"]),
-            ("# expires: 2027-03-01\nimport abc", "# expires: 2028-03-01\nimport abc", vec!["IGN-005 6"]),
+            ("# expires: 2027-03-01\nimport abc", "# expires: 2026-03-01\nimport abc", vec!["F401 6", "EXC-001 6"]),
+            ("# expires: 2027-03-01\nimport abc", "# expires: 2028-03-01\nimport abc", vec!["F401 6", "EXC-004 6"]),
             ("# ruff: enable[F401]", "# ruff: enable[E501]", vec!["F401 12", "F401 13", "IGN-016 11"]),
             ("# isort: off", "# isort: on", vec![]),
             ("# expires: 2027-03-01\n# isort: off", "#\n# isort: off", vec!["IGN-016 19"]),
@@ -399,13 +380,7 @@ mod tests {
     fn what_the_formatter_passes_over_needs_somebody_who_answers_for_it() {
         let text = |above: &str| format!("# reason: a table is read more easily in columns\n{above}# fmt: off\n");
         let of = |text: &str| {
-            let (findings, exceptions) = judge(
-                &[("a.py".into(), text.to_owned())],
-                &[],
-                format_pragmas,
-                Limits::default().expiry,
-                jiff::civil::date(2026, 11, 21),
-            );
+            let (findings, exceptions) = judge(&[("a.py".into(), text.to_owned())], &[], format_pragmas);
             (findings.iter().map(|one| one.code.to_string()).collect::<Vec<_>>(), exceptions.len())
         };
         assert_eq!(of(&text("# owner: @example/platform\n# expires: 2027-03-01\n")), (vec!["RUFF-001".to_owned()], 1));

@@ -1,12 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
+use crate::formats::Suppressions;
 use crate::formats::printable::{counted, printable};
-use crate::formats::{ExpiryLimits, Limits, Suppressions};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -31,27 +30,19 @@ const TOTALS: &str = "_totals";
 pub struct Sast {
     dir: Utf8PathBuf,
     left_out: Vec<Utf8PathBuf>,
-    expiry: ExpiryLimits,
 }
 
 impl Sast {
     /// The Python below this folder, relative to the workspace.
     #[must_use]
     pub fn bandit(dir: impl Into<Utf8PathBuf>) -> Self {
-        Self { dir: dir.into(), left_out: Vec::new(), expiry: Limits::default().expiry }
+        Self { dir: dir.into(), left_out: Vec::new() }
     }
 
     /// Does not look below this folder: tests assert, and keep passwords that are none. What is left out is shown in the report.
     #[must_use]
     pub fn leaving_out(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
         self.left_out.push(dir.into());
-        self
-    }
-
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -101,7 +92,7 @@ impl Step for Sast {
         };
         let sources = files.iter().cloned().map(read).collect::<Result<Vec<_>, StepError>>()?;
         let captured = cx.run(&invocation(&files))?;
-        let Judgement { findings, exceptions, lines } = judge(&captured, &sources, self.expiry, cx.today())?;
+        let Judgement { findings, exceptions, lines } = judge(&captured, &sources)?;
         let (count, pragmas) = (files.len(), exceptions.len());
         let headline = match findings.len() {
             0 => format!("{}, {}", counted(count, "file"), counted(lines, "line")),
@@ -172,12 +163,7 @@ struct Judgement {
     lines: u64,
 }
 
-fn judge(
-    captured: &Captured,
-    sources: &[(Utf8PathBuf, String)],
-    limits: ExpiryLimits,
-    today: Date,
-) -> Result<Judgement, StepError> {
+fn judge(captured: &Captured, sources: &[(Utf8PathBuf, String)]) -> Result<Judgement, StepError> {
     let captured = captured.clone().require_exit(&[0, 1])?;
     let Report { errors, metrics, results } = read(captured.stdout_text()?)?;
     if let Some(unread) = errors.first() {
@@ -202,7 +188,7 @@ fn judge(
             comments.judge(Suppression { path, lines: &lines, index }, &rules, &targets);
         }
     }
-    let exceptions = comments.settle(&mut findings, limits, today);
+    let exceptions = comments.settle(&mut findings);
     Ok(Judgement { findings, exceptions, lines })
 }
 
@@ -293,11 +279,11 @@ fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
 
 #[cfg(test)]
 mod tests {
-    use jiff::civil::date;
+    use jiff::civil::{Date, date};
 
     use super::*;
     use crate::model::Status;
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
 
     const TODAY: Date = date(2026, 11, 21);
     const BAD: &str = include_str!("../../../tests/data/bandit/bad.py.txt");
@@ -308,7 +294,7 @@ mod tests {
 
     fn look(code: i32, json: &str, sources: &[(&str, &str)]) -> Result<Judgement, StepError> {
         let sources: Vec<_> = sources.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
-        judge(&Captured::recorded(Exit::Code(code), json, ""), &sources, Limits::default().expiry, TODAY)
+        judge(&Captured::recorded(Exit::Code(code), json, ""), &sources)
     }
 
     const EMPTY: [(&str, &str); 2] = [("shop/__init__.py", ""), ("shop/empty.py", "")];
@@ -319,7 +305,7 @@ mod tests {
 
     fn open(bad: &str) -> Vec<String> {
         let Judgement { findings, exceptions, .. } = look(1, FINDINGS, &with_bad(bad)).expect("looked");
-        let verdict = evaluate(findings, &exceptions, TODAY);
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
         assert_eq!(verdict.status, Status::Failed);
         let open = verdict.findings.iter().filter(|one| one.exception.is_none());
         open.map(|one| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0))).collect()
@@ -329,8 +315,8 @@ mod tests {
     fn a_justified_comment_exempts_its_line_and_a_bare_one_nothing() {
         assert_eq!(open(BAD), ["B403 2", "B404 3", "B602 14", "B105 17", "IGN-016 14"], "B301 on line 10 is exempted");
         for (from, to, defect) in [
-            ("2027-03-01", "2020-03-01", "IGN-004 10"),
-            ("nosec B301", "nosec B302", "IGN-006 10"),
+            ("2027-03-01", "2020-03-01", "EXC-001 10"),
+            ("nosec B301", "nosec B302", "EXC-002 10"),
             ("nosec B301", "nosec: pickle", "IGN-016 10"),
             ("nosec B301", "nosec", "IGN-016 10"),
             ("    # reason: ", "    # why: ", "IGN-016 10"),
@@ -338,8 +324,8 @@ mod tests {
             let seen = open(&BAD.replacen(from, to, 1));
             assert!(seen.contains(&"B301 10".to_owned()) && seen.contains(&defect.to_owned()), "{to}: {seen:?}");
         }
-        assert!(open(&BAD.replace("2027-03-01", "2029-03-01")).contains(&"IGN-005 10".to_owned()));
-        assert_eq!(open(&BAD.replace("nosec B301", "nosec: B301, B302 - why")).last().expect("one"), "IGN-006 10");
+        assert!(open(&BAD.replace("2027-03-01", "2029-03-01")).contains(&"EXC-004 10".to_owned()));
+        assert_eq!(open(&BAD.replace("nosec B301", "nosec: B301, B302 - why")).last().expect("one"), "EXC-002 10");
     }
 
     #[test]

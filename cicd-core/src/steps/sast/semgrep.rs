@@ -2,14 +2,12 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use jiff::civil::Date;
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 use super::examples::Examples;
 use super::{CodeSearched, Sast};
 use crate::formats::printable::{counted, printable};
-use crate::formats::{ExpiryLimits, Limits, ignore_file};
 use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Invocation, ToolRequirement};
@@ -36,25 +34,17 @@ const SEARCH_DEADLINE: Duration = Duration::from_secs(600);
 #[derive(Debug, Clone)]
 pub struct Semgrep {
     rules: Utf8PathBuf,
-    expiry: ExpiryLimits,
 }
 
 impl Sast {
     /// The rules of this folder, for the files that bandit has searched; see [`Semgrep`].
     #[must_use]
     pub fn semgrep(rules: impl Into<Utf8PathBuf>) -> Semgrep {
-        Semgrep { rules: rules.into(), expiry: Limits::default().expiry }
+        Semgrep { rules: rules.into() }
     }
 }
 
-impl Semgrep {
-    /// How far ahead a comment's exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
-        self
-    }
-}
+impl Semgrep {}
 
 /// What was searched by rules of the repository's own.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -106,7 +96,7 @@ impl Step for Semgrep {
         let sources = searched.files.iter().map(read).collect::<Result<Vec<_>, StepError>>()?;
         let all: Vec<_> = searched.files.iter().chain(&examples.files).cloned().collect();
         let captured = cx.run(&invocation(&self.rules, cx.dir(), &all))?;
-        let Judgement { findings, exceptions } = judge(&captured, &sources, &examples, self.expiry, cx.today())?;
+        let Judgement { findings, exceptions } = judge(&captured, &sources, &examples)?;
         let (files, rules, pragmas) = (sources.len(), examples.rules.len(), exceptions.len());
         let headline = match findings.len() {
             0 => format!("{}, {}, each proven", counted(files, "file"), counted(rules, "rule")),
@@ -186,13 +176,7 @@ struct Judgement {
     exceptions: Vec<Exception>,
 }
 
-fn judge(
-    captured: &Captured,
-    sources: &[(Utf8PathBuf, String)],
-    examples: &Examples,
-    limits: ExpiryLimits,
-    today: Date,
-) -> Result<Judgement, StepError> {
+fn judge(captured: &Captured, sources: &[(Utf8PathBuf, String)], examples: &Examples) -> Result<Judgement, StepError> {
     // It ends with 0 when it found something too, and for some errors.
     let captured = captured.clone().require_exit(&[0, 2, 7])?;
     let report: Report = serde_json::from_str(captured.stdout_text()?).map_err(unreadable)?;
@@ -222,9 +206,7 @@ fn judge(
             }
         }
     }
-    let review = ignore_file::review(&exceptions, &findings, limits, today);
     findings.extend(unjustified);
-    findings.extend(review);
     Ok(Judgement { findings, exceptions })
 }
 

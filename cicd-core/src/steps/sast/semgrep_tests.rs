@@ -1,8 +1,8 @@
-use jiff::civil::date;
+use jiff::civil::{Date, date};
 
 use super::*;
 use crate::model::Status;
-use crate::policy::evaluate;
+use crate::policy::{Policy, evaluate};
 use crate::process::Exit;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -22,7 +22,7 @@ fn examples() -> Examples {
 fn look(code: i32, json: &str, sources: &[(&str, &str)]) -> Result<Judgement, StepError> {
     let sources: Vec<_> = sources.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
     let captured = Captured::recorded(Exit::Code(code), json, "");
-    judge(&captured, &sources, &examples(), Limits::default().expiry, TODAY)
+    judge(&captured, &sources, &examples())
 }
 
 const OK: (&str, &str) = ("shop/ok.py", "x = 1\n");
@@ -30,7 +30,7 @@ const OK: (&str, &str) = ("shop/ok.py", "x = 1\n");
 /// What is not exempted in the recorded file when its text is this.
 fn open(bad: &str) -> Vec<String> {
     let Judgement { findings, exceptions } = look(0, FINDINGS, &[("shop/bad.py", bad), OK]).expect("looked");
-    let verdict = evaluate(findings, &exceptions, TODAY);
+    let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
     assert_eq!(verdict.status, Status::Failed);
     let open = verdict.findings.iter().filter(|one| one.exception.is_none());
     open.map(|one| format!("{} {}", one.code, one.location.as_ref().and_then(|at| at.line).unwrap_or(0))).collect()
@@ -40,8 +40,8 @@ fn open(bad: &str) -> Vec<String> {
 fn a_justified_comment_exempts_its_line_and_a_bare_one_nothing() {
     assert_eq!(open(BAD), ["shell-command 5", "shell-command 11", "IGN-016 10"], "line 9 is exempted");
     for (from, to, defect) in [
-        ("2027-01-15", "2020-03-01", "IGN-004 9"),
-        ("nosemgrep: shell-command", "nosemgrep: flask-debug", "IGN-006 9"),
+        ("2027-01-15", "2020-03-01", "EXC-001 9"),
+        ("nosemgrep: shell-command", "nosemgrep: flask-debug", "EXC-002 9"),
         ("nosemgrep: shell-command", "nosemgrep", "IGN-016 9"),
         ("nosemgrep: shell-command", "nosem", "IGN-016 9"),
         ("    # reason: ", "    # why: ", "IGN-016 9"),
@@ -77,7 +77,7 @@ fn a_rule_that_does_not_find_its_example_proves_nothing() {
     examples.expected.pop_first();
     let sources = [(OK.0.into(), OK.1.to_owned())];
     let captured = Captured::recorded(Exit::Code(0), CLEAN, "");
-    let wide = judge(&captured, &sources, &examples, Limits::default().expiry, TODAY).expect_err("unmarked");
+    let wide = judge(&captured, &sources, &examples).expect_err("unmarked");
     assert!(wide.to_string().contains("line 8 of the example shell-command, which is not marked"), "{wide}");
 }
 

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use crate::formats::read_exceptions;
     use crate::model::Status;
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
 
     const REPORT: &str = include_str!("../../../tests/data/trivy/secrets-0.70.0.json");
     /// As `export` wrote the files of the recorded scan, but for their canaries.
@@ -127,11 +127,11 @@ mod tests {
         let findings = look(REPORT, &exported()).expect("looked");
         let help = findings[0].help.clone().expect("help");
         let (_, entry) = help.split_once("down: ").expect("an entry");
-        let rest = "\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
+        let rest = "\nreason = \"the key of a manual, which opens nothing\"\nowner = \"@example/security\"\nexpires = \"2026-12-15\"\n";
         let entry = format!("[[secret]]\n{}{rest}", entry.replace(", ", "\n"));
         let verdict = |entry: &str| {
             let exceptions = read_exceptions("ci/exceptions.toml".into(), entry).expect("valid").secrets;
-            let verdict = evaluate(findings.clone(), &exceptions, date(2026, 11, 21));
+            let verdict = evaluate(findings.clone(), &exceptions, &Policy::default(), date(2026, 11, 21));
             (verdict.status, verdict.findings.last().map(|one| one.code.to_string()))
         };
         assert_eq!(verdict(&entry), (Status::Exempted, Some("aws-access-key-id".to_owned())));
@@ -139,7 +139,7 @@ mod tests {
         let other = entry.replace(&digest[..64], &"0".repeat(64));
         assert_eq!(verdict(&other), (Status::Failed, Some("EXC-002".to_owned())));
         assert_eq!(verdict(&entry.replace("settings.md", "b.md")), (Status::Failed, Some("EXC-002".to_owned())));
-        assert_eq!(verdict(&entry.replace("2027", "2025")), (Status::Failed, Some("EXC-001".to_owned())));
+        assert_eq!(verdict(&entry.replace("2026", "2025")), (Status::Failed, Some("EXC-001".to_owned())));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::export::export;
 use super::judge::secrets;
 use crate::formats::printable::counted;
 use crate::formats::trivy_report::TrivyReport;
-use crate::formats::{ExpiryLimits, Limits, Paint, ignore_file, read_exceptions};
+use crate::formats::{Paint, read_exceptions};
 use crate::model::{Finding, Judged, Location, Severity, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
@@ -37,7 +37,6 @@ pub struct SecretScan {
     extent: Extent,
     exceptions_file: Option<Utf8PathBuf>,
     left_out: Vec<(Utf8PathBuf, Exception)>,
-    expiry: ExpiryLimits,
 }
 
 impl Default for SecretScan {
@@ -50,12 +49,7 @@ impl SecretScan {
     /// Every file, and no exceptions.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            extent: Extent::EveryFile,
-            exceptions_file: None,
-            left_out: Vec::new(),
-            expiry: Limits::default().expiry,
-        }
+        Self { extent: Extent::EveryFile, exceptions_file: None, left_out: Vec::new() }
     }
 
     /// Searches only the files that the last commit added or changed: before a commit, those that are staged. Exceptions for other
@@ -80,13 +74,6 @@ impl SecretScan {
         let path = path.into();
         let scope = Scope::Targets(vec![path.to_string()]);
         self.left_out.push((path, Exception::in_pipeline(SecretCode::LeftOut, scope, because)));
-        self
-    }
-
-    /// How far ahead an exception may expire.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -163,7 +150,6 @@ impl Step for SecretScan {
             fs::read(tree.join(&file.name)).map_err(StepError::io("reading", tree.join(&file.name)))
         };
         let found = secrets(&report, &trivy.version, &exported, read)?;
-        let review = ignore_file::review(&exceptions, &found, self.expiry, cx.today());
         let (count, secrets) = (exported.len(), found.len());
         let headline = match secrets {
             0 => format!("{}, a canary found in each", counted(count, "file")),
@@ -176,7 +162,7 @@ impl Step for SecretScan {
             .fact("exceptions", exceptions.len())
             .fact("trivy_version", trivy.version.to_string())
             .headline(headline);
-        Ok(outcome.findings(found).findings(left_out).findings(review).exceptions(exceptions).exceptions(allowed))
+        Ok(outcome.findings(found).findings(left_out).exceptions(exceptions).exceptions(allowed))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

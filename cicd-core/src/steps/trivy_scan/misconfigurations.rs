@@ -162,7 +162,7 @@ mod tests {
 
     use super::*;
     use crate::model::{Severity, Status};
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
 
     const REPORT: &str = include_str!("../../../tests/data/trivy/dockerfiles-0.70.0.json");
     const BASE: &str = "FROM debian:latest\nRUN apt-get install curl\n";
@@ -178,7 +178,7 @@ mod tests {
     }
 
     fn verdict(checked: Checked) -> (Status, Vec<String>) {
-        let verdict = evaluate(checked.findings, &checked.exceptions, date(2026, 11, 21));
+        let verdict = evaluate(checked.findings, &checked.exceptions, &Policy::default(), date(2026, 11, 21));
         let open = verdict.findings.iter().filter(|finding| finding.exception.is_none());
         let shown = open.map(|finding| format!("{} {}", finding.code, finding.target.as_deref().unwrap_or("")));
         (verdict.status, shown.collect())

@@ -5,9 +5,7 @@ use jiff::civil::Date;
 use super::findings::{Judgement, PackageCounts, not_judged};
 use super::misconfigurations::Checked;
 use crate::docker::ImageUnderTest;
-use crate::formats::ExpiryLimits;
-use crate::formats::codeowners::CodeOwnersFile;
-use crate::formats::ignore_file::{self, IgnoreFile, review_file, unknown_owners};
+use crate::formats::ignore_file::{IgnoreFile, review_file};
 use crate::formats::printable::printable;
 use crate::formats::requirements::normalized_name;
 use crate::formats::trivy_report::{TrivyReport, Vulnerability};
@@ -30,33 +28,21 @@ pub(super) struct Scanned<'a> {
     pub(super) dockerfiles: Checked,
 }
 
-/// What may allow something, and by which rules.
-#[derive(Debug)]
-pub(super) struct Allowed<'a> {
-    pub(super) ignored: IgnoreFile,
-    /// Who may answer for an exception, if that is asked.
-    pub(super) owners: Option<&'a CodeOwnersFile>,
-    pub(super) limits: ExpiryLimits,
-}
-
 impl Scanned<'_> {
     /// What it means: findings, the exceptions and what is wrong with them, and the facts.
-    pub(super) fn outcome(self, judgement: &Judgement<'_>, allowed: Allowed<'_>, today: Date) -> Outcome<ScanReport> {
+    pub(super) fn outcome(self, judgement: &Judgement<'_>, ignored: IgnoreFile, today: Date) -> Outcome<ScanReport> {
         let Self { image, trivy, database, report, dockerfiles } = self;
-        let Allowed { ignored, owners, limits } = allowed;
         let counts = PackageCounts::of(report, database);
         let files = dockerfiles.files;
         let mut findings = judgement.findings(report);
         findings.extend(dockerfiles.findings);
-        let mut review = review_file(&ignored, &findings);
+        let review = review_file(&ignored, &findings);
         let mut exceptions = ignored.exceptions;
         exceptions.extend(dockerfiles.exceptions);
         let by_name = FindingsByName::new(&findings);
         let valid = exceptions.iter().filter(|exception| !exception.justification.is_expired(today));
         let covered: BTreeSet<_> = valid.flat_map(|exception| by_name.covered_by(exception)).map(|it| it.0).collect();
         let ignored_count = covered.len();
-        review.extend(ignore_file::review(&exceptions, &findings, limits, today));
-        review.extend(owners.map_or_else(Vec::new, |owners| unknown_owners(&exceptions, owners)));
         findings.extend(not_judged(report, database));
         findings.extend(ignored.findings);
         findings.extend(review);
@@ -137,13 +123,12 @@ fn vulnerable_packages(report: &TrivyReport) -> usize {
 mod tests {
     use super::super::sources::Sources;
     use super::*;
-    use crate::formats::Limits;
     use crate::formats::ignore_file::read_plain;
     use crate::formats::trivy_db::Ecosystem;
     use crate::formats::trivy_report::Package;
     use crate::model::by_key::counting;
     use crate::model::{Judged as _, Status, Subject};
-    use crate::policy::evaluate;
+    use crate::policy::{Policy, evaluate};
     use crate::trivy::DatabaseOrigin;
 
     /// A report on so many packages with so many flaws each, and all of them in one package more.
@@ -206,7 +191,7 @@ mod tests {
         let dockerfiles = Checked::default();
         Scanned { image: &image, trivy: &trivy, database, report: &report, dockerfiles }.outcome(
             &judgement,
-            Allowed { ignored, owners: None, limits: Limits::default().expiry },
+            ignored,
             today(),
         )
     }
@@ -225,7 +210,7 @@ mod tests {
     /// The verdict, and the findings that no exception allows.
     fn verdict(ignore: &str) -> (Status, Vec<String>) {
         let outcome = outcome(&official(), Severity::Low, ignore);
-        let verdict = evaluate(outcome.findings, &outcome.exceptions, today());
+        let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), today());
         let denied =
             verdict.findings.iter().filter(|it| it.exception.is_none()).map(|it| it.code.to_string()).collect();
         (verdict.status, denied)
@@ -272,7 +257,7 @@ mod tests {
             (entry("CVE-2023-32681", "2020-01-01"), vec!["CVE-2023-32681", "IGN-004"]),
             (entry("CVE-2023-32681", "2026-11-21"), vec!["CVE-2023-32681", "IGN-004"]),
             (entry("CVE-2099-12345", "2026-12-15"), vec!["CVE-2023-32681", "IGN-006"]),
-            (entry("CVE-2023-32681", "2028-01-01"), vec!["IGN-005"]),
+            (entry("CVE-2023-32681", "2028-01-01"), vec!["CVE-2023-32681", "IGN-005"]),
             (entry("PYSEC-2023-74", "2026-12-15") + &entry("CVE-2023-32681", "2026-12-15"), vec!["IGN-013"]),
         ] {
             let (status, denied) = verdict(&(others.clone() + &last));

@@ -4,15 +4,13 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::findings::Judgement;
 use super::misconfigurations;
-use super::outcome::{Allowed, Scanned};
+use super::outcome::Scanned;
 use super::proof::{Expected, prove};
 use super::sources::Sources;
 use crate::docker::ImageUnderTest;
-use crate::formats::codeowners::CodeOwnersFile;
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::trivy_report::TrivyReport;
-use crate::formats::{ExpiryLimits, Limits};
 use crate::model::{Finding, Location, Severity};
 use crate::policy::stray_configuration;
 use crate::process::{Invocation, ToolRequirement};
@@ -48,9 +46,7 @@ pub struct TrivyScan {
     ignore_file: Option<Utf8PathBuf>,
     locked_requirements: Option<Utf8PathBuf>,
     built_from: Vec<Utf8PathBuf>,
-    owners: Option<Utf8PathBuf>,
     threshold: Severity,
-    expiry: ExpiryLimits,
 }
 
 impl Default for TrivyScan {
@@ -63,14 +59,7 @@ impl TrivyScan {
     /// A scan in which every flaw of any severity fails the step.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            ignore_file: None,
-            locked_requirements: None,
-            built_from: Vec::new(),
-            owners: None,
-            threshold: Severity::Low,
-            expiry: Limits::default().expiry,
-        }
+        Self { ignore_file: None, locked_requirements: None, built_from: Vec::new(), threshold: Severity::Low }
     }
 
     /// The file with the exceptions, `.trivyignore` or `.trivyignore.yaml`; see [`ignore_file`](crate::formats::ignore_file).
@@ -99,24 +88,10 @@ impl TrivyScan {
         self
     }
 
-    /// The CODEOWNERS file: who answers for an exception has to be named in it.
-    #[must_use]
-    pub fn owners_in(mut self, path: impl Into<Utf8PathBuf>) -> Self {
-        self.owners = Some(path.into());
-        self
-    }
-
     /// The lowest severity that fails the step; what is below it is a warning. What nobody has rated always fails it.
     #[must_use]
     pub fn severity(mut self, threshold: Severity) -> Self {
         self.threshold = threshold;
-        self
-    }
-
-    /// How far ahead an entry of the ignore file may expire; 30, 90 and 180 days by severity without it.
-    #[must_use]
-    pub fn expiry_limits(mut self, limits: ExpiryLimits) -> Self {
-        self.expiry = limits;
         self
     }
 
@@ -141,12 +116,6 @@ impl TrivyScan {
         stray.map(|path| stray_configuration(path, "trivy")).collect()
     }
 
-    fn read_owners(&self, cx: &Context) -> Result<Option<CodeOwnersFile>, StepError> {
-        let Some(path) = &self.owners else { return Ok(None) };
-        let text = cx.read_text(path)?;
-        Ok(Some(CodeOwnersFile::parse(&cx.relative(path), &text)))
-    }
-
     fn read_locked(&self, cx: &Context) -> Result<Option<(Utf8PathBuf, LockedRequirements)>, StepError> {
         let Some(path) = &self.locked_requirements else { return Ok(None) };
         let text = cx.read_text(path)?;
@@ -168,7 +137,6 @@ impl Step for TrivyScan {
         let trivy = cx.require(&trivy_tool())?;
         let ignored = self.read_ignore_file(cx)?;
         let locked = self.read_locked(cx)?;
-        let owners = self.read_owners(cx)?;
         let sources = Sources::read(cx, &self.built_from)?;
         let locked = locked.as_ref().map(|(path, locked)| (path.as_path(), locked));
         database.check(cx.now())?;
@@ -187,8 +155,7 @@ impl Step for TrivyScan {
         let dockerfiles = misconfigurations::check(cx, &neutral, &database, &sources, &judgement)?;
         let scanned =
             Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report, dockerfiles };
-        let allowed = Allowed { ignored, owners: owners.as_ref(), limits: self.expiry };
-        let mut outcome = scanned.outcome(&judgement, allowed, cx.today());
+        let mut outcome = scanned.outcome(&judgement, ignored, cx.today());
         outcome.findings.extend(self.stray_configuration(cx));
         outcome.attachments.push(path);
         Ok(outcome)

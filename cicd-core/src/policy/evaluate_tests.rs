@@ -1,0 +1,91 @@
+use jiff::civil::date;
+
+use super::*;
+use crate::model::Location;
+use crate::policy::{Justification, Origin, Scope};
+
+const TODAY: Date = date(2026, 11, 21);
+
+fn vulnerable(id: &'static str) -> Finding {
+    let mut finding = Finding::with_code(Code::from_static(id), "vulnerable").target("pkg:pypi/requests@2.30.0");
+    finding.aliases = vec!["GHSA-j8r2-6x86-q33q".to_owned()];
+    finding
+}
+
+fn exception(id: &str, expires: &str) -> Exception {
+    Exception {
+        id: id.to_owned(),
+        scope: Scope::Any,
+        justification: Justification::new("no proxy is ever configured for this service", "@org/security", expires)
+            .expect("valid"),
+        origin: Origin::IgnoreFile,
+        location: Location::line("ci/.trivyignore", 4),
+        applies: Applies::Here,
+    }
+}
+
+#[test]
+fn a_covered_finding_is_exempted_and_stays_visible() {
+    let verdict = evaluate(
+        vec![vulnerable("CVE-2023-32681")],
+        &[exception("CVE-2023-32681", "2027-01-01")],
+        &Policy::default(),
+        TODAY,
+    );
+    assert_eq!(verdict.status, Status::Exempted);
+    assert_eq!(verdict.findings.len(), 1);
+    assert_eq!(verdict.findings[0].exception.as_ref().expect("marked").owner, "@org/security");
+    assert_eq!(verdict.covered, [1]);
+}
+
+#[test]
+fn an_alias_is_as_good_as_the_code() {
+    let verdict = evaluate(
+        vec![vulnerable("CVE-2023-32681")],
+        &[exception("GHSA-j8r2-6x86-q33q", "2027-01-01")],
+        &Policy::default(),
+        TODAY,
+    );
+    assert_eq!(verdict.status, Status::Exempted);
+}
+
+#[test]
+fn an_expired_exception_allows_nothing_and_is_a_finding() {
+    let verdict = evaluate(
+        vec![vulnerable("CVE-2023-32681")],
+        &[exception("CVE-2023-32681", "2026-11-21")],
+        &Policy::default(),
+        TODAY,
+    );
+    assert_eq!(verdict.status, Status::Failed);
+    let codes: Vec<_> = verdict.findings.iter().map(|finding| finding.code.as_str()).collect();
+    assert_eq!(codes, ["CVE-2023-32681", "IGN-004"]);
+    assert!(verdict.findings[0].exception.is_none());
+}
+
+#[test]
+fn an_exception_for_nothing_fails_the_step() {
+    let verdict = evaluate(Vec::new(), &[exception("CVE-2099-0001", "2027-01-01")], &Policy::default(), TODAY);
+    assert_eq!(verdict.status, Status::Failed);
+    assert_eq!(verdict.findings[0].code.as_str(), "IGN-006");
+    assert_eq!(verdict.findings[0].location.as_ref().expect("a place").to_string(), "ci/.trivyignore:4");
+}
+
+#[test]
+fn a_scope_reaches_its_package_and_no_other() {
+    let scope = Scope::Targets(vec!["pkg:pypi/requests".to_owned()]);
+    assert!(scope.reaches(Some("pkg:pypi/requests@2.30.0")));
+    assert!(!scope.reaches(Some("pkg:pypi/requests-mock@1.0")));
+    assert!(!scope.reaches(None));
+}
+
+#[test]
+fn warnings_do_not_fail() {
+    let verdict = evaluate(
+        vec![vulnerable("X-1").level(Level::Warn), vulnerable("X-2").level(Level::BlockClearance)],
+        &[],
+        &Policy::default(),
+        TODAY,
+    );
+    assert_eq!(verdict.status, Status::Passed);
+}
