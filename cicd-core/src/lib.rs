@@ -76,6 +76,7 @@ pub mod process;
 pub mod python;
 pub mod reporters;
 pub mod setup;
+pub mod source;
 pub mod step;
 pub mod steps;
 pub mod trivy;

@@ -48,6 +48,7 @@ impl Sandbox {
             dir: root.join("run"),
             environment: RunEnvironment { variables, clock: Clock::System, live_output: false },
             revision: Err("no checkout".to_owned()),
+            source: Err("no checkout".to_owned()),
             toolbox: Toolbox::new(folders, &path, Utf8Path::new("/")),
             redactor: Redactor::new(),
             cancel: Cancel::new().expect("a pipe"),

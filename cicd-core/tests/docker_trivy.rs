@@ -65,6 +65,7 @@ impl Bench {
             dir: root.join("run"),
             environment: RunEnvironment { variables, clock: Clock::System, live_output: false },
             revision: Err("no checkout".to_owned()),
+            source: Err("no checkout".to_owned()),
             toolbox: Toolbox::new(&[root.join("bin")], &path, &root),
             redactor: Redactor::new(),
             cancel: Cancel::new().expect("descriptors"),

@@ -14,6 +14,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("process", 2),
     ("http", 2),
     ("load", 2),
+    ("source", 3),
     ("step", 3),
     ("docker", 3),
     ("trivy", 3),
@@ -31,7 +32,9 @@ const FLOORS: &[(&str, u8)] = &[
 /// steps.
 const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
     ("formats", "policy"),
+    ("step", "source"),
     ("docker", "step"),
+    ("docker", "source"),
     ("trivy", "step"),
     ("python", "step"),
     ("cli", "setup"),

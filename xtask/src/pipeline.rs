@@ -11,7 +11,7 @@ use cicd_core::step::Workspace;
 use cicd_core::steps::{
     CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, ExceptionLint, Hadolint, IacScan,
     LicenseCheck, LoadTest, LockedLicenses, PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint,
-    RustFormat, Sast, Sbom, SecretScan, TrivyDatabase, TrivyScan, WorkflowLint,
+    RustFormat, Sast, Sbom, SecretScan, SourceCheck, TrivyDatabase, TrivyScan, WorkflowLint,
 };
 
 /// The packages that are shipped.
@@ -33,6 +33,9 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     let app = "flask-app";
     let limits = workspace.limits("ci/policy.toml")?;
     ci.policy(policy(limits));
+
+    // What is judged: the files of the commit, and nothing beside them.
+    let source = ci.add("source", SourceCheck::new(), ());
 
     // How it is written.
     let format = ci.add("format", RuffFormat::check(app), ());
@@ -97,7 +100,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What may leave: an image that every one of these has looked at, in this run.
     let written = (&format, &rust_format, &lint, &docker_lint, &workflows, &iac, &sast, &own_rules);
-    let allowed = (&exceptions, &secrets, &owners, &locked);
+    let allowed = (&source, &exceptions, &secrets, &owners, &locked);
     let shipped = (&scanned, &audited, &licensed, &listed, &attacked, &loaded);
     let cleared = ci.clear(&image, (written, allowed, &tests, &coverage, shipped));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);

@@ -12,7 +12,7 @@ mod ready;
 mod under_test;
 mod watched;
 
-pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull};
+pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};
 pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};

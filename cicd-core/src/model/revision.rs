@@ -7,4 +7,7 @@ pub struct Revision {
     pub commit: String,
     /// Whether tracked or untracked files differ from that commit.
     pub dirty: bool,
+    /// In what they differ, for people: the first few, each with its file.
+    #[serde(default)]
+    pub differences: Vec<String>,
 }

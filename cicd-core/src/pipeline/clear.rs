@@ -1,6 +1,7 @@
 use super::StepReport;
 use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
+use super::unchanged;
 use crate::docker::{Fresh, Image};
 use crate::model::{Finding, Level, Severity, Subject, finding_codes};
 use crate::step::{Cleared, Context, GateRecord, Handle, Outcome, StepError, Wiring};
@@ -23,6 +24,11 @@ finding_codes! {
             help: "run the whole pipeline again without --resume",
             example: "--resume --effect push",
         },
+        OtherFiles = "CLR-004" {
+            summary: "the files that were judged are not exactly those of the commit",
+            help: "commit what belongs to it, restore or remove the rest, and run it again; `SourceCheck` tells more",
+            example: "an edited file that `git update-index --skip-worktree` keeps out of git status",
+        },
     }
 }
 
@@ -37,7 +43,7 @@ fn resumed(report: &StepReport) -> Option<Finding> {
 }
 
 impl Job for ClearJob {
-    fn run(&self, _: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
+    fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
         let missing = |error: crate::step::InputError| StepError::not_looked(error.to_string(), "run the gates too");
         let image = upstream.outputs.get(&self.image).map_err(missing)?;
         let mut gates = Vec::new();
@@ -62,6 +68,7 @@ impl Job for ClearJob {
                 Finding::new(ClearanceCode::Blocked, format!("{}: {} {}", report.name, finding.code, finding.message))
             })
             .chain(upstream.ancestors.values().filter_map(resumed))
+            .chain(unchanged::blockers(cx, upstream.ancestors.values())?)
             .collect();
         if !blockers.is_empty() && !upstream.effect_wanted && findings.is_empty() {
             let reasons: Vec<_> = blockers.iter().map(|finding| finding.message.as_str()).collect();

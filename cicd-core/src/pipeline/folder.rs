@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
@@ -12,6 +13,9 @@ use crate::step::{StepError, Workspace};
 
 /// How many runs are kept on disk; older ones are removed while a new one goes on.
 pub const RUNS_KEPT: usize = 20;
+
+/// What every file that is judged held, by its path.
+pub(super) const SOURCE_FILE: &str = "source.json";
 
 /// The folder of one run: `target/<area>/runs/<id>/`.
 #[derive(Debug)]
@@ -43,6 +47,17 @@ impl RunFolder {
     #[must_use]
     pub fn dir(&self) -> &Utf8Path {
         &self.dir
+    }
+
+    /// Writes down what every file that is judged holds, so that a later run can tell which ones have changed since.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub(super) fn keep_source(&self, files: &BTreeMap<String, String>) -> Result<(), StepError> {
+        let path = self.dir.join(SOURCE_FILE);
+        let text = serde_json::to_string(files).map_err(io::Error::other);
+        let written = text.and_then(|text| write_whole(&path, self.redactor.redact(&text).as_bytes()));
+        written.map_err(StepError::io("writing", path))
     }
 
     /// Adds an event to `events.ndjson`.

@@ -22,6 +22,7 @@ mod schedule;
 mod scrub;
 mod selection;
 mod summary;
+mod unchanged;
 mod verdict;
 
 pub use alone::{Alone, alone};

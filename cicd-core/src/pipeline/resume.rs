@@ -1,10 +1,12 @@
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
+use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
 use sha2::{Digest as _, Sha256};
 
-use super::folder::area_path;
+use super::folder::{SOURCE_FILE, area_path};
 use super::{Outside, Pipeline, Plan, StepReport, Summary, latest_summary};
 use crate::step::Workspace;
 
@@ -42,18 +44,20 @@ impl Earlier {
         if age > AGE_MAX || age.is_negative() {
             return refuse("it is more than a day old, or the clock has been set back");
         }
-        let tree = outside.tree.as_deref().map_err(|why| ResumeError(why.clone()))?;
+        let source = outside.source.as_ref().map_err(|why| ResumeError(why.clone()))?;
+        let run = area_path(workspace, area).join("runs").join(summary.run.as_str());
         match &summary.tree {
-            Some(earlier) if earlier == tree => {}
-            Some(earlier) => {
-                return refuse(&format!(
-                    "these files changed: {}",
-                    changes(&outside.changed_files(workspace, earlier, tree))
-                ));
+            Some(earlier) if earlier == source.identity() => {}
+            Some(_) => {
+                let files = match kept(&run) {
+                    Ok(kept) => changes(&changed(&kept, &source.listing())),
+                    Err(why) => format!("{SOURCE_FILE} of the run does not tell which: {why}"),
+                };
+                return refuse(&format!("these files changed: {files}"));
             }
             None => return refuse("it does not tell what was checked out"),
         }
-        let steps = area_path(workspace, area).join("runs").join(summary.run.as_str()).join("steps");
+        let steps = run.join("steps");
         Ok(Self { summary, steps })
     }
 
@@ -68,7 +72,20 @@ impl Earlier {
     }
 }
 
-fn changes(files: &[String]) -> String {
+/// What the files of a run held.
+fn kept(run: &Utf8Path) -> Result<BTreeMap<String, String>, String> {
+    let text = fs::read(run.join(SOURCE_FILE)).map_err(|error| error.to_string())?;
+    serde_json::from_slice(&text).map_err(|error| error.to_string())
+}
+
+/// The files that hold something else now, came since or went.
+pub(super) fn changed(then: &BTreeMap<String, String>, now: &BTreeMap<String, String>) -> Vec<String> {
+    let all: BTreeSet<&String> = then.keys().chain(now.keys()).collect();
+    all.into_iter().filter(|path| then.get(*path) != now.get(*path)).cloned().collect()
+}
+
+/// The first few of them, for people.
+pub(super) fn changes(files: &[String]) -> String {
     let mut text = files.iter().take(CHANGES_NAMED_MAX).cloned().collect::<Vec<_>>().join(", ");
     if files.len() > CHANGES_NAMED_MAX {
         let _ = write!(text, " and {} more", files.len() - CHANGES_NAMED_MAX);

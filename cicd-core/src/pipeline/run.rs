@@ -158,8 +158,11 @@ pub fn run(
         Start::Resume => Some(Earlier::load(workspace, options.area, &outside, &definition, started_at)?),
     };
     let complete = complete && earlier.is_none();
-    let tree = outside.tree.clone().ok();
+    let source = outside.source.clone().ok();
     let (mut context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    if let Some(source) = &source {
+        folder.keep_source(&source.listing())?;
+    }
     if let Some(judged) = &options.judged {
         context.workspace = judged.clone();
     }
@@ -219,7 +222,7 @@ pub fn run(
         complete,
         commit: revision.map(|revision| revision.commit.clone()),
         dirty: revision.map(|revision| revision.dirty),
-        tree,
+        tree: source.map(|source| source.identity().to_owned()),
         definition,
         started_at,
         duration_ms: millis(started),
@@ -261,12 +264,23 @@ pub(super) fn open(
     events: EventSender,
 ) -> Result<(RunContext, RunFolder), StepError> {
     let toolbox = outside.toolbox(workspace);
-    let Outside { environment, cancel, revision, .. } = outside;
+    let Outside { environment, cancel, revision, source, .. } = outside;
     let redactor = Redactor::new();
     let folder = RunFolder::create(workspace, area, &id, redactor.clone())?;
     let dir = folder.dir().to_owned();
     Ok((
-        RunContext { workspace: workspace.clone(), id, dir, environment, revision, toolbox, redactor, cancel, events },
+        RunContext {
+            workspace: workspace.clone(),
+            id,
+            dir,
+            environment,
+            revision,
+            source,
+            toolbox,
+            redactor,
+            cancel,
+            events,
+        },
         folder,
     ))
 }

@@ -27,7 +27,7 @@ pub struct Summary {
     pub commit: Option<String>,
     /// Whether the tree differed from that commit.
     pub dirty: Option<bool>,
-    /// The id of a git tree with every file as it was, committed or not; absent outside a git checkout.
+    /// A hash of every file as it was, committed or not; absent outside a git checkout.
     pub tree: Option<String>,
     /// A hash of the pipeline's graph, tools and command lines.
     pub definition: String,

@@ -32,6 +32,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::SbomCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     gather::<steps::SecretCode>(&mut all);
+    gather::<steps::SourceCode>(&mut all);
     gather::<steps::OwnersCode>(&mut all);
     all.sort_by_key(|info| info.code);
     all

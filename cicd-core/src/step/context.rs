@@ -14,6 +14,7 @@ use crate::process::{
     Cancel, Captured, Invocation, ProcessError, Redactor, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
     execute,
 };
+use crate::source::Source;
 
 /// Tells the processes of a run apart.
 static NEXT_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -42,6 +43,8 @@ pub struct RunContext {
     pub environment: RunEnvironment,
     /// What was checked out when the run began; an error text where that could not be told.
     pub revision: Result<Revision, String>,
+    /// The files that are judged, as they lay when the run began; an error text where that could not be told.
+    pub source: Result<Arc<Source>, String>,
     /// Finds tools.
     pub toolbox: Toolbox,
     /// Knows secrets.
@@ -165,6 +168,21 @@ impl Context {
             .revision
             .as_ref()
             .map_err(|why| StepError::not_looked(why.clone(), "run inside a git checkout that has a commit"))
+    }
+
+    /// The files that are judged, as they lay when the run began.
+    ///
+    /// # Errors
+    /// When the workspace is no git checkout, or its files could not be listed.
+    pub fn source(&self) -> Result<&Arc<Source>, StepError> {
+        self.run.source.as_ref().map_err(|why| {
+            StepError::not_looked(why.clone(), "run inside a git checkout that git can list the files of")
+        })
+    }
+
+    /// The same, gathered again: as they lie now.
+    pub(crate) fn source_now(&self) -> Result<Source, String> {
+        Source::gather(self.root(), &self.run.toolbox, &self.run.cancel)
     }
 
     /// Says what the step is doing, for the reader at the terminal.

@@ -1,7 +1,10 @@
-use camino::{Utf8Path, Utf8PathBuf};
+use std::collections::BTreeSet;
+
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{Context, StepError};
-use crate::process::{Exit, Invocation, ToolRequirement};
+use crate::process::{Exit, ToolRequirement};
+use crate::source::truthful_git;
 
 /// Git, as steps need it to tell which files there are.
 #[must_use]
@@ -34,27 +37,29 @@ impl Context {
     /// The files below `folder` whose names end in `.extension`, relative to the workspace and sorted: those that git tracks, and new
     /// ones that it does not ignore. Files that were deleted are left out.
     ///
-    /// A tool that says it looked at fewer has not looked at everything. The step names [`git_tool`] in its `tools()`.
+    /// A tool that says it looked at fewer has not looked at everything.
     ///
     /// # Errors
-    /// When git cannot tell.
+    /// When git could not tell.
     pub fn source_files(&self, folder: &Utf8Path, extension: &str) -> Result<Vec<Utf8PathBuf>, StepError> {
-        let folder = self.relative(self.path(folder));
-        let pattern = format!(":(glob){}", folder.join(format!("**/*.{extension}")));
-        let mut files = self.listed(&[&pattern])?;
-        files.retain(|path| self.path(path).is_file());
+        let folder = plain(&self.relative(self.path(folder)));
+        let mut files = self.repository_files()?;
+        files.retain(|path| {
+            path.starts_with(&folder)
+                && path.file_name().is_some_and(|name| has_extension(name, extension))
+                && self.path(path).is_file()
+        });
         Ok(files)
     }
 
     /// Every file of the repository, relative to the workspace and sorted: those that git tracks, and new ones that it does not
-    /// ignore. Symbolic links are among them, files that were deleted are not.
+    /// ignore, as they lay when the run began. Symbolic links are among them, files that were deleted are not. All steps get the
+    /// same list: see [`Source`](crate::source::Source).
     ///
     /// # Errors
-    /// When git cannot tell.
+    /// When git could not tell.
     pub fn repository_files(&self) -> Result<Vec<Utf8PathBuf>, StepError> {
-        let mut files = self.listed(&[])?;
-        files.retain(|path| self.path(path).symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()));
-        Ok(files)
+        Ok(self.source()?.files().iter().map(|file| file.path.clone()).collect())
     }
 
     /// The files that `HEAD` added or changed, compared with its first parent, relative to the workspace and sorted; all files where it
@@ -64,34 +69,27 @@ impl Context {
     /// When git cannot tell.
     pub fn files_of_last_commit(&self) -> Result<Vec<Utf8PathBuf>, StepError> {
         self.require(&git_tool())?;
-        let git = |args: &[&str]| Invocation::tool("git").args(args).env_remove_prefix("GIT_");
-        let parent = self.run(&git(&["rev-parse", "--verify", "--quiet", "HEAD^1"]))?.require_exit(&[0, 1])?;
-        let mut compared = git(&["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative"]);
+        let parent = self.run(&truthful_git(["rev-parse", "--verify", "--quiet", "HEAD^1"]))?.require_exit(&[0, 1])?;
+        let mut compared = truthful_git(["diff-tree", "-r", "-z", "--name-only", "--no-renames", "--relative"]);
         compared = match parent.exit {
             Exit::Code(0) => compared.args(["HEAD^1", "HEAD"]),
             _ => compared.args(["--root", "--no-commit-id", "HEAD"]),
         };
         let captured = self.run_ok(&compared)?;
-        let mut files: Vec<_> =
-            captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect();
-        // Deleted files are in the list, and modules, which are folders.
-        files.retain(|path| self.path(path).symlink_metadata().is_ok_and(|metadata| !metadata.is_dir()));
-        files.sort();
+        let changed: BTreeSet<&str> = captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).collect();
+        // Deleted files are among the changed ones, and modules, which are folders.
+        let mut files = self.repository_files()?;
+        files.retain(|path| changed.contains(path.as_str()));
         Ok(files)
     }
+}
 
-    fn listed(&self, patterns: &[&str]) -> Result<Vec<Utf8PathBuf>, StepError> {
-        self.require(&git_tool())?;
-        // Variables such as GIT_DIR, set while a hook runs, would answer for another repository.
-        let list = Invocation::tool("git")
-            .args(["ls-files", "-z", "--cached", "--others", "--exclude-standard", "--"])
-            .args(patterns)
-            .env_remove_prefix("GIT_");
-        let captured = self.run_ok(&list)?;
-        let mut files: Vec<_> =
-            captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect();
-        files.sort();
-        files.dedup();
-        Ok(files)
-    }
+/// A folder as it stands in a list: without `.` and a slash at its end.
+fn plain(folder: &Utf8Path) -> Utf8PathBuf {
+    folder.components().filter(|part| *part != Utf8Component::CurDir).collect()
+}
+
+/// Whether a name ends so. One that begins with the dot has no stem, and is meant all the same.
+fn has_extension(name: &str, extension: &str) -> bool {
+    name.strip_suffix(extension).is_some_and(|stem| stem.ends_with('.'))
 }

@@ -43,7 +43,7 @@ impl Step for DevBuild {
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let revision = cx.revision()?.clone();
-        let build = Build::prepare(cx, &self.recipe, bases, CacheUse::Allowed, TAG, &revision.commit)?;
+        let build = Build::prepare(cx, &self.recipe, bases, CacheUse::Allowed, TAG, &revision)?;
         let built = build.run(cx, Pull::Never)?;
         let details = require_image(cx, &built.id)?;
         let instructions = built.log.vertices.values().filter(|vertex| vertex.kind() == VertexKind::Instruction);

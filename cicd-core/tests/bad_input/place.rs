@@ -76,6 +76,7 @@ impl Place {
                 live_output: false,
             },
             revision: Err("no checkout".to_owned()),
+            source: Err("no checkout".to_owned()),
             toolbox: Toolbox::new(&[root.join("bin")], &path, &root),
             redactor: Redactor::new(),
             cancel: Cancel::new().expect("descriptors"),

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use cicd_core::docker::{LABEL_IMAGE, docker, docker_tool};
 use cicd_core::model::Revision;
 use cicd_core::pipeline::{Alone, Outside, alone};
+use cicd_core::process::{Captured, Discard, Invocation, execute};
 use cicd_core::step::Workspace;
 
 /// The commit that every test image says it was built from.
@@ -24,6 +25,7 @@ impl Sandbox {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).expect("UTF-8");
         let sandbox = Self { _dir: dir, root, dirty: false, images: Vec::new() };
+        sandbox.write(".gitignore", "/target/\n");
         for (path, content) in files {
             sandbox.write(path, content);
         }
@@ -50,9 +52,25 @@ impl Sandbox {
 
     /// What a run would gather, with a commit that no checkout has to have.
     pub(crate) fn outside(&self) -> Outside {
+        self.commit();
         let mut outside = Outside::gather(&self.workspace(), Vec::new()).expect("a pipe");
-        outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: self.dirty });
+        outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: self.dirty, differences: Vec::new() });
         outside
+    }
+
+    /// Commits every file as it lies: a build reads nothing else.
+    fn commit(&self) {
+        let outside = Outside::without_git(Vec::new()).expect("a pipe");
+        let git = outside.toolbox(&self.workspace()).locate("git").expect("git is needed for these tests");
+        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"];
+        for args in [
+            &["init", "--quiet"][..],
+            &["add", "--all", "--force", "--", ".", ":!target"],
+            &["commit", "--quiet", "--allow-empty", "--no-verify", "-m", "m"],
+        ] {
+            let call = Invocation::tool("git").args(identity).args(args).dir(&self.root).env_remove_prefix("GIT_");
+            execute(&call, &git, &mut Discard, &outside.cancel).and_then(Captured::require_success).expect("committed");
+        }
     }
 
     /// Has an image removed at the end, whatever happens.

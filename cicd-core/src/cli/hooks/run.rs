@@ -16,6 +16,7 @@ use crate::pipeline::{
 };
 use crate::process::{Cancel, CancelReason};
 use crate::reporters::{Lines, brief};
+use crate::source::Source;
 use crate::step::Workspace;
 
 /// Runs of the hook are kept beside those of `ci`.
@@ -59,8 +60,8 @@ pub(in crate::cli) fn run(
     let _ = laid_out.set(staged.folder().to_owned());
     let pipeline = (pipelines.before_commit)(&staged.workspace)?;
     repeated_in_ci(&pipeline, &(pipelines.ci)(&staged.workspace)?)?;
-    outside.revision = Ok(staged.revision.clone());
-    outside.tree = Ok(staged.tree.clone());
+    let source = Source::gather(staged.workspace.root(), &toolbox, &cancel);
+    outside = outside.with_source(source);
     outside.environment.live_output = args.verbose;
     let options = RunOptions {
         selection: Selection { only: args.only.clone(), ..Selection::default() },

@@ -4,7 +4,6 @@ use std::fs;
 use std::io;
 
 use super::git::Git;
-use crate::model::Revision;
 use crate::process::Temporary;
 use crate::step::{StepError, Workspace};
 use camino::Utf8Path;
@@ -30,10 +29,6 @@ pub(super) struct Staged {
     folder: Temporary,
     /// The workspace's place in the checkout.
     pub(super) workspace: Workspace,
-    /// The commit that the checkout is of, in its own repository alone.
-    pub(super) revision: Revision,
-    /// The tree that is about to be committed.
-    pub(super) tree: String,
 }
 
 impl Staged {
@@ -89,7 +84,7 @@ impl Staged {
         own.ask(&own.call(["-c", "core.hooksPath=/dev/null", "update-ref", "--no-deref", "HEAD", &commit]))?;
 
         let workspace = Workspace::at(if below.is_empty() { root } else { root.join(below.trim_end_matches('/')) });
-        Ok(Self { folder, workspace, revision: Revision { commit, dirty: false }, tree })
+        Ok(Self { folder, workspace })
     }
 
     /// The folder to remove where this value cannot be dropped.

@@ -3,17 +3,23 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::broken::broken_instruction;
+use super::context::BuildFiles;
 use super::{BuildRecipe, BuildSecret};
 use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker, run_watched};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
 use crate::formats::dockerfile::{Arguments, Dockerfile};
 use crate::formats::image_reference::is_sha256;
-use crate::model::Location;
+use crate::model::{Location, Revision};
 use crate::process::Invocation;
 use crate::step::{Context, ReadError, SecretFile, StepError};
 
 /// The label that says which commit an image was built from.
 pub(crate) const LABEL_REVISION: &str = "org.opencontainers.image.revision";
+
+/// What that label says: the commit, which only files that are exactly its own are.
+pub(crate) fn revision_label(revision: &Revision) -> String {
+    if revision.dirty { format!("{}-dirty", revision.commit) } else { revision.commit.clone() }
+}
 
 /// The log of a build is read as a whole; one beyond this cannot be read beside everything else on a small runner.
 const LOG_BYTES_MAX: usize = 64 << 20;
@@ -50,7 +56,7 @@ pub(crate) struct Build {
     /// The files of declared secrets, which are removed with this value.
     _secret_files: Vec<SecretFile>,
     invocation: Invocation,
-    folder: Utf8PathBuf,
+    files: BuildFiles,
 }
 
 /// What a build left.
@@ -62,14 +68,14 @@ pub(crate) struct Built {
 }
 
 impl Build {
-    /// Fills in a recipe. `tag` is the image's tag and `commit` what it says it was built from.
+    /// Fills in a recipe. `tag` is the image's tag and `revision` what it says it was built from.
     pub(crate) fn prepare(
         cx: &Context,
         recipe: &BuildRecipe,
         bases: Bases,
         cache: CacheUse,
         tag: &str,
-        commit: &str,
+        revision: &Revision,
     ) -> Result<Self, StepError> {
         let references: Vec<String> = bases.0.iter().map(|base| base.reference.clone()).collect();
         if references.len() != recipe.base_args.len() {
@@ -78,7 +84,7 @@ impl Build {
                 "give each base of the input its build argument with `.base_arg(…)`, and wire a base for each of them",
             ));
         }
-        let arguments = arguments(recipe, &references, commit);
+        let arguments = arguments(recipe, &references, &revision.commit);
         if let Some(name) = arguments.keys().find(|name| name.starts_with("BUILDKIT_")) {
             return Err(StepError::not_looked(
                 format!("the build argument {name} would change the builder itself"),
@@ -86,7 +92,8 @@ impl Build {
             ));
         }
         let dockerfile_path = recipe.dockerfile_path();
-        let dockerfile = read_dockerfile(cx, &dockerfile_path, &arguments)?;
+        let files = BuildFiles::of(cx, recipe, cache)?;
+        let dockerfile = read_dockerfile(&files, &dockerfile_path, &arguments)?;
         for (name, reference) in recipe.base_args.iter().zip(&references) {
             if !dockerfile.images.iter().any(|image| image.reference == *reference) {
                 return Err(StepError::not_looked(
@@ -97,16 +104,10 @@ impl Build {
         }
         let Secrets { files: secrets, declared } = secrets(cx, recipe)?;
         let name = format!("{}:{tag}", recipe.image_name_or_default());
-        let folder = cx.path(&recipe.context);
-        if !folder.is_dir() {
-            return Err(StepError::not_looked(
-                format!("there is no folder {} to build from", recipe.context),
-                "correct the path; it is relative to the workspace's root",
-            ));
-        }
-        let wanted = Wanted { recipe, arguments: &arguments, secrets: &secrets, name: &name, commit };
+        let label = revision_label(revision);
+        let wanted = Wanted { recipe, arguments: &arguments, secrets: &secrets, name: &name, revision: &label };
         let invocation = wanted
-            .invocation(cache, &cx.path(&dockerfile_path))
+            .invocation(cache, files.dockerfile())
             .report(cx.dir().join("image-id.txt"))
             .arg("--iidfile")
             .arg(cx.dir().join("image-id.txt"));
@@ -118,7 +119,7 @@ impl Build {
             secrets,
             _secret_files: declared,
             invocation,
-            folder,
+            files,
         })
     }
 
@@ -128,7 +129,7 @@ impl Build {
         if pull == Pull::Always {
             invocation = invocation.arg("--pull");
         }
-        let captured = run_watched(cx, &invocation.arg("--").arg(&self.folder))?;
+        let captured = run_watched(cx, &invocation.arg("--").arg(self.files.context()))?;
         let text = captured.stderr_whole()?;
         let log = BuildLog::parse(text);
         if !captured.success()
@@ -186,7 +187,8 @@ impl BuildRecipe {
             CacheUse::Allowed => "dev",
         };
         let name = format!("{}:{tag}", self.image_name_or_default());
-        let wanted = Wanted { recipe: self, arguments: &arguments, secrets: &secrets, name: &name, commit: "<commit>" };
+        let wanted =
+            Wanted { recipe: self, arguments: &arguments, secrets: &secrets, name: &name, revision: "<commit>" };
         wanted.invocation(cache, &self.dockerfile_path()).args(["--iidfile", "<image-id.txt>", "--"]).arg(&self.context)
     }
 }
@@ -196,7 +198,7 @@ struct Wanted<'a> {
     arguments: &'a Arguments,
     secrets: &'a [(String, Utf8PathBuf)],
     name: &'a str,
-    commit: &'a str,
+    revision: &'a str,
 }
 
 impl Wanted<'_> {
@@ -229,7 +231,7 @@ impl Wanted<'_> {
         }
         invocation
             .arg("--label")
-            .arg(format!("{LABEL_REVISION}={}", self.commit))
+            .arg(format!("{LABEL_REVISION}={}", self.revision))
             .arg("--label")
             .arg(format!("{LABEL_IMAGE}={}", recipe.image_name_or_default()))
             .arg("--tag")
@@ -243,8 +245,8 @@ fn arguments(recipe: &BuildRecipe, references: &[String], commit: &str) -> Argum
     recipe.build_args.iter().cloned().chain(revision).chain(bases).collect()
 }
 
-fn read_dockerfile(cx: &Context, path: &Utf8Path, arguments: &Arguments) -> Result<Dockerfile, StepError> {
-    let text = cx.read_text(path)?;
+fn read_dockerfile(files: &BuildFiles, path: &Utf8Path, arguments: &Arguments) -> Result<Dockerfile, StepError> {
+    let text = files.dockerfile_text(path)?;
     let unreadable = |problem: String| ReadError::new("the Dockerfile", problem).at(Location::file(path));
     if text.len() > DOCKERFILE_BYTES_MAX {
         let problem = format!("it has {} bytes, more than the {DOCKERFILE_BYTES_MAX} that are read", text.len());

@@ -1,8 +1,11 @@
 use camino::Utf8Path;
 
 use super::codes::ImageCode;
-use crate::docker::{ImageDetails, LABEL_REVISION};
+use crate::docker::{ImageDetails, LABEL_REVISION, revision_label};
 use crate::model::{Finding, Level, Location, Revision, Severity};
+
+/// So many differences from the commit are named; a `SourceCheck` tells all.
+const DIFFERENCES_NAMED_MAX: usize = 3;
 
 /// Judges what an image says of itself.
 pub(super) fn judge(details: &ImageDetails, revision: &Revision, dockerfile: &Utf8Path) -> Vec<Finding> {
@@ -22,9 +25,10 @@ pub(super) fn judge(details: &ImageDetails, revision: &Revision, dockerfile: &Ut
 
 /// Judges whether an image says which commit it was built from.
 pub(super) fn judge_revision(details: &ImageDetails, revision: &Revision, dockerfile: &Utf8Path) -> Option<Finding> {
+    let wanted = revision_label(revision);
     let message = match details.labels.get(LABEL_REVISION) {
-        Some(label) if *label == revision.commit => return None,
-        Some(label) => format!("{LABEL_REVISION} is {label:?} instead of {}", revision.commit),
+        Some(label) if *label == wanted => return None,
+        Some(label) => format!("{LABEL_REVISION} is {label:?} instead of {wanted}"),
         None => format!("the image has no label {LABEL_REVISION}"),
     };
     Some(Finding::new(ImageCode::Revision, message).at(Location::file(dockerfile)))
@@ -32,7 +36,11 @@ pub(super) fn judge_revision(details: &ImageDetails, revision: &Revision, docker
 
 /// Judges whether what was built is what was committed.
 pub(super) fn judge_tree(revision: &Revision) -> Option<Finding> {
-    let message = format!("files differ from commit {:.12}, which the image names as its source", revision.commit);
+    let mut message = format!("files differ from commit {:.12}, which the image is named after", revision.commit);
+    for difference in revision.differences.iter().take(DIFFERENCES_NAMED_MAX) {
+        message.push_str("; ");
+        message.push_str(difference);
+    }
     revision
         .dirty
         .then(|| Finding::new(ImageCode::Dirty, message).severity(Severity::Medium).level(Level::BlockClearance))
@@ -98,7 +106,7 @@ mod tests {
     #[test]
     fn an_image_is_judged_by_its_configuration() {
         let mut details = read_inspect(RECORDED).expect("readable");
-        let revision = Revision { commit: "c".repeat(40), dirty: true };
+        let revision = Revision { commit: "c".repeat(40), dirty: true, differences: Vec::new() };
         let codes = |details: &ImageDetails| -> Vec<String> {
             let findings = judge(details, &revision, Utf8Path::new("app/Dockerfile"));
             findings.iter().map(|finding| finding.code.to_string()).collect()
@@ -109,6 +117,8 @@ mod tests {
         assert_eq!(codes(&details), ["IMG-002"], "a short commit id is not the full one");
         details.labels = BTreeMap::from([(LABEL_REVISION.to_owned(), revision.commit.clone())]);
         details.user = String::new();
+        assert_eq!(codes(&details), ["IMG-001", "IMG-002"], "an edited tree is not the commit");
+        details.labels = BTreeMap::from([(LABEL_REVISION.to_owned(), format!("{}-dirty", revision.commit))]);
         assert_eq!(codes(&details), ["IMG-001"]);
         assert_eq!(judge_tree(&revision).expect("dirty").level, Level::BlockClearance);
     }

@@ -159,7 +159,7 @@ impl DockerBuild {
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let revision = cx.revision()?.clone();
-        let build = Build::prepare(cx, &self.recipe, input, CacheUse::Refused, &revision.commit, &revision.commit)?;
+        let build = Build::prepare(cx, &self.recipe, input, CacheUse::Refused, &revision.commit, &revision)?;
         let before = bases::Recorded::take(cx, &build)?;
         let target = self.recipe.target.as_deref();
         let (built, proof) = build_fresh(cx, &build, before.pull(&build), target)?;

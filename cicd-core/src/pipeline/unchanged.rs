@@ -1,0 +1,52 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::StepReport;
+use super::clear::ClearanceCode;
+use super::resume::{changed, changes};
+use crate::model::{Finding, Location, Severity};
+use crate::step::{Context, StepError};
+
+/// More differences than this are counted, not named.
+const DIFFERENCES_NAMED_MAX: usize = 20;
+
+/// Why the files that were judged are not those of the commit, or not all that was there to be judged. What is hidden from the list
+/// of files is accepted where a step before the clearance has told it and an exception allows that.
+///
+/// # Errors
+/// When the files cannot be told, or changed while the run went on: then nobody knows what its steps have looked at.
+pub(super) fn blockers<'a>(
+    cx: &Context,
+    before: impl Iterator<Item = &'a StepReport>,
+) -> Result<Vec<Finding>, StepError> {
+    let source = cx.source()?;
+    let now = cx.source_now().map_err(|why| {
+        StepError::not_looked(format!("the files cannot be compared with what was judged: {why}"), "run it again")
+    })?;
+    if now.identity() != source.identity() {
+        let files = changes(&changed(&source.listing(), &now.listing()));
+        return Err(StepError::not_looked(
+            format!("files changed while the run went on: {files}"),
+            "run it again, and let nothing change the checkout meanwhile",
+        ));
+    }
+    let accepted: BTreeSet<&str> = before
+        .flat_map(|report| &report.findings)
+        .filter(|finding| finding.exception.is_some() && finding.code.as_str().starts_with("SRC-"))
+        .filter_map(|finding| finding.location.as_ref().map(|location| location.path.as_str()))
+        .collect();
+    let mut found: BTreeMap<String, String> = BTreeMap::new();
+    for hidden in source.hidden().iter().filter(|hidden| !accepted.contains(hidden.path.as_str())) {
+        found.insert(hidden.path.to_string(), format!("git ignores {} ({})", hidden.path, hidden.rule));
+    }
+    for foreign in source.foreign().iter().filter(|foreign| !accepted.contains(foreign.path.as_str())) {
+        found.insert(foreign.path.to_string(), format!("{} belongs to another repository", foreign.path));
+    }
+    for difference in source.differences() {
+        found.insert(difference.path.to_string(), difference.to_string());
+    }
+    let more = found.len().saturating_sub(DIFFERENCES_NAMED_MAX);
+    let blocker = |message: String| Finding::new(ClearanceCode::OtherFiles, message).severity(Severity::Medium);
+    let named = found.into_iter().take(DIFFERENCES_NAMED_MAX);
+    let named = named.map(|(path, message)| blocker(message).at(Location::file(path)));
+    Ok(named.chain((more > 0).then(|| blocker(format!("and {more} more files")))).collect())
+}

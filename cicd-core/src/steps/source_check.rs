@@ -1,0 +1,194 @@
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::formats::printable::counted;
+use crate::model::{Finding, Judged, Level, Location, Severity, Subject, finding_codes};
+use crate::policy::{Exception, Justification, Scope};
+use crate::source::Source;
+use crate::step::{Context, Outcome, Step, StepError};
+
+finding_codes! {
+    /// What can be wrong with the files that are judged.
+    pub enum SourceCode {
+        Hidden = "SRC-001" {
+            summary: "a file that git ignores lies where tools read it, and is in no scan and no image",
+            help: "track it or remove it; folders of generated files and personal files are known by name, anything else takes `.accept_ignored(…)`",
+            example: "flask-app/debug.py ignored by .git/info/exclude",
+        },
+        Differs = "SRC-002" {
+            summary: "a file of the checkout is not what the commit says",
+            help: "commit it, or restore it with `git restore`; `git update-index --no-skip-worktree --no-assume-unchanged` lets git see it again",
+            example: "an edited file, hidden from git status by skip-worktree",
+        },
+        Foreign = "SRC-003" {
+            summary: "a folder belongs to another repository, and nothing in it is judged",
+            help: "remove it, or take its files into this repository; what is judged elsewhere takes `.accept_repository(…)`",
+            example: "a submodule, or a .git below the root",
+        },
+        NotLookedAt = "SRC-004" {
+            summary: "files beside the source were not looked at",
+            help: "remove what does not belong there; nothing of it can get into an image",
+            example: "an untracked file of 20 GB, a log, a .env",
+        },
+    }
+}
+
+/// More findings of a kind than this are counted, not listed.
+const FINDINGS_MAX: usize = 100;
+/// So many files are named in one line.
+const NAMED_MAX: usize = 3;
+
+/// Says in what the files of the checkout are not those of the commit, and what lies beside them that no step looks at although tools
+/// read it. See [`source`](crate::source) for the rules.
+///
+/// ```
+/// use cicd_core::steps::SourceCheck;
+///
+/// let check = SourceCheck::new();
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct SourceCheck {
+    accepted: Vec<Utf8PathBuf>,
+    exceptions: Vec<Exception>,
+}
+
+impl SourceCheck {
+    /// Of the whole workspace.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Accepts an ignored file, or all of a folder, relative to the workspace (`SRC-001`).
+    #[must_use]
+    #[track_caller]
+    pub fn accept_ignored(self, path: impl Into<Utf8PathBuf>, justification: Justification) -> Self {
+        let path = path.into();
+        let exception = Exception::in_pipeline(SourceCode::Hidden, scope(&path), justification);
+        self.accept(path, exception)
+    }
+
+    /// Accepts a submodule or a nested repository, relative to the workspace (`SRC-003`): what is in it is judged elsewhere.
+    #[must_use]
+    #[track_caller]
+    pub fn accept_repository(self, path: impl Into<Utf8PathBuf>, justification: Justification) -> Self {
+        let path = path.into();
+        let exception = Exception::in_pipeline(SourceCode::Foreign, scope(&path), justification);
+        self.accept(path, exception)
+    }
+
+    fn accept(mut self, path: Utf8PathBuf, exception: Exception) -> Self {
+        self.accepted.push(path);
+        self.exceptions.push(exception);
+        self
+    }
+
+    /// A finding about a path, whose target is what was accepted where it lies there.
+    fn about(&self, code: SourceCode, path: &Utf8Path, message: String) -> Finding {
+        let target = self.accepted.iter().find(|accepted| path.starts_with(accepted));
+        let target = target.map_or(path, |accepted| accepted.as_path());
+        Finding::new(code, message).at(Location::file(path)).target(target.as_str())
+    }
+
+    fn judge(&self, source: &Source) -> Vec<Finding> {
+        let mut findings = Vec::new();
+        let hidden = source.hidden().iter().map(|hidden| {
+            let message = format!("git ignores {} ({}), and tools read it all the same", hidden.path, hidden.rule);
+            self.about(SourceCode::Hidden, &hidden.path, message).severity(Severity::High)
+        });
+        // An accepted file takes no place from the others.
+        let (accepted, open): (Vec<_>, Vec<_>) =
+            hidden.partition(|finding| self.exceptions.iter().any(|exception| exception.covers(finding)));
+        findings.extend(accepted);
+        let more = Finding::new(SourceCode::Hidden, "");
+        findings.extend(limited(open, more.severity(Severity::High)));
+        findings.extend(source.foreign().iter().map(|foreign| {
+            let what = if foreign.is_submodule { "is a submodule" } else { "is a repository of its own" };
+            let message = format!("{} {what}: nothing in it is judged", foreign.path);
+            self.about(SourceCode::Foreign, &foreign.path, message).severity(Severity::High)
+        }));
+        let differs = |message: String| {
+            Finding::new(SourceCode::Differs, message).severity(Severity::Medium).level(Level::BlockClearance)
+        };
+        let differences = source.differences().iter();
+        let differences = differences.map(|one| differs(one.to_string()).at(Location::file(&one.path))).collect();
+        findings.extend(limited(differences, differs(String::new())));
+        let note =
+            |message: String| Finding::new(SourceCode::NotLookedAt, message).severity(Severity::Low).level(Level::Warn);
+        findings.extend(source.notes().iter().map(|text| note(text.clone())));
+        if let Some(first) = source.personal().first() {
+            let named: Vec<&str> = source.personal().iter().take(NAMED_MAX).map(|path| path.as_str()).collect();
+            let more = match source.personal().len() - named.len() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            let message = format!("git ignores personal files: {}{more}", named.join(", "));
+            findings.push(note(message).at(Location::file(first)));
+        }
+        findings
+    }
+}
+
+fn scope(path: &Utf8Path) -> Scope {
+    Scope::Targets(vec![path.to_string()])
+}
+
+/// The first findings, and one that counts the rest.
+fn limited(mut findings: Vec<Finding>, rest: Finding) -> Vec<Finding> {
+    let more = findings.len().saturating_sub(FINDINGS_MAX);
+    if more > 0 {
+        findings.truncate(FINDINGS_MAX);
+        findings.push(Finding { message: format!("and {more} more files"), ..rest });
+    }
+    findings
+}
+
+/// What was compared with the commit.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceChecked {
+    files: usize,
+    commit: String,
+}
+
+impl SourceChecked {
+    /// How many files are judged.
+    #[must_use]
+    pub fn files(&self) -> usize {
+        self.files
+    }
+
+    /// The commit.
+    #[must_use]
+    pub fn commit(&self) -> &str {
+        &self.commit
+    }
+}
+
+impl Judged for SourceChecked {
+    fn subject(&self) -> Subject {
+        Subject::Commit(self.commit.clone())
+    }
+}
+
+impl Step for SourceCheck {
+    type Input = ();
+    type Output = SourceChecked;
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<SourceChecked>, StepError> {
+        let source = cx.source()?;
+        let commit = cx.revision()?.commit.clone();
+        let files = source.files().len();
+        let findings = self.judge(source);
+        let headline = match source.differences().len() {
+            0 => format!("{}, all as in the commit", counted(files, "file")),
+            differences => format!("{}, {}", counted(files, "file"), counted(differences, "difference")),
+        };
+        Ok(Outcome::of(SourceChecked { files, commit })
+            .findings(findings)
+            .exceptions(self.exceptions.clone())
+            .fact("files", files)
+            .fact("differences", source.differences().len())
+            .fact("ignored_files", source.hidden().len() + source.personal().len())
+            .headline(headline))
+    }
+}
