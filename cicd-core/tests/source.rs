@@ -8,7 +8,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::model::{Finding, Level};
 use cicd_core::pipeline::{Outside, alone};
-use cicd_core::policy::{Justification, evaluate};
+use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::{Cancel, Captured, Discard, Invocation, Toolbox, execute};
 use cicd_core::source::Source;
 use cicd_core::step::{Outcome, Step as _, Workspace};
@@ -406,7 +406,7 @@ fn what_is_accepted_is_accepted_by_path_and_for_a_while() {
         Justification::new("tried out here, never imported", "@example/team", "2027-01-01").expect("valid");
     let outcome = repository.check(&SourceCheck::new().accept_ignored("scratch", justification));
     let today = jiff::civil::date(2026, 11, 21);
-    let verdict = evaluate(outcome.findings, &outcome.exceptions, today);
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), today);
     let open: Vec<&Finding> = verdict.findings.iter().filter(|finding| finding.exception.is_none()).collect();
     assert_eq!(open.len(), 1, "{open:?}");
     assert_eq!(open[0].location.as_ref().expect("a place").path, "app/evil.py");

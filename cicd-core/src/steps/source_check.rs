@@ -1,11 +1,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject, finding_codes};
 use crate::policy::{Exception, Justification, Scope};
 use crate::source::Source;
-use crate::step::{Context, Outcome, Step, StepError};
+use crate::step::{Context, Outcome, Step, StepError, proof};
 
 finding_codes! {
     /// What can be wrong with the files that are judged.
@@ -143,24 +142,13 @@ fn limited(mut findings: Vec<Finding>, rest: Finding) -> Vec<Finding> {
     findings
 }
 
-/// What was compared with the commit.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SourceChecked {
-    files: usize,
-    commit: String,
-}
-
-impl SourceChecked {
-    /// How many files are judged.
-    #[must_use]
-    pub fn files(&self) -> usize {
-        self.files
-    }
-
-    /// The commit.
-    #[must_use]
-    pub fn commit(&self) -> &str {
-        &self.commit
+proof! {
+    /// What was compared with the commit.
+    pub struct SourceChecked("source") {
+        /// How many files are judged.
+        files: usize,
+        /// The commit.
+        commit: String => &str,
     }
 }
 
