@@ -9,8 +9,8 @@ mod small_base;
 use std::sync::{Mutex, PoisonError};
 
 use cicd_core::docker::{BaseImage, BaseOrigin, Bases, BuildRecipe, Fresh, Image, docker, inspect_image};
-use cicd_core::model::{Fact, Level, Status};
-use cicd_core::pipeline::alone;
+use cicd_core::model::{Fact, Level, Revision, Status};
+use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::Secret;
 use cicd_core::step::{Outcome, Step, StepError};
@@ -163,6 +163,71 @@ fn a_dirty_tree_blocks_the_clearance_and_nothing_else() {
     assert_eq!(codes(&outcome), ["IMG-006"]);
     assert_eq!(outcome.findings[0].level, Level::BlockClearance);
     assert!(outcome.value.dirty());
+}
+
+/// What an image holds in its application's folder, with modes and times.
+fn listed(sandbox: &Sandbox, id: &str) -> String {
+    let cx = sandbox.context("list");
+    let created = cx.run_ok(&docker(["create", "--"]).arg(id)).expect("created");
+    let container = created.stdout_text().expect("text").trim().to_owned();
+    let copied = cx.run_ok(&docker(["cp"]).arg(format!("{container}:/opt/app")).arg("-"));
+    cx.run_ok(&docker(["rm", "--force", "--"]).arg(&container)).expect("removed");
+    let mut archive = tar::Archive::new(std::io::Cursor::new(copied.expect("copied").stdout));
+    let lines = archive.entries().expect("an archive").map(|entry| {
+        let entry = entry.expect("an entry");
+        let header = entry.header();
+        let (mode, time) = (header.mode().expect("a mode"), header.mtime().expect("a time"));
+        format!("{mode:o} {time} {}\n", entry.path().expect("a path").display())
+    });
+    lines.collect()
+}
+
+#[test]
+fn only_what_git_tracks_gets_into_an_image() {
+    let dockerfile = GOOD.replace("COPY app.txt /app.txt", "COPY . /opt/app/\nCOPY app.txt /app.txt");
+    let mut sandbox =
+        Sandbox::new(&[("app/Dockerfile", &dockerfile), ("app/app.txt", "hello\n"), ("app/sub/a.py", "A = 1\n")]);
+    let base = sandbox.base("tracked");
+    drop(sandbox.context("commits"));
+    // Ignored by rules that are in no commit, by a rule that ignores all, and tracked by nobody, in folders and by links too.
+    sandbox.write(".git/info/exclude", "evil.py\n.hidden\n/app/.dockerignore\n");
+    for path in ["app/evil.py", "app/sub/evil.py", "app/.hidden", "app/sub/.hidden/x.py"] {
+        sandbox.write(path, "import subprocess\n");
+    }
+    sandbox.write("app/.dockerignore", "sub\n");
+    std::os::unix::fs::symlink("/etc/passwd", sandbox.root.join("app/evil.py.link")).expect("linked");
+    // As they lie, beside what is committed.
+    let mut outside = Outside::gather(&sandbox.workspace(), Vec::new()).expect("a pipe");
+    outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: false, differences: Vec::new() });
+    let cx = alone(&sandbox.workspace(), "image", outside).expect("a context");
+    let name = "cicd-core-test-tracked";
+    sandbox.removes(&format!("{name}:{COMMIT}"));
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut images = Vec::new();
+    for umask in [0o022, 0o077] {
+        // Modes and times of the checkout are those of whoever checked it out.
+        let path = sandbox.root.join("app/sub/a.py");
+        std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o666 & !umask)).expect("set");
+        let file = std::fs::File::options().write(true).open(&path).expect("opened");
+        file.set_modified(std::time::SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(u64::from(umask)))
+            .expect("set");
+        let outcome = application().image_name(name).run(&cx, base.clone().into()).expect("built");
+        images.push(listed(&sandbox, outcome.value.id()));
+    }
+    drop(turn);
+    for name in ["evil", "hidden", "dockerignore"] {
+        assert!(!images[0].contains(name), "{name}: {}", images[0]);
+    }
+    assert!(images[0].contains("a.py") && images[0].contains("app.txt"), "{}", images[0]);
+    assert_eq!(images[0], images[1], "and it is the same whoever checked it out");
+    let left: Vec<_> =
+        cx.dir().read_dir_utf8().expect("there").flatten().map(|one| one.file_name().to_owned()).collect();
+    assert!(left.iter().all(|name| !name.contains("context")), "{left:?}");
+
+    // What changes between the gates and the build is not built.
+    sandbox.write("app/sub/a.py", "A = 2\n");
+    let error = application().image_name(name).run(&cx, base.into()).expect_err("changed");
+    assert!(error.to_string().contains("app/sub/a.py changed while the run went on"), "{error}");
 }
 
 #[test]

@@ -43,7 +43,7 @@ impl Registry {
         sandbox.write(
             "registry.yml",
             &format!(
-                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/registry}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}"
+                "version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {root}/target/registry}}}}\nhttp: {{addr: \"{address}\"}}\n{auth}"
             ),
         );
         let program = Utf8PathBuf::from("/usr/bin/docker-registry");
