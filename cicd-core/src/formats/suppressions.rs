@@ -1,5 +1,5 @@
 use crate::model::Finding;
-use crate::policy::{Exception, Suppression};
+use crate::policy::{Exception, Suppression, justification_above};
 
 /// The comments of a step's files that ask its tool to say nothing: those that become exceptions, and those that are findings.
 ///
@@ -50,6 +50,32 @@ impl Suppressions {
             }
             Err(finding) => self.refused.push(finding),
         }
+    }
+
+    /// Judges what a step found on a line of a file by itself, such as a setting: comments directly above the line of `place`, or of
+    /// one of `others` (from 0), may justify it. Whether they do.
+    pub fn judge_found(&mut self, place: Suppression<'_>, others: &[usize], found: Finding) -> bool {
+        let target = place.location().to_string();
+        let found = found.target(target.as_str()).at(place.location());
+        let rules = [found.code.to_string()];
+        let targets = std::slice::from_ref(&target);
+        let justified = [place.index].iter().chain(others).find_map(|&index| {
+            let exceptions = Suppression { index, ..place }.exceptions(&rules, targets);
+            exceptions.ok()
+        });
+        let is_justified = justified.is_some();
+        match justified {
+            Some(exceptions) => self.exceptions.extend(exceptions),
+            None => {
+                if let Err(problem) = justification_above(place.lines, place.index) {
+                    let message = format!("{} ({problem})", found.message);
+                    self.standing.push(Finding { message, ..found });
+                    return false;
+                }
+            }
+        }
+        self.standing.push(found);
+        is_justified
     }
 
     /// Refuses a comment that could not be justified.

@@ -2,8 +2,10 @@
 
 mod distribution;
 mod interpreter;
+mod syntax;
 mod test_report;
 
 pub(crate) use distribution::{Content, Distribution, read_distributions};
 pub use interpreter::Interpreter;
+pub(crate) use syntax::read_syntax;
 pub use test_report::TestReport;

@@ -83,8 +83,9 @@ fn the_image_is_made_from_scratch() {
 fn a_source_is_edited_after_its_tests() {
     let checkout = Checkout::new();
     let conftest = checkout.read("flask-app/tests/conftest.py");
-    let edit = "\n\ndef pytest_sessionfinish() -> None:\n    with open(\"myapplication/views.py\", \"a\") as source:\n        source.write(\"# edited\\n\")\n";
-    checkout.write("flask-app/tests/conftest.py", &(conftest + edit));
+    let edit = "\n\n@pytest.fixture(autouse=True, scope=\"session\")\ndef edit() -> Iterator[None]:\n    yield\n    with open(\"myapplication/views.py\", \"a\") as source:\n        source.write(\"# edited\\n\")\n";
+    let import = "from collections.abc import Iterator\n\nimport pytest\n";
+    checkout.write("flask-app/tests/conftest.py", &(conftest.replacen("import pytest\n", import, 1) + edit));
     checkout.commit();
     let summary = checkout.ci("coverage", 3);
     assert_step(&summary, "coverage", Status::Error, None);

@@ -4,6 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::CoverageReport;
+use crate::formats::python_syntax::PythonSyntax;
 
 /// A coverage report together with what it was measured on: what a test step hands to a coverage gate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,8 +13,17 @@ pub struct MeasuredCoverage {
     pub report: CoverageReport,
     /// The folder that its paths are relative to, itself relative to the workspace.
     pub dir: Utf8PathBuf,
-    /// The SHA-256 of every source file when the tests began, by path relative to the workspace.
-    pub sources: BTreeMap<Utf8PathBuf, String>,
+    /// Every source file as it was when the tests began, by path relative to the workspace.
+    pub sources: BTreeMap<Utf8PathBuf, MeasuredSource>,
+}
+
+/// A source file as it was when the tests began.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuredSource {
+    /// Its SHA-256.
+    pub sha256: String,
+    /// What it holds.
+    pub syntax: PythonSyntax,
 }
 
 /// Where a file of a report may be, relative to the workspace: below the report's own roots, below `dir`, or as it is.

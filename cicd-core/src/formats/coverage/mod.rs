@@ -12,7 +12,7 @@ mod report;
 pub use cobertura::read_cobertura;
 pub use coveragepy::read_coveragepy;
 pub use lcov::read_lcov;
-pub use measured::{MeasuredCoverage, candidate_paths};
+pub use measured::{MeasuredCoverage, MeasuredSource, candidate_paths};
 pub use percent::{InvalidPercent, Percent, Ratio};
 pub use report::{CoverageError, CoverageReport, FileCoverage, LineRanges, MissingBranch, read_coverage};
 

@@ -304,7 +304,7 @@ fn modified(path: &Utf8Path) -> Result<SystemTime, StepError> {
 /// Checks that the sources are, byte for byte, those that were tested.
 fn unchanged(measured: &MeasuredCoverage, texts: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<(), StepError> {
     let changed = texts.iter().find_map(|(path, bytes)| match measured.sources.get(path) {
-        Some(digest) if *digest == hex(&Sha256::digest(bytes)) => None,
+        Some(source) if source.sha256 == hex(&Sha256::digest(bytes)) => None,
         Some(_) => Some(format!("{path} was changed after the tests ran")),
         None => Some(format!("{path} was not there when the tests ran")),
     });

@@ -1,0 +1,53 @@
+use std::collections::BTreeMap;
+use std::fs;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::formats::python_syntax::{PythonSyntax, PythonSyntaxError, read_python_syntax};
+use crate::model::Location;
+use crate::process::{Invocation, ToolRequirement};
+use crate::step::{Context, ReadError, StepError};
+
+/// The program that reads sources: Python's own parser decides what a statement is.
+const PROGRAM: &str = include_str!("syntax.py");
+
+/// A Python of the machine, for sources whose tests ran elsewhere.
+pub(crate) fn python_tool() -> ToolRequirement {
+    ToolRequirement::new("python3", ">=3.8").fix("install Python 3.8 or newer")
+}
+
+/// Reads the syntax of these sources, paths relative to the workspace, with this interpreter. Nothing of them is run: neither the
+/// folder, the environment nor packages of the interpreter add code (`-I -S`).
+///
+/// # Errors
+/// When one of them is no Python.
+pub(crate) fn read_syntax(
+    cx: &Context,
+    python: Option<&Utf8Path>,
+    files: &[Utf8PathBuf],
+) -> Result<BTreeMap<Utf8PathBuf, PythonSyntax>, StepError> {
+    let call = match python {
+        Some(path) => Invocation::program(path),
+        None => {
+            cx.require(&python_tool())?;
+            Invocation::tool("python3")
+        }
+    };
+    let wanted: Vec<_> = files.iter().map(|path| (path, cx.path(path))).collect();
+    let wanted = serde_json::to_vec(&wanted).map_err(|error| ReadError::new("the list of sources", error))?;
+    let (program, answer) = (cx.dir().join("syntax.py"), cx.dir().join("syntax.json"));
+    fs::write(&program, PROGRAM).map_err(StepError::io("writing", &program))?;
+    let call = call.args(["-I", "-S", "-B"]).args([&program, &answer]).dir(cx.root()).stdin(wanted).report(&answer);
+    let captured = cx.run_ok(&call)?;
+    let read = read_python_syntax(captured.report_bytes()?, files);
+    for file in [&program, &answer] {
+        fs::remove_file(file).map_err(StepError::io("removing", file))?;
+    }
+    read.map_err(|error| match &error {
+        PythonSyntaxError::NotPython { path, problem } => {
+            let error = ReadError::new("the Python source", problem).at(Location::file(path));
+            error.help("correct its syntax").into()
+        }
+        _ => ReadError::new("the syntax of the Python sources", error).into(),
+    })
+}

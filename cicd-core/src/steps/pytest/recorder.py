@@ -1,0 +1,188 @@
+"""Runs pytest and writes down what happens, before anything of the repository can change it.
+
+It is run as `python -I -B recorder.py`, so that neither the folder, the environment nor a user's files add code to it. Its arguments are pytest's. One JSON object on standard input has the key of the
+record, its path, the folder, and the files with tests. Each line of the record is
+a JSON object and a check sum over the key, the sum before and the object: a line that was changed, left out or added is noticed.
+"""
+
+import builtins
+import functools
+import hashlib
+import inspect
+import json
+import os
+import sys
+import types
+
+
+def main():
+    order = json.load(sys.stdin)
+    import pytest
+    import _pytest.runner, _pytest.reports, _pytest.skipping, _pytest.main, _pytest.python, _pytest.unittest  # noqa: E401
+    import _pytest.junitxml, _pytest.outcomes, _pytest.nodes, _pytest.config, _pytest.fixtures  # noqa: E401
+    import pluggy, unittest.case  # noqa: E401
+
+    if order.get("coverage"):
+        import coverage, coverage.control, coverage.collector, coverage.sqldata, pytest_cov.plugin, pytest_cov.engine  # noqa: E401, F401
+
+    key = bytes.fromhex(order.pop("key"))
+    file = os.open(order["record"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    state = [b""]
+    pid = os.getpid()
+    sha256, dumps, put, getpid = hashlib.sha256, json.dumps, os.write, os.getpid
+
+    def write(kind, **fields):
+        if getpid() != pid:
+            return  # A child of a test that forked and went on.
+        line = dumps({"kind": kind, **fields}, ensure_ascii=True).encode()
+        state[0] = sha256(key + sha256(key + state[0] + line).digest()).hexdigest().encode()
+        data = line + b"\t" + state[0] + b"\n"
+        while data:
+            data = data[put(file, data):]
+
+    homes = tuple({os.path.realpath(one) + os.sep for one in (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__))})
+
+    def is_ours(path):
+        """Whether code is of the environment or of Python, and not of the repository."""
+        if path.startswith("<frozen ") or path == __file__:
+            return True
+        return os.path.realpath(path).startswith(homes)
+
+    def code_of(thing):
+        for _ in range(50):
+            inner = getattr(getattr(thing, "hypothesis", None), "inner_test", None)
+            if inner is None:
+                inner = thing.func if isinstance(thing, functools.partial) else None
+            if inner is None:
+                inner = getattr(thing, "__wrapped__", None) or getattr(thing, "__func__", None)
+            if inner is None:
+                break
+            thing = inner
+        return getattr(thing, "__code__", None)
+
+    def place(thing):
+        code = code_of(thing)
+        return [code.co_filename, code.co_firstlineno] if code is not None else None
+
+    guarded = [one for name, one in sorted(sys.modules.items())
+               if name.split(".")[0] in ("_pytest", "pluggy", "coverage", "pytest_cov") or name in ("pytest", "unittest.case", "builtins")]
+
+    def parts():
+        """What decides outcomes: every function of these modules and of their classes, with its code."""
+        for module in guarded:
+            for name, value in list(vars(module).items()):
+                if isinstance(value, types.FunctionType):
+                    yield module.__name__ + "." + name, value, value.__code__
+                elif module is builtins and isinstance(value, (type, types.BuiltinFunctionType)):
+                    yield module.__name__ + "." + name, value, None
+                elif isinstance(value, type) and value.__module__ == module.__name__:
+                    for inner, function in list(vars(value).items()):
+                        if isinstance(function, types.FunctionType):
+                            yield f"{module.__name__}.{name}.{inner}", function, function.__code__
+
+    before = {name: (value, code) for name, value, code in parts()}
+    told = set()
+
+    def compare():
+        now = {name: (value, code) for name, value, code in parts()}
+        for name, (value, code) in before.items():
+            other, other_code = now.get(name, (None, None))
+            if (other is not value or other_code is not code) and name not in told:
+                source = getattr(other_code, "co_filename", None)
+                if other is not None and source is not None and is_ours(source):
+                    continue  # A part of pytest that another part of it or a locked plugin replaces.
+                told.add(name)
+                write("patched", name=name, place=place(other) if other is not None else None)
+
+    def hooks(manager):
+        for plugin in manager.get_plugins():
+            if plugin is recorder:
+                continue
+            for caller in manager.get_hookcallers(plugin) or []:
+                for one in caller.get_hookimpls():
+                    if one.plugin is not plugin:
+                        continue
+                    found = place(one.function)
+                    if (found is None or not is_ours(found[0])) and (caller.name, str(found)) not in told:
+                        told.add((caller.name, str(found)))
+                        write("hook", name=caller.name, place=found)
+
+    def names(item):
+        chain = [one.name for one in item.listchain() if isinstance(one, pytest.Class)]
+        return [*chain, getattr(item, "originalname", None) or item.name]
+
+    def raw(item, call):
+        """How a phase ended, before any hook had a say."""
+        infos = [call.excinfo, *(getattr(item, "_excinfo", None) or [])]
+        kinds = [info.value for info in infos if info is not None]
+        if not kinds:
+            return "passed"
+        if all(isinstance(one, pytest.skip.Exception) for one in kinds):
+            return "skipped"
+        return "xfailed" if all(isinstance(one, pytest.xfail.Exception) for one in kinds) else "failed"
+
+    root = order["root"].rstrip(os.sep) + os.sep
+
+    def loaded():
+        paths = {getattr(one, "__file__", None) for one in list(sys.modules.values())}
+        paths = {one for one in paths if isinstance(one, str) and one.startswith(root) and not is_ours(one)}
+        write("loaded", paths=sorted(paths))
+
+    class Recorder:
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_itemcollected(self, item):
+            write("item", id=item.nodeid, path=str(item.path), names=names(item), code=place(getattr(item, "obj", None)))
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_collectreport(self, report):
+            if report.outcome != "passed":
+                where = report.longrepr if isinstance(report.longrepr, tuple) else (None, None, str(report.longrepr))
+                write("uncollected", id=report.nodeid, outcome=report.outcome, path=where[0], line=where[1], why=str(where[2])[-2000:])
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_collection_finish(self, session):
+            yield
+            write("chosen", count=len(session.items))
+            hooks(session.config.pluginmanager)
+            loaded()
+            compare()
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_runtest_makereport(self, item, call):
+            first = raw(item, call)
+            result = yield
+            second = raw(item, call)
+            report = result.get_result()
+            write("phase", id=item.nodeid, when=call.when, raw=first if first != "passed" else second,
+                  outcome=getattr(report, "outcome", None), wasxfail=hasattr(report, "wasxfail"))
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logreport(self, report):
+            where, why = None, ""
+            if report.outcome == "skipped" and isinstance(report.longrepr, tuple):
+                where, why = [str(report.longrepr[0]), report.longrepr[1]], str(report.longrepr[2])
+            if hasattr(report, "wasxfail"):
+                why = str(report.wasxfail)
+            write("report", id=report.nodeid, when=report.when, outcome=report.outcome,
+                  wasxfail=hasattr(report, "wasxfail"), place=where, why=why[:500])
+
+        @pytest.hookimpl(tryfirst=True)
+        def pytest_runtest_logfinish(self, nodeid):
+            compare()
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_sessionfinish(self, session, exitstatus):
+            yield
+            hooks(session.config.pluginmanager)
+            loaded()
+            compare()
+
+    # Behind Python's own and the environment's modules: nothing of the repository takes the place of one of them.
+    sys.path.append(order["dir"])
+    recorder = Recorder()
+    code = int(pytest.main([*sys.argv[1:], *order["files"]], plugins=[recorder]))
+    write("end", code=code)
+    return code
+
+
+sys.exit(main())
