@@ -78,11 +78,11 @@ fn read_toml(path: &Utf8Path, text: &str, is_project: bool) -> Result<Option<Pyt
     let child = |table: &toml::Table, name: &str| table.get(name).and_then(toml::Value::as_table).cloned();
     let (heads, table) = if is_project {
         let Some(pytest) = child(&document, "tool").and_then(|tool| child(&tool, "pytest")) else { return Ok(None) };
-        let mut all = child(&pytest, "ini_options").unwrap_or_default();
+        let mut all = child(&pytest, "ini_options").unwrap_or_else(toml::Table::new);
         all.extend(pytest.into_iter().filter(|(name, _)| name != "ini_options"));
         (["[tool.pytest.ini_options]", "[tool.pytest]"], all)
     } else {
-        (["[pytest]", "[pytest]"], child(&document, "pytest").unwrap_or_default())
+        (["[pytest]", "[pytest]"], child(&document, "pytest").unwrap_or_else(toml::Table::new))
     };
     let lines: Vec<&str> = text.lines().map(str::trim).collect();
     let head = lines.iter().position(|line| heads.iter().any(|head| line.starts_with(head)));

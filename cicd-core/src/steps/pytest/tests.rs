@@ -114,7 +114,7 @@ fn failures_are_named_with_their_place() {
     ];
     let findings = judge(&tests, MIXED).expect("judged");
     let line = |finding: &Finding| {
-        let place = finding.location.as_ref().map(ToString::to_string).unwrap_or_default();
+        let place = finding.location.as_ref().map_or_else(String::new, ToString::to_string);
         format!("{} {:?} {} @ {place}", finding.code, finding.level, finding.message)
     };
     let lines: Vec<_> = findings.iter().map(line).collect();
