@@ -25,6 +25,7 @@ pub use execute::{GRACE, execute};
 pub use invocation::{DEADLINE_DEFAULT, Invocation, Program};
 pub(crate) use invocation::{GIT_REPOSITORY_VARIABLES, MARK};
 pub use redact::{REDACTED, Redactor, StreamRedactor};
+pub(crate) use secret::SECRET_BYTES_MAX;
 pub use secret::{Secret, SecretError, SecretOrigin, SecretSource};
 pub use sink::{Discard, OutputSink, Stream};
 #[cfg(target_os = "linux")]

@@ -8,6 +8,9 @@ use super::Invocation;
 /// A secret shorter than this is found by chance in innocent text, and redacting it would spoil every report.
 const SECRET_CHARS_MIN: usize = 6;
 
+/// Keys and certificates have a few kilobytes, and each kilobyte makes hundreds of forms to search for.
+pub(crate) const SECRET_BYTES_MAX: usize = 16 << 10;
+
 /// A value that is never shown: not by `Debug`, not in a report, not in a log. It has no `Display` and no `Serialize`.
 #[derive(Clone)]
 pub struct Secret {
@@ -97,6 +100,11 @@ pub enum SecretError {
         "the secret {0} has fewer than {SECRET_CHARS_MIN} characters: redacting it would hide innocent text; use a longer one"
     )]
     TooShort(String),
+    /// Too long to be searched for in every form.
+    #[error(
+        "the secret {0} has more than {SECRET_BYTES_MAX} bytes, too many to search for; declare the parts of it that are secret"
+    )]
+    TooLong(String),
     /// The variable it should come from is not set.
     #[error("the secret {0} should come from the environment variable {0}, which is not set")]
     NotSet(String),
@@ -148,11 +156,14 @@ impl Secret {
     /// A secret from a value.
     ///
     /// # Errors
-    /// [`SecretError::TooShort`].
+    /// [`SecretError::TooShort`], for which line ends do not count, and [`SecretError::TooLong`].
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Result<Self, SecretError> {
         let (name, value) = (name.into(), value.into());
-        if value.trim().chars().count() < SECRET_CHARS_MIN {
+        if value.trim().chars().filter(|character| !matches!(character, '\n' | '\r' | '\0')).count() < SECRET_CHARS_MIN {
             return Err(SecretError::TooShort(name.to_string()));
+        }
+        if value.len() > SECRET_BYTES_MAX {
+            return Err(SecretError::TooLong(name.to_string()));
         }
         Ok(Self { name, value })
     }
@@ -192,6 +203,10 @@ mod tests {
         assert_eq!(Secret::env("KEY").read(b"0123456789\n".to_vec()).expect("a secret").expose(), "0123456789\n");
         assert_eq!(file.read(b"abc\n".to_vec()).expect_err("short"), SecretError::TooShort("key".to_owned()));
         assert_eq!(file.read(b"\xff0123456789".to_vec()).expect_err("bytes"), SecretError::NotText("key".to_owned()));
+        let short = file.read(b"a\nb\nc\nd\ne".to_vec()).expect_err("line ends hide nothing");
+        assert_eq!(short, SecretError::TooShort("key".to_owned()));
+        let long = file.read(vec![b'x'; SECRET_BYTES_MAX + 1]).expect_err("no key is so long");
+        assert_eq!(long, SecretError::TooLong("key".to_owned()));
         assert_eq!(format!("{:?}", file.read(b"0123456789".to_vec()).expect("a secret")), "Secret(key)");
     }
 }

@@ -13,8 +13,8 @@ use crate::process::{Discard, Invocation, Secret, SecretError, SecretOrigin, Sec
 pub(crate) const SECRETS_FOLDER: &str = "secrets";
 /// A command that prints a secret either answers at once or waits for a person who is not there.
 const COMMAND_DEADLINE: Duration = Duration::from_secs(30);
-/// A file beyond this is no secret but a mistake in a path; keys and certificates have a few kilobytes.
-const SECRET_BYTES_MAX: u64 = 256 << 10;
+/// A file beyond this is no secret but a mistake in a path; one line end may stand behind the longest secret.
+const SECRET_BYTES_MAX: u64 = crate::process::SECRET_BYTES_MAX as u64 + 2;
 
 /// Two steps never meet in one folder, but one step may write the same secret twice.
 static NEXT_FILE: AtomicU32 = AtomicU32::new(0);

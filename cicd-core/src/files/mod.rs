@@ -1,0 +1,14 @@
+//! Floor 1: files in folders that steps and tools write into, opened only once it is known what they are.
+//!
+//! A step may leave anything under any name: a pipe that nobody writes to, a device, a link to somewhere else, a file without an
+//! end. Whatever reads or writes where a step was does it through [`Folder`], which follows no link and waits for nobody.
+
+mod folder;
+mod open;
+
+pub(crate) use folder::{Entry, Folder, Kind};
+pub(crate) use open::{open, read, read_text};
+
+/// No report, summary or output of ours is larger. A report beyond this cannot be held in memory beside everything else on a
+/// small runner.
+pub(crate) const FILE_BYTES_MAX: u64 = 512 << 20;
