@@ -64,6 +64,7 @@
 pub mod cli;
 pub mod docker;
 pub mod doctor;
+mod files;
 pub mod formats;
 #[cfg(feature = "dast")]
 pub mod http;

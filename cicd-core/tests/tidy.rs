@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// The floors of `ARCHITECTURE.md`: a module may use those on its own floor and below.
 const FLOORS: &[(&str, u8)] = &[
     ("model", 0),
+    ("files", 1),
     ("formats", 1),
     ("policy", 1),
     ("process", 2),

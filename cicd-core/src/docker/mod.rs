@@ -22,7 +22,7 @@ pub(crate) use exported::ExportedImage;
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
 pub use leftovers::{Leftover, LeftoverKind, Removal, RunState, labelled, owner, remove};
-pub(crate) use leftovers::{remove_all, remove_own};
+pub(crate) use leftovers::{remove_all, remove_own, run_lives};
 pub use under_test::ImageUnderTest;
 pub(crate) use watched::{run_watched, silent};
 

@@ -55,11 +55,6 @@ impl Folder {
         Ok(Self(rustix::fs::openat(&self.0, name.as_ref(), folder_flags(), Mode::empty())?))
     }
 
-    /// Opens a folder below this one, by a path of plain names.
-    pub(crate) fn below(&self, path: &Utf8Path) -> io::Result<Self> {
-        path.components().try_fold(self.child(".")?, |folder, name| folder.child(name.as_str()))
-    }
-
     /// Makes a folder in this one if there is none, and opens it.
     pub(crate) fn make(&self, name: impl AsRef<OsStr>) -> io::Result<Self> {
         match rustix::fs::mkdirat(&self.0, name.as_ref(), Mode::from_raw_mode(0o777)) {
@@ -143,6 +138,14 @@ impl Folder {
         self.create_new(name.as_ref(), 0o666)
     }
 
+    /// Opens a regular file to lock it, and makes it if there is none.
+    pub(crate) fn lockable(&self, name: &str) -> io::Result<File> {
+        let flags =
+            OFlags::RDWR | OFlags::CREATE | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let file = File::from(rustix::fs::openat(&self.0, name, flags, Mode::from_raw_mode(0o666))?);
+        if file.metadata()?.is_file() { Ok(file) } else { Err(not_regular("something else")) }
+    }
+
     /// Starts a file that nothing has the name of.
     pub(crate) fn create_new(&self, name: &OsStr, mode: RawMode) -> io::Result<File> {
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
@@ -154,7 +157,8 @@ impl Folder {
     pub(crate) fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let unfinished = unfinished_name(name);
         let mut file = self.create_new(unfinished.as_ref(), 0o666)?;
-        let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| self.rename(&unfinished, name));
+        let written =
+            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| self.rename(&unfinished, name));
         if written.is_err() {
             // What is wrong is told already.
             let _ = self.remove_name(&unfinished);
@@ -299,7 +303,12 @@ mod tests {
         assert!(read(&path.join("another"), 9).expect_err("a pipe").to_string().contains("a named pipe"));
         assert!(read(Utf8Path::new("/dev/zero"), 9).expect_err("a device").to_string().contains("a device"));
         assert!(folder.read("elsewhere", 3).expect_err("too large").to_string().contains("more than the 3"));
-        assert!(fs::read_dir(&path).expect("a folder").flatten().all(|entry| !entry.file_name().as_bytes().starts_with(b".")));
+        assert!(
+            fs::read_dir(&path)
+                .expect("a folder")
+                .flatten()
+                .all(|entry| !entry.file_name().as_bytes().starts_with(b"."))
+        );
     }
 
     #[test]

@@ -6,8 +6,8 @@
 mod folder;
 mod open;
 
-pub(crate) use folder::{Entry, Folder, Kind};
-pub(crate) use open::{open, read, read_text};
+pub(crate) use folder::{Entry, Folder, Kind, unfinished_name};
+pub(crate) use open::read;
 
 /// No report, summary or output of ours is larger. A report beyond this cannot be held in memory beside everything else on a
 /// small runner.

@@ -8,7 +8,7 @@ use rustix::fs::OFlags;
 /// Opens a file for reading, and only a regular one: opening never waits, and a pipe, a device or a folder is an error.
 ///
 /// A link is followed, as what a user names may be one. Where a step may have left it, use [`Folder`](super::Folder).
-pub(crate) fn open(path: &Utf8Path) -> io::Result<File> {
+fn open(path: &Utf8Path) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     // Opening a device may already do something.
@@ -23,13 +23,9 @@ pub(crate) fn read(path: &Utf8Path, bytes_max: u64) -> io::Result<Vec<u8>> {
     read_to_end(open(path)?, bytes_max)
 }
 
-/// The whole of a regular file of UTF-8.
-pub(crate) fn read_text(path: &Utf8Path, bytes_max: u64) -> io::Result<String> {
-    String::from_utf8(read(path, bytes_max)?).map_err(|_| io::Error::other("it is not UTF-8"))
-}
-
 pub(super) fn read_to_end(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {
-    let too_large = |bytes: u64| io::Error::other(format!("it has {bytes} bytes, more than the {bytes_max} that are read"));
+    let too_large =
+        |bytes: u64| io::Error::other(format!("it has {bytes} bytes, more than the {bytes_max} that are read"));
     let size = file.metadata()?.len();
     if size > bytes_max {
         return Err(too_large(size));

@@ -59,7 +59,9 @@ impl Alone {
 
     fn scrub(&self) -> Result<(), StepError> {
         let folder: &Utf8Path = &self.context.shared().dir;
-        scrub(folder, &self.context.shared().redactor).map_err(StepError::io("removing secrets from", folder))
+        let shared = self.context.shared();
+        let scrubbed = scrub(folder, &shared.redactor, &shared.cancel);
+        scrubbed.map(|_| ()).map_err(StepError::io("removing secrets from", folder))
     }
 }
 

@@ -1,7 +1,10 @@
+use std::io::Write as _;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use camino::Utf8PathBuf;
 
 use super::attempts::{Attempts, Granted};
 use super::graph::Node;
@@ -11,9 +14,10 @@ use super::quote::quote;
 use super::redacted::redacted;
 use super::resume::Earlier;
 use super::schedule::Schedule;
-use super::scrub::scrub;
+use super::scrub::{scrub, unsearched};
 use super::verdict::{self, Output};
 use super::{KeepGoing, Pipeline, StepReport};
+use crate::files::Folder;
 use crate::model::{EventKind, Status, StepName};
 use crate::policy::is_sound;
 use crate::process::{CancelReason, SecretOrigin};
@@ -29,6 +33,8 @@ pub(super) struct Crew<'a> {
     pub(super) left_out: Vec<Option<String>>,
     pub(super) earlier: Option<Earlier>,
     pub(super) context: Arc<RunContext>,
+    /// The folders of runs that were killed earlier.
+    pub(super) settled: Vec<Utf8PathBuf>,
     pub(super) keep_going: KeepGoing,
     pub(super) effects: Vec<String>,
     pub(super) shared: Mutex<Shared>,
@@ -44,6 +50,7 @@ impl Crew<'_> {
     /// Runs everything that can be run, on `jobs` threads.
     pub(super) fn work(&self, jobs: NonZeroUsize) {
         self.learn_secrets();
+        self.scrub_settled();
         self.leave_out();
         self.load_earlier();
         self.check_tools_and_secrets();
@@ -102,6 +109,17 @@ impl Crew<'_> {
             secrets.retain(|source| left_out.is_none() || !matches!(source.origin(), SecretOrigin::Command(_)));
             for source in secrets {
                 let _ = self.context.secret(&source);
+            }
+        }
+    }
+
+    /// Takes the secrets out of what runs left that were killed: they may have learned one after its step had ended. What steps
+    /// that had not ended left is gone already.
+    fn scrub_settled(&self) {
+        for run in &self.settled {
+            // What cannot be searched is of a run that nobody relies on.
+            if scrub(run, &self.context.redactor, &self.context.cancel).is_err() {
+                let _ = std::fs::remove_dir_all(run);
             }
         }
     }
@@ -224,10 +242,13 @@ impl Crew<'_> {
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         report.reason = report.reason.map(|reason| self.context.redactor.redact(&reason).into_owned());
         quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);
-        if let Err(error) = scrub(cx.dir_unmade(), &self.context.redactor) {
-            report.status = Status::Error;
-            report.reason = Some(format!("its folder may still hold a secret, for it cannot be read: {error}"));
-            output = None;
+        match scrub(cx.dir_unmade(), &self.context.redactor, &self.context.cancel) {
+            Ok(removed) => report.findings.extend(removed.told(&self.context.redactor).map(unsearched)),
+            Err(error) => {
+                report.status = Status::Error;
+                report.reason = Some(format!("its folder may still hold a secret, for it cannot be read: {error}"));
+                output = None;
+            }
         }
         if !report.status.is_green()
             && let Err(error) = cx.log().open()
@@ -250,9 +271,11 @@ impl Crew<'_> {
         if let JobEnd::Looked(JobOutcome { json, .. }) = &end
             && json != "null"
         {
-            let path = cx.dir().join("output.json");
             let json = self.context.redactor.redact(json).into_owned();
-            std::fs::write(&path, json).map_err(StepError::io("writing", path))?;
+            // The step may have left anything under this name, or in place of its folder.
+            let folder = Folder::open(cx.dir()).and_then(|folder| folder.create("output.json"));
+            let written = folder.and_then(|mut file| file.write_all(json.as_bytes()));
+            written.map_err(StepError::io("writing", cx.dir().join("output.json")))?;
         }
         Ok(end)
     }

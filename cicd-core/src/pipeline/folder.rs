@@ -1,12 +1,13 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Write as _};
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::Summary;
-use super::scrub::scrub;
+use super::scrub::{Removed, scrub};
+use crate::files::{FILE_BYTES_MAX, Folder};
 use crate::model::{Event, RunId};
 use crate::process::{Cancel, Redactor};
 use crate::step::{StepError, Workspace};
@@ -17,11 +18,15 @@ pub const RUNS_KEPT: usize = 20;
 /// What every file that is judged held, by its path.
 pub(super) const SOURCE_FILE: &str = "source.json";
 
-/// The folder of one run: `target/<area>/runs/<id>/`.
+/// Nobody else reads what steps write before secrets are removed from it.
+const OWNER_ONLY: u32 = 0o700;
+
+/// The folder of one run: `target/<area>/runs/<id>/`. Until it is finished, only its owner can look into it.
 #[derive(Debug)]
 pub struct RunFolder {
     ci: Utf8PathBuf,
     dir: Utf8PathBuf,
+    folder: Folder,
     events: BufWriter<File>,
     redactor: Redactor,
 }
@@ -36,11 +41,12 @@ impl RunFolder {
         let dir = ci.join("runs").join(id.as_str());
         let runs = ci.join("runs");
         fs::create_dir_all(&runs).map_err(StepError::io("creating", &runs))?;
-        fs::create_dir(&dir).map_err(StepError::io("creating", &dir))?;
-        fs::create_dir(dir.join("steps")).map_err(StepError::io("creating", &dir))?;
-        let path = dir.join("events.ndjson");
-        let events = BufWriter::new(File::create(&path).map_err(StepError::io("creating", path))?);
-        Ok(Self { ci, dir, events, redactor })
+        let io = || StepError::io("creating", &dir);
+        DirBuilder::new().mode(OWNER_ONLY).create(&dir).map_err(io())?;
+        let folder = Folder::open(&dir).map_err(io())?;
+        folder.make("steps").map_err(io())?;
+        let events = folder.create("events.ndjson").map_err(StepError::io("creating", dir.join("events.ndjson")))?;
+        Ok(Self { ci, events: BufWriter::new(events), folder, redactor, dir })
     }
 
     /// The folder.
@@ -78,30 +84,39 @@ impl RunFolder {
         self.events.flush().map_err(StepError::io("writing", self.dir.join("events.ndjson")))
     }
 
-    /// Overwrites every secret in the folder.
+    /// Overwrites every secret in the folder, and gives what was removed because it could not be searched.
     ///
     /// # Errors
-    /// When a file cannot be read or overwritten.
-    pub fn scrub(&mut self, redactor: &Redactor) -> Result<(), StepError> {
+    /// When something can be neither searched nor removed.
+    pub(super) fn scrub(&mut self, redactor: &Redactor, cancel: &Cancel) -> Result<Removed, StepError> {
         self.flush()?;
-        scrub(&self.dir, redactor).map_err(StepError::io("removing secrets from", &self.dir))
+        scrub(&self.dir, redactor, cancel).map_err(StepError::io("removing secrets from", &self.dir))
     }
 
-    /// Writes `summary.json` and points `latest` at this run.
+    /// Writes `summary.json` and points `latest` at this run. When this returns, the record is on disk, whatever happens to the
+    /// power: each file, then its name, then the folder of the names.
     ///
     /// # Errors
     /// When the summary or the link cannot be written.
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
         self.flush()?;
+        self.events.get_ref().sync_all().map_err(io(&self.dir.join("events.ndjson")))?;
         self.check_still_there()?;
         let path = self.dir.join("summary.json");
         let text = serde_json::to_string_pretty(summary).map_err(|error| {
             StepError::not_looked(format!("the summary cannot be written: {error}"), "report this as a bug")
         })?;
-        write_whole(&path, self.redactor.redact(&text).as_bytes()).map_err(io(&path))?;
+        self.folder.replace("summary.json", self.redactor.redact(&text).as_bytes()).map_err(io(&path))?;
+        publish(&self.dir).map_err(io(&self.dir))?;
         let latest = self.ci.join("latest");
-        link(&self.dir, &latest).map_err(io(&latest))
+        self.point(&latest).map_err(io(&latest))
+    }
+
+    /// Points the link at the run by a relative path, so that a moved or mounted checkout still works.
+    fn point(&self, latest: &Utf8Path) -> io::Result<()> {
+        let area = Folder::open(&self.ci.canonicalize_utf8()?)?;
+        area.link(latest.file_name().unwrap_or_default(), &format!("runs/{}", self.dir.file_name().unwrap_or_default()))
     }
 
     /// A folder that was removed while the run went on, and made again by a step that wrote into it, holds a part of the record.
@@ -109,7 +124,7 @@ impl RunFolder {
         let path = self.dir.join("events.ndjson");
         let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
         let ours = self.events.get_ref().metadata().map(place).map_err(StepError::io("reading", &path))?;
-        match fs::metadata(&path).map(place) {
+        match fs::symlink_metadata(&path).map(place) {
             Ok(there) if there == ours => Ok(()),
             _ => Err(StepError::not_looked(
                 format!("{} was removed while the run went on, and its record with it", self.dir),
@@ -135,25 +150,13 @@ pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, ca
     }
 }
 
-/// Writes a file so that nobody ever reads half of it, whoever else writes it at the same time.
-pub(super) fn write_whole(path: &Utf8Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(Utf8Path::new("."));
-    let readable_by_all = fs::Permissions::from_mode(0o666);
-    let mut unfinished = tempfile::Builder::new().permissions(readable_by_all).tempfile_in(folder)?;
-    unfinished.write_all(bytes)?;
-    unfinished.persist(path)?;
-    Ok(())
-}
-
-/// Points the link at the run by a relative path, so that a moved or mounted checkout still works.
-fn link(dir: &Utf8Path, latest: &Utf8Path) -> io::Result<()> {
-    let target = Utf8Path::new("runs").join(dir.file_name().unwrap_or_default());
-    let unfinished = latest.with_extension(format!("{}", std::process::id()));
-    match fs::remove_file(&unfinished) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => symlink(target, &unfinished)?,
-    }
-    fs::rename(unfinished, latest)
+/// Lets everybody look into a run who may look into the folder that it is in: no secret is left in it.
+pub(super) fn publish(run: &Utf8Path) -> io::Result<()> {
+    let runs = run.parent().unwrap_or(run);
+    let mode = fs::metadata(runs)?.permissions().mode() & 0o777;
+    fs::set_permissions(run, fs::Permissions::from_mode(mode | OWNER_ONLY))?;
+    // The name of the run itself is on disk, too.
+    Folder::open(runs)?.sync()
 }
 
 /// The folder of an area's runs: `target/<area>`.
@@ -164,12 +167,23 @@ pub(super) fn area_path(workspace: &Workspace, area: &str) -> Utf8PathBuf {
 /// The summary of the last finished run of an area (`ci` for the main pipeline), if there is one that can be read.
 #[must_use]
 pub fn latest_summary(workspace: &Workspace, area: &str) -> Option<Summary> {
-    let text = fs::read_to_string(area_path(workspace, area).join("latest/summary.json")).ok()?;
-    serde_json::from_str(&text).ok()
+    let area = Folder::open(&area_path(workspace, area).canonicalize_utf8().ok()?).ok()?;
+    let run = latest_run(&area)?;
+    let text =
+        area.child("runs").and_then(|runs| runs.child(run)).and_then(|run| run.read("summary.json", FILE_BYTES_MAX));
+    serde_json::from_slice(&text.ok()?).ok()
+}
+
+/// The run that `latest` points at: a link to anything else than a run of this area is not followed.
+fn latest_run(area: &Folder) -> Option<String> {
+    let target = area.link_target("latest").ok()?.into_string().ok()?;
+    target.strip_prefix("runs/").filter(|run| !run.contains('/')).map(str::to_owned)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::symlink;
+
     use super::*;
     use crate::process::CancelReason;
 

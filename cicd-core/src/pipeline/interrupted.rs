@@ -1,10 +1,14 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::{fs, io};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::folder::{area_path, write_whole};
+use super::folder::{area_path, publish};
+use super::lock::RunLock;
 use super::{SCHEMA_VERSION, StepReport, Summary};
+#[cfg(target_os = "linux")]
+use crate::docker::run_lives;
+use crate::files::{FILE_BYTES_MAX, Folder, Kind};
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::sweep_temporary;
 use crate::step::{SECRETS_FOLDER, Workspace};
@@ -12,37 +16,76 @@ use crate::step::{SECRETS_FOLDER, Workspace};
 /// Nothing but SIGKILL ends a run without its summary.
 const KILLED: ExitStatus = ExitStatus::Interrupted(9);
 
+/// Why a step has no result.
+const KILLED_REASON: &str = "the run was killed";
+
 /// Stands in the folder of a run that left a step behind when it gave up, which may still have started something since.
 const ABANDONED: &str = "abandoned";
 
-/// Puts away what earlier runs left when they were killed or gave up: ends what they left running, removes their temporary
-/// folders and the files with secrets, and gives those that were killed the summary that they could not write, from the events they did write. From now
-/// on, nothing that this run starts escapes it by losing its parent.
+/// What a run keeps beside what its steps left; whatever else is there was made by nobody knows whom.
+const KEPT: [&str; 9] = [
+    "events.ndjson",
+    "summary.json",
+    "steps",
+    "junit.xml",
+    "report.html",
+    "results.sarif",
+    "tools.json",
+    ABANDONED,
+    // Written by the runner, without secrets.
+    LOG,
+];
+
+/// The log of a step.
+const LOG: &str = "log.txt";
+
+/// Puts away what earlier runs left when they were killed or gave up: ends what they left running, removes what steps that had
+/// not ended wrote, which nobody has taken the secrets out of, and gives those that were killed the summary that they could not
+/// write, from the events they did write. From now on, nothing that this run starts escapes it by losing its parent.
 ///
 /// To be called while the lock of the checkout is held: then no run without a summary is still alive. A record that cannot be
 /// read or written stays as it is; it is history, not a verdict.
-pub(super) fn settle(workspace: &Workspace, area: &str) {
+///
+/// Gives the folders of these runs. Other areas of the checkout are settled too, unless a run holds them.
+pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     #[cfg(target_os = "linux")]
     crate::process::adopt_orphans();
     if let Some(folder) = Utf8Path::from_path(&std::env::temp_dir()) {
         sweep_temporary(folder);
     }
-    let runs = area_path(workspace, area).join("runs");
-    let earlier: Vec<Utf8PathBuf> =
-        runs.read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path).collect();
-    let unsettled = |run: &&Utf8PathBuf| !run.join("summary.json").exists() || run.join(ABANDONED).exists();
-    let unsettled: Vec<&Utf8PathBuf> = earlier.iter().filter(unsettled).collect();
-    // Where there is no run at all, its folder may have been removed while what it had started went on.
-    #[cfg(target_os = "linux")]
-    if earlier.is_empty() || !unsettled.is_empty() {
-        crate::process::end_all(&format!("{runs}/"));
+    let mut settled = settle_area(&area_path(workspace, area));
+    let areas = workspace.path("target").read_dir_utf8().into_iter().flatten().flatten();
+    for other in areas.filter(|other| other.file_name() != area && other.path().join("runs").is_dir()) {
+        // Held until it is settled.
+        if let Some(_lock) = RunLock::free(other.path()) {
+            settled.extend(settle_area(other.path()));
+        }
     }
-    for run in unsettled {
-        remove_secrets(run);
-        complete(run, KILLED);
+    settled
+}
+
+fn settle_area(area: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let runs = area.join("runs");
+    let mut earlier: Vec<Utf8PathBuf> =
+        runs.read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path).collect();
+    // Where there is no run at all, its folder may have been removed while what it had started went on.
+    let none = earlier.is_empty();
+    earlier.retain(|run| !is_complete(run) || run.join(ABANDONED).symlink_metadata().is_ok());
+    #[cfg(target_os = "linux")]
+    if none || !earlier.is_empty() {
+        crate::process::end_all(&format!("{runs}/"), |run| !run_lives(run));
+    }
+    for run in &earlier {
+        put_away(run, KILLED);
         // There is none where the run was killed; what cannot be removed is tried again by the next run.
         let _ = fs::remove_file(run.join(ABANDONED));
     }
+    earlier
+}
+
+/// Whether a run has written its summary. Something else of that name is none.
+fn is_complete(run: &Utf8Path) -> bool {
+    run.join("summary.json").symlink_metadata().is_ok_and(|found| found.is_file())
 }
 
 /// Ends every process of this program's run, which does not end by itself, and writes the summary that it will not write: for
@@ -51,44 +94,79 @@ pub fn abandon(workspace: &Workspace, area: &str, exit: ExitStatus) {
     let Ok(runs) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
     for run in runs.flatten().filter(|run| RunId::is_of_this_process(run.file_name())) {
         // A run whose record is complete was over before patience was.
-        if run.path().join("summary.json").exists() {
+        if is_complete(run.path()) {
             continue;
         }
-        let _ = fs::write(run.path().join(ABANDONED), "");
+        let _ = Folder::open(run.path()).and_then(|run| run.create(ABANDONED));
         #[cfg(target_os = "linux")]
-        crate::process::end_all(&format!("{}/", run.path()));
-        remove_secrets(run.path());
-        complete(run.path(), exit);
+        crate::process::end_all(&format!("{}/", run.path()), |_| true);
+        put_away(run.path(), exit);
     }
 }
 
-fn remove_secrets(run: &Utf8Path) {
-    let steps = run.join("steps").read_dir_utf8().into_iter().flatten().flatten();
-    for step in steps {
-        sweep_temporary(step.path());
-        // There is nothing to remove in most.
-        let _ = fs::remove_dir_all(step.path().join(SECRETS_FOLDER));
-    }
-}
-
-fn complete(run: &Utf8Path, exit: ExitStatus) {
-    let path = run.join("summary.json");
-    if path.exists() {
+/// Removes what may hold a secret, and completes the record.
+fn put_away(run: &Utf8Path, exit: ExitStatus) {
+    let Ok(folder) = Folder::open(run) else {
+        // A link or a file is no run.
+        let _ = fs::remove_file(run);
+        return;
+    };
+    let summary = reconstruct(&folder, exit);
+    let ended = |name: &str| {
+        let mut steps = summary.iter().flat_map(|summary| &summary.steps);
+        steps.any(|step| step.name.as_str() == name && step.reason.as_deref() != Some(KILLED_REASON))
+    };
+    // What cannot be removed is tried again by the next run, as long as there is no summary.
+    let removed = remove_all_but(&folder, &KEPT).and_then(|()| remove_unfinished(&folder, run, ended));
+    if is_complete(run) || removed.is_err() {
         return;
     }
-    let text = reconstruct(run, exit).and_then(|summary| serde_json::to_string_pretty(&summary).ok());
-    let _ = text.map(|text| write_whole(&path, text.as_bytes()));
+    let text = summary.and_then(|summary| serde_json::to_string_pretty(&summary).ok());
+    let _ = text.map(|text| folder.replace("summary.json", text.as_bytes()).and_then(|()| publish(run)));
 }
 
-fn reconstruct(run: &Utf8Path, exit: ExitStatus) -> Option<Summary> {
-    let bytes = fs::read(run.join("events.ndjson")).ok()?;
+/// A step that ended has had the secrets taken out of what it wrote; of another one only the log stays, out of which the runner
+/// keeps them as it writes.
+fn remove_unfinished(run: &Folder, dir: &Utf8Path, ended: impl Fn(&str) -> bool) -> io::Result<()> {
+    let steps = match run.child("steps") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        // Something else stands in its place.
+        Err(_) => return run.remove("steps"),
+        Ok(steps) => steps,
+    };
+    for step in steps.entries()? {
+        match step.kind {
+            Kind::Folder if step.name.to_str().is_some_and(&ended) => {
+                steps.child(&step.name)?.remove(SECRETS_FOLDER)?;
+                sweep_temporary(&dir.join("steps").join(step.name.to_str().unwrap_or_default()));
+            }
+            Kind::Folder => remove_all_but(&steps.child(&step.name)?, &[LOG])?,
+            _ => steps.remove(&step.name)?,
+        }
+    }
+    Ok(())
+}
+
+fn remove_all_but(folder: &Folder, kept: &[&str]) -> io::Result<()> {
+    for entry in folder.entries()? {
+        let ours = kept.iter().any(|kept| entry.name == *kept);
+        let alone = entry.kind == Kind::Folder || (entry.kind == Kind::File && entry.names == 1);
+        if !ours || !alone {
+            folder.remove(&entry.name)?;
+        }
+    }
+    Ok(())
+}
+
+fn reconstruct(run: &Folder, exit: ExitStatus) -> Option<Summary> {
+    let bytes = run.read("events.ndjson", FILE_BYTES_MAX).ok()?;
     // The last line may be cut off in the middle, even of a character.
     let text = String::from_utf8_lossy(&bytes);
     let events: Vec<Event> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
     let (first, last) = (events.first()?, events.last()?);
     let EventKind::RunStarted { run, pipeline, steps } = &first.kind else { return None };
     let mut finished: BTreeMap<&StepName, StepReport> = events.iter().filter_map(|event| report(&event.kind)).collect();
-    let killed = |name: &StepName| StepReport::not_run(name, Status::Cancelled, "the run was killed");
+    let killed = |name: &StepName| StepReport::not_run(name, Status::Cancelled, KILLED_REASON);
     Some(Summary {
         schema_version: SCHEMA_VERSION,
         pipeline: pipeline.clone(),
@@ -157,14 +235,25 @@ mod tests {
         ];
         let cut_off = b"\n{\"at\":\"1970-01-01T00:00:00Z\",\"step\":\"\xc3";
         fs::write(folder.join("events.ndjson"), [lines.join("\n").as_bytes(), cut_off].concat()).expect("written");
+        for step in ["one", "two"] {
+            fs::create_dir_all(folder.join("steps").join(step).join("secrets")).expect("made");
+            for file in ["report", "log.txt", "secrets/key"] {
+                fs::write(folder.join("steps").join(step).join(file), "x").expect("written");
+            }
+        }
+        fs::write(folder.join("stray"), "x").expect("written");
         end(&workspace);
         let text = fs::read_to_string(folder.join("summary.json")).ok()?;
+        let left = |path: &str| folder.join(path).exists();
+        let kept = ["steps/one/report", "steps/one/log.txt", "steps/two/log.txt"];
+        let removed = ["steps/two/report", "steps/one/secrets", "steps/two/secrets", "stray"];
+        assert!(kept.iter().all(|path| left(path)) && !removed.iter().any(|path| left(path)));
         Some(serde_json::from_str(&text).expect("readable"))
     }
 
     #[test]
     fn a_killed_run_keeps_what_it_had_finished() {
-        let summary = put_away(7, |workspace| settle(workspace, "ci")).expect("written");
+        let summary = put_away(7, |workspace| drop(settle(workspace, "ci"))).expect("written");
         let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();
         assert_eq!((summary.exit_code, statuses), (137, vec![Status::Passed, Status::Cancelled]));
     }

@@ -38,5 +38,6 @@ pub use plan::{Plan, PlannedStep};
 pub use resume::ResumeError;
 pub use run::{Observer, Reset, RunError, RunOptions, Start, run};
 pub use schedule::KeepGoing;
+pub use scrub::RunCode;
 pub use selection::{NOT_SELECTED, Selection, SelectionError};
 pub use summary::{ExceptionReport, SCHEMA_VERSION, StepReport, Summary};

@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files;
 use crate::model::{Finding, Level};
 use crate::process::Redactor;
 
@@ -32,18 +32,18 @@ pub(super) fn quote(findings: &mut [Finding], root: &Utf8Path, redactor: &Redact
 /// The text of a file of the workspace without the secrets of the run.
 fn read(root: &Utf8Path, path: &Utf8Path, redactor: &Redactor) -> Option<String> {
     let full = root.join(path).canonicalize_utf8().ok()?;
-    let metadata = fs::metadata(&full).ok()?;
-    let inside = full.starts_with(root.canonicalize_utf8().ok()?);
-    if !inside || !metadata.is_file() || metadata.len() > FILE_BYTES_MAX {
+    if !full.starts_with(root.canonicalize_utf8().ok()?) {
         return None;
     }
-    let mut bytes = fs::read(full).ok()?;
+    let mut bytes = files::read(&full, FILE_BYTES_MAX).ok()?;
     redactor.mask(&mut bytes);
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
     use crate::model::{Code, Location};
     use crate::process::Secret;

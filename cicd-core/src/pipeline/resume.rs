@@ -8,6 +8,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::folder::{SOURCE_FILE, area_path};
 use super::{Outside, Pipeline, Plan, StepReport, Summary, latest_summary};
+use crate::files::{FILE_BYTES_MAX, Folder};
 use crate::step::Workspace;
 
 /// What an earlier run saw is not what a scan would see now; after a day everything is looked at again.
@@ -65,8 +66,11 @@ impl Earlier {
     pub(super) fn step(&self, name: &str) -> Option<(StepReport, String)> {
         let report = self.summary.steps.iter().find(|step| step.name.as_str() == name && step.status.is_green())?;
         // A step without an output has no file for it.
-        let path = self.steps.join(name).join("output.json");
-        let json = if path.exists() { std::fs::read_to_string(path).ok()? } else { "null".to_owned() };
+        let output = Folder::open(&self.steps.join(name)).and_then(|step| step.read("output.json", FILE_BYTES_MAX));
+        let json = match output {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => "null".to_owned(),
+            output => String::from_utf8(output.ok()?).ok()?,
+        };
         let run = report.loaded_from.clone().unwrap_or_else(|| self.summary.run.clone());
         Some((StepReport { loaded_from: Some(run), ..report.clone() }, json))
     }

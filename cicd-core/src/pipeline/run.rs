@@ -151,7 +151,7 @@ pub fn run(
     let id = unused_id(workspace, options.area, started_at);
     let mut waiting = Waiting { cancel: &outside.cancel, tell: &mut |holder| observer.waiting(holder) };
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy, &mut waiting)?;
-    interrupted::settle(workspace, options.area);
+    let settled = interrupted::settle(workspace, options.area);
     let definition = resume::definition(pipeline);
     let earlier = match options.start {
         Start::Fresh => None,
@@ -187,6 +187,7 @@ pub fn run(
         left_out,
         earlier,
         context: Arc::clone(&context),
+        settled,
         keep_going: options.keep_going,
         effects: options.selection.effects.clone(),
         shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
@@ -228,7 +229,7 @@ pub fn run(
         duration_ms: millis(started),
         steps,
     };
-    match kept.and_then(|()| folder.scrub(&context.redactor)).and_then(|()| folder.finish(&summary)) {
+    match kept.and_then(|()| folder.scrub(&context.redactor, &context.cancel)).and_then(|_| folder.finish(&summary)) {
         Ok(()) => Ok(summary),
         Err(source) => Err(RunError::Unrecorded { summary: Box::new(summary), source }),
     }

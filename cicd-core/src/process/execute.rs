@@ -1,5 +1,5 @@
-use std::fs::{self, File};
-use std::io::{self, PipeReader, Read as _};
+use std::fs;
+use std::io::{self, PipeReader};
 use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
@@ -9,6 +9,7 @@ use rustix::process::Signal;
 
 use super::child::{Child, PIPE_BYTES};
 use super::{Cancel, Captured, Exit, Invocation, OutputSink, ProcessError, Stream};
+use crate::files::{self, FILE_BYTES_MAX};
 
 /// How long a process group has between TERM and KILL, at its deadline and when a run is cancelled.
 pub const GRACE: Duration = Duration::from_secs(2);
@@ -25,8 +26,6 @@ const URGENCY_POLL: Duration = Duration::from_millis(50);
 const CHUNK_BYTES: usize = PIPE_BYTES;
 /// How much of the end of standard error is kept for messages.
 const STDERR_TAIL_BYTES: usize = 16 << 10;
-/// A report beyond this cannot be held in memory beside everything else on a small runner.
-const REPORT_BYTES_MAX: u64 = 512 << 20;
 
 /// Runs `program` as `invocation` says, feeding its full output to `sink`.
 ///
@@ -123,20 +122,11 @@ fn remove_stale(report: &Utf8Path) -> io::Result<()> {
 }
 
 fn read_report(report: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
-    let file = match File::open(report) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let size = file.metadata()?.len();
-    if size > REPORT_BYTES_MAX {
-        return Err(io::Error::other(format!(
-            "{report} has {size} bytes, more than the {REPORT_BYTES_MAX} that are read"
-        )));
+    match files::read(report, FILE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io::Error::new(error.kind(), format!("{report}: {error}"))),
+        Ok(bytes) => Ok(Some(bytes)),
     }
-    let mut bytes = Vec::new();
-    file.take(REPORT_BYTES_MAX).read_to_end(&mut bytes)?;
-    Ok(Some(bytes))
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

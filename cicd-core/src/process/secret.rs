@@ -159,7 +159,8 @@ impl Secret {
     /// [`SecretError::TooShort`], for which line ends do not count, and [`SecretError::TooLong`].
     pub fn new(name: impl Into<Arc<str>>, value: impl Into<Arc<str>>) -> Result<Self, SecretError> {
         let (name, value) = (name.into(), value.into());
-        if value.trim().chars().filter(|character| !matches!(character, '\n' | '\r' | '\0')).count() < SECRET_CHARS_MIN {
+        if value.trim().chars().filter(|character| !matches!(character, '\n' | '\r' | '\0')).count() < SECRET_CHARS_MIN
+        {
             return Err(SecretError::TooShort(name.to_string()));
         }
         if value.len() > SECRET_BYTES_MAX {

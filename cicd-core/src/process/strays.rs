@@ -29,13 +29,19 @@ pub(super) fn end_orphans(mark: &OsStr) {
     }
 }
 
-/// Kills every process of this user whose mark begins with `prefix`, and gives how many there were. This process and those it
-/// was started by are left alone.
-pub(crate) fn end_all(prefix: &str) -> usize {
+/// Kills every process of this user whose mark begins with `prefix` and whose run, which comes behind it, is one that `over` says
+/// is over, and gives how many there were. This process and those it was started by are left alone.
+pub(crate) fn end_all(prefix: &str, over: impl Fn(&str) -> bool) -> usize {
+    let wanted = |mark: &[u8]| {
+        let rest = mark.strip_prefix(prefix.as_bytes());
+        rest.is_some_and(|rest| {
+            over(rest.split(|&byte| byte == b'/').next().map_or("", |run| std::str::from_utf8(run).unwrap_or("")))
+        })
+    };
     let own = ancestors();
     let Ok(entries) = fs::read_dir("/proc") else { return 0 };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Pid::from_raw);
-    pids.filter(|pid| !own.contains(pid) && end(*pid, |value| value.starts_with(prefix.as_bytes()))).count()
+    pids.filter(|pid| !own.contains(pid) && end(*pid, &wanted)).count()
 }
 
 /// Kills a process if its mark is a wanted one. It is held before it is looked at, so that no other one that got its number

@@ -9,6 +9,7 @@ pub fn codes() -> Vec<CodeInfo> {
     let mut all = Vec::new();
     gather::<pipeline::ClearanceCode>(&mut all);
     gather::<pipeline::RetryCode>(&mut all);
+    gather::<pipeline::RunCode>(&mut all);
     gather::<policy::ExceptionCode>(&mut all);
     gather::<step::CommandCode>(&mut all);
     gather::<policy::SuppressionCode>(&mut all);

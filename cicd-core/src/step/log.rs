@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::EventSender;
+use crate::files::Folder;
 use crate::model::{EventKind, StepName};
 use crate::process::{OutputSink, Redactor, Stream, StreamRedactor};
 
@@ -69,10 +70,7 @@ impl StepLog {
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut log = self.lock();
         if let LogFile::Held { path, lines } = &*log {
-            if let Some(folder) = path.parent() {
-                fs::create_dir_all(folder)?;
-            }
-            let mut file = File::create(path)?;
+            let mut file = created(path)?;
             file.write_all(lines.as_bytes())?;
             *log = LogFile::Open(file);
         }
@@ -94,6 +92,15 @@ impl StepLog {
             live,
         }
     }
+}
+
+/// A new file: what a step has left under its name is neither waited for nor followed.
+fn created(path: &Utf8Path) -> io::Result<File> {
+    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(io::Error::other("a log has a name and a folder"));
+    };
+    fs::create_dir_all(folder)?;
+    Folder::open(folder)?.create(name)
 }
 
 pub(super) struct LogSink {

@@ -1,5 +1,5 @@
 use std::fs::{self, DirBuilder, OpenOptions};
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,6 +7,7 @@ use std::time::Duration;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Context, RunContext, StepError};
+use crate::files;
 use crate::process::{Discard, Invocation, Secret, SecretError, SecretOrigin, SecretSource, execute};
 
 /// The folder, inside a step's, that holds files with secrets while processes need them.
@@ -124,12 +125,7 @@ impl RunContext {
 
 fn read_file(path: &Utf8Path, source: &SecretSource) -> Result<Vec<u8>, SecretError> {
     let unreadable = |why: String| SecretError::Unreadable { name: source.name().to_owned(), why };
-    let file = fs::File::open(path).map_err(|error| unreadable(error.to_string()))?;
-    let mut bytes = Vec::new();
-    file.take(SECRET_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(error.to_string()))?;
-    if bytes.len() as u64 > SECRET_BYTES_MAX {
-        return Err(unreadable(format!("it has more than {SECRET_BYTES_MAX} bytes")));
-    }
+    let bytes = files::read(path, SECRET_BYTES_MAX).map_err(|error| unreadable(error.to_string()))?;
     Ok(bytes)
 }
 

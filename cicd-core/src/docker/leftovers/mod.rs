@@ -9,4 +9,5 @@ pub use found::{Leftover, labelled};
 pub use kind::LeftoverKind;
 pub use removal::{Removal, remove};
 pub(crate) use removal::{remove_all, remove_own};
+pub(crate) use run_state::run_lives;
 pub use run_state::{RunState, owner};

@@ -57,6 +57,14 @@ impl Leftover {
     }
 }
 
+/// Whether the process of the run of this id goes on. One that is over and only waits to be asked how it ended does not.
+pub(crate) fn run_lives(run: &str) -> bool {
+    let Some((started, pid)) = parse_run(run) else { return false };
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    !matches!(state, Some('Z' | 'X')) && is_running(pid, started, None)
+}
+
 /// The start and the process of a run, from its id.
 fn parse_run(run: &str) -> Option<(Timestamp, Pid)> {
     let (moment, pid) = run.rsplit_once('-')?;

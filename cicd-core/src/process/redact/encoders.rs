@@ -61,7 +61,10 @@ pub(super) const ENCODERS: &[Encoder] = &[
     ("a shell's single quotes", |s| s.replace('\'', "'\\''").into()),
     ("Python's shlex", |s| s.replace('\'', "'\"'\"'").into()),
     ("a shell's double quotes", |s| {
-        s.chars().map(|c| if "\\\"$`".contains(c) { format!("\\{c}") } else { c.to_string() }).collect::<String>().into()
+        s.chars()
+            .map(|c| if "\\\"$`".contains(c) { format!("\\{c}") } else { c.to_string() })
+            .collect::<String>()
+            .into()
     }),
     ("bash's %q", |s| bash_q(s).into()),
     ("bash's $''", |s| bash_dollar(s).into()),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::view::{Quotes, blanks_for_plus, has_escapes, stripped, unescaped};
+use super::view::{Quotes, SoftBreaks, blanks_for_plus, has_escapes, stripped, unescaped};
 use crate::process::Secret;
 
 /// Shorter ones are found by chance.
@@ -43,7 +43,11 @@ pub(super) fn forms(secret: &Secret) -> BTreeSet<Vec<u8>> {
             }
         }
     }
-    forms.into_iter().map(|form| stripped(&form).bytes).filter(|form| form.len() >= NEEDLE_BYTES_MIN).collect()
+    forms
+        .into_iter()
+        .map(|form| stripped(&form, SoftBreaks::Kept).bytes)
+        .filter(|form| form.len() >= NEEDLE_BYTES_MIN)
+        .collect()
 }
 
 /// The same as they read with one to [`LAYERS_MAX`] layers undone, for text that was read so.
@@ -166,7 +170,8 @@ fn base32(bytes: &[u8]) -> Vec<String> {
     // The first bit of the text that begins a character, for each number of bytes that may stand in front.
     for skipped in 0..5 {
         let letters = |starts: &mut dyn Iterator<Item = usize>| {
-            starts.map(|start| char::from(LETTERS[(start..start + 5).fold(0, |all, place| all << 1 | bit(place))]))
+            starts
+                .map(|start| char::from(LETTERS[(start..start + 5).fold(0, |all, place| all << 1 | bit(place))]))
                 .collect::<String>()
         };
         forms.push(letters(&mut (skipped..bits.saturating_sub(4)).step_by(5)));

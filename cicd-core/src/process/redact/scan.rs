@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::forms::{LAYERS_MAX, forms, unescaped_forms};
 use super::needles::Needles;
-use super::view::{Quotes, View, has_escapes, stripped, unescaped, unquoted_printable};
+use super::view::{Quotes, SoftBreaks, View, has_escapes, has_printable, stripped, unescaped, unquoted_printable};
 use crate::process::Secret;
 
 /// How far in front of a place something may begin that reads otherwise as a whole than from that place on.
@@ -76,7 +76,9 @@ impl Patterns {
             let window = &bytes[start..end];
             let then = if end == bytes.len() { Then::End } else { Then::More };
             let found = self.find(window, then);
-            all.extend(found.ranges.into_iter().map(|(range, secret)| (range.start + start..range.end + start, secret)));
+            all.extend(
+                found.ranges.into_iter().map(|(range, secret)| (range.start + start..range.end + start, secret)),
+            );
             if then == Then::End {
                 return merged(all);
             }
@@ -87,18 +89,19 @@ impl Patterns {
     /// Searches a piece of text.
     pub(super) fn find(&self, bytes: &[u8], then: Then) -> Found {
         let quotes = self.quotes();
-        let first = stripped(bytes);
+        let first = stripped(bytes, SoftBreaks::Kept);
         let open = match then {
             Then::End => bytes.len(),
             Then::More => self.context(bytes, bytes.len()).min(first.unfinished.unwrap_or(bytes.len())),
         };
         let mut search = Search { found: Vec::new(), safe: open, open, then };
-        let printable = unquoted_printable(&first.bytes);
         let mut views = vec![first];
         search.look(&self.plain, &views);
         self.layers(quotes, &mut views, &mut search);
-        if let Some(printable) = printable {
-            views.push(printable);
+        if has_printable(bytes) {
+            let lines = stripped(bytes, SoftBreaks::Undone);
+            let printable = unquoted_printable(&lines.bytes);
+            let mut views = vec![lines, printable];
             search.look(&self.plain, &views);
             self.layers(quotes, &mut views, &mut search);
         }
@@ -114,7 +117,7 @@ impl Patterns {
             let Some(last) = views.last().filter(|last| has_escapes(&last.bytes, quotes)) else { break };
             let next = unescaped(&last.bytes, quotes);
             // A colour code may have been written as `\u001b`.
-            let coloured = next.bytes.contains(&0x1b).then(|| stripped(&next.bytes));
+            let coloured = next.bytes.contains(&0x1b).then(|| stripped(&next.bytes, SoftBreaks::Kept));
             views.push(next);
             views.extend(coloured);
             search.look(&self.escaped, views);
@@ -131,7 +134,8 @@ impl Patterns {
         };
         let from = place.saturating_sub(CONTEXT_BYTES);
         // A blank is in no escape but at its end.
-        let from = bytes[from..place].iter().rposition(|byte| matches!(byte, b' ' | b'\t')).map_or(from, |at| from + at + 1);
+        let from =
+            bytes[from..place].iter().rposition(|byte| matches!(byte, b' ' | b'\t')).map_or(from, |at| from + at + 1);
         let Some(first) = bytes[from..place].iter().position(|&byte| begins(byte)) else { return place };
         let first = from + first;
         let run = bytes[first.saturating_sub(CONTEXT_BYTES)..first].iter().rev();

@@ -84,9 +84,16 @@ impl View {
     }
 }
 
-/// Without line ends, the `=` before one that quoted-printable puts there, NUL bytes, which UTF-16 puts between letters, and the
-/// codes that colour a terminal.
-pub(super) fn stripped(source: &[u8]) -> View {
+/// What an `=` before a line end is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SoftBreaks {
+    Kept,
+    /// Quoted-printable breaks lines so.
+    Undone,
+}
+
+/// Without line ends, NUL bytes, which UTF-16 puts between letters, and the codes that colour a terminal.
+pub(super) fn stripped(source: &[u8], breaks: SoftBreaks) -> View {
     let mut view = View { bytes: Vec::with_capacity(source.len()), ..View::default() };
     let (mut done, mut at) = (0, 0);
     let mut escape = memchr(ESCAPE, source);
@@ -112,7 +119,9 @@ pub(super) fn stripped(source: &[u8]) -> View {
         } else {
             place + 1
         };
-        let soft = source[place] != ESCAPE && source[place] != 0 && source[done..place].ends_with(b"=");
+        let soft = breaks == SoftBreaks::Undone
+            && matches!(source[place], b'\n' | b'\r')
+            && source[done..place].ends_with(b"=");
         view.copy(source, done..place - usize::from(soft));
         (done, at) = (after, after);
     }
@@ -202,8 +211,20 @@ pub(super) fn blanks_for_plus(bytes: &mut [u8]) {
     }
 }
 
-/// Quoted-printable undone; nothing where there is none.
-pub(super) fn unquoted_printable(source: &[u8]) -> Option<View> {
+/// Whether there may be quoted-printable.
+pub(super) fn has_printable(source: &[u8]) -> bool {
+    let mut at = 0;
+    while let Some(place) = memchr(b'=', &source[at..]).map(|place| at + place) {
+        at = place + 1;
+        if matches!(source.get(at), Some(b'\n' | b'\r')) || source.get(at..at + 2).and_then(hex).is_some() {
+            return true;
+        }
+    }
+    false
+}
+
+/// Quoted-printable undone, but for its line breaks.
+pub(super) fn unquoted_printable(source: &[u8]) -> View {
     let mut view = View::default();
     let (mut done, mut at) = (0, 0);
     while let Some(place) = memchr(b'=', &source[at..]).map(|place| at + place) {
@@ -214,11 +235,8 @@ pub(super) fn unquoted_printable(source: &[u8]) -> Option<View> {
             (done, at) = (place + 3, place + 3);
         }
     }
-    if done == 0 {
-        return None;
-    }
     view.copy(source, done..source.len());
-    Some(view)
+    view
 }
 
 enum Written {
@@ -234,9 +252,7 @@ fn number(digits: &[u8], radix: u32) -> Option<u32> {
     if digits.is_empty() {
         return None;
     }
-    digits.iter().try_fold(0_u32, |all, &digit| {
-        all.checked_mul(radix)?.checked_add(char::from(digit).to_digit(radix)?)
-    })
+    digits.iter().try_fold(0_u32, |all, &digit| all.checked_mul(radix)?.checked_add(char::from(digit).to_digit(radix)?))
 }
 
 fn backslash(rest: &[u8]) -> Option<(Written, usize)> {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{CoverageCode, Judgement, Measurement, Threshold, judge};
+use crate::files;
 use crate::formats::coverage::{CoverageReport, InvalidPercent, MeasuredCoverage, Percent, Ratio, read_coverage};
 use crate::formats::hex;
 use crate::model::{Judged, Location, Subject};
@@ -288,7 +289,7 @@ impl CoverageGate {
                 ));
             }
         }
-        let bytes = fs::read(&file).map_err(StepError::io("reading", report))?;
+        let bytes = files::read(&file, files::FILE_BYTES_MAX).map_err(StepError::io("reading", report))?;
         let read = read_coverage(&bytes).map_err(|error| {
             ReadError::new("the coverage report", error).at(Location::file(report)).help("run the tests again")
         })?;
