@@ -60,8 +60,8 @@ impl Leftover {
 /// Whether the process of the run of this id goes on. One that is over and only waits to be asked how it ended does not.
 pub(crate) fn run_lives(run: &str) -> bool {
     let Some((started, pid)) = parse_run(run) else { return false };
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    let state = stat.rsplit_once(')').and_then(|(_, rest)| rest.trim_start().chars().next());
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    let state = stat.ok().and_then(|stat| stat.rsplit_once(')')?.1.trim_start().chars().next());
     !matches!(state, Some('Z' | 'X')) && is_running(pid, started, None)
 }
 

@@ -137,7 +137,7 @@ enum Code {
 
 /// The length of a terminal's code: `ESC [ … letter`, or `ESC ] … BEL`, as links are written.
 fn code_end(bytes: &[u8]) -> Code {
-    let inside = bytes.get(2..bytes.len().min(CODE_BYTES_MAX)).unwrap_or_default();
+    let inside = bytes.get(2..bytes.len().min(CODE_BYTES_MAX)).unwrap_or(&[]);
     let end = match bytes.get(1) {
         Some(b'[') => inside.iter().position(|byte| (0x40..=0x7e).contains(byte)),
         Some(b']') => inside.iter().position(|&byte| byte == 7 || byte == b'\\'),
