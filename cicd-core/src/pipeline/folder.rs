@@ -62,7 +62,7 @@ impl RunFolder {
     pub(super) fn keep_source(&self, files: &BTreeMap<String, String>) -> Result<(), StepError> {
         let path = self.dir.join(SOURCE_FILE);
         let text = serde_json::to_string(files).map_err(io::Error::other);
-        let written = text.and_then(|text| write_whole(&path, self.redactor.redact(&text).as_bytes()));
+        let written = text.and_then(|text| self.folder.replace(SOURCE_FILE, self.redactor.redact(&text).as_bytes()));
         written.map_err(StepError::io("writing", path))
     }
 

@@ -3,7 +3,7 @@ use std::{fs, io};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::folder::{area_path, publish};
+use super::folder::{SOURCE_FILE, area_path, publish};
 use super::lock::RunLock;
 use super::{SCHEMA_VERSION, StepReport, Summary};
 #[cfg(target_os = "linux")]
@@ -31,9 +31,8 @@ const KEPT: [&str; 9] = [
     "report.html",
     "results.sarif",
     "tools.json",
+    SOURCE_FILE,
     ABANDONED,
-    // Written by the runner, without secrets.
-    LOG,
 ];
 
 /// The log of a step.

@@ -1,6 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::{SignedDuration, Timestamp};
@@ -78,7 +77,8 @@ impl Earlier {
 
 /// What the files of a run held.
 fn kept(run: &Utf8Path) -> Result<BTreeMap<String, String>, String> {
-    let text = fs::read(run.join(SOURCE_FILE)).map_err(|error| error.to_string())?;
+    let text =
+        Folder::open(run).and_then(|run| run.read(SOURCE_FILE, FILE_BYTES_MAX)).map_err(|error| error.to_string())?;
     serde_json::from_slice(&text).map_err(|error| error.to_string())
 }
 
