@@ -112,7 +112,7 @@ impl Cli {
     /// Reads the process's arguments, does what they say and gives the exit code.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        self.run(std::env::args_os()).into()
+        Output.settled(self.run(std::env::args_os())).into()
     }
 
     fn run(&self, args: impl IntoIterator<Item = OsString>) -> ExitStatus {
@@ -120,8 +120,13 @@ impl Cli {
             Ok(matches) => matches,
             Err(error) => {
                 // Help and version come this way too, and are no error.
-                let _ = error.print();
-                return if error.use_stderr() { ExitStatus::Usage } else { ExitStatus::Green };
+                let text = error.render().ansi().to_string();
+                if !error.use_stderr() {
+                    Output.say(&text);
+                    return ExitStatus::Green;
+                }
+                Output.complain(text.trim_end());
+                return ExitStatus::Usage;
             }
         };
         match matches.get_one::<Colour>("color") {

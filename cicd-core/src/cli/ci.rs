@@ -1,14 +1,11 @@
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
-use std::fs::OpenOptions;
-use std::io::{self, Write as _};
+use std::ffi::OsStr;
 
 use super::args::RunArgs;
+use super::reports::Reports;
 use super::{Output, show, signals};
 use crate::model::ExitStatus;
 use crate::pipeline::{Observer, Outside, Pipeline, RunError, Summary, abandon, run};
-use crate::reporters::{Lines, Live, Masks, annotations, html, junit, report, sarif, step_summary};
-use crate::setup;
+use crate::reporters::{Lines, Live, Masks, report};
 use crate::step::Workspace;
 
 /// The area of every pipeline but `ci`, so that `target/ci/latest` is always about the main one.
@@ -45,22 +42,16 @@ pub(super) fn execute(
     }
     let cancel = outside.cancel.clone();
     let mut observer: Box<dyn Observer> =
-        if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(io::stdout())) };
+        if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(out.stream())) };
     let on_github = variables.contains_key(OsStr::new("GITHUB_ACTIONS"));
     if on_github {
-        observer = Box::new(Masks::new(io::stdout(), observer));
+        observer = Box::new(Masks::new(out.stream(), observer));
     }
-    let summary = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
-        Ok(summary) => summary,
+    let (summary, kept) = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
+        Ok(summary) => (summary, Ok(())),
         Err(error @ (RunError::Graph(_) | RunError::Selection(_) | RunError::Resume(_))) => return usage(&error),
-        Err(RunError::Unrecorded { summary, source }) => {
-            out.say(&report(&summary, "(not complete)", &format!("cargo xtask {name}"), out.columns()));
-            out.complain(&format!("error: the run's record is not complete: {source}"));
-            return match exit_of(&summary) {
-                interrupted @ ExitStatus::Interrupted(_) => interrupted,
-                _ => ExitStatus::Error,
-            };
-        }
+        // Each report may still be written, though the record could not be.
+        Err(RunError::Unrecorded { summary, source }) => (*summary, Err(source)),
         Err(error) => {
             out.complain(&format!("error: {error}"));
             return match cancel.reason() {
@@ -70,21 +61,25 @@ pub(super) fn execute(
         }
     };
     let folder = workspace.path("target").join(area).join("runs").join(summary.run.as_str());
-    let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
-    out.say(&report(&summary, shown.as_str(), &format!("cargo xtask {name}"), out.columns()));
-    let told = keep_tools(workspace, &variables, &folder).and_then(|()| {
-        tell_others(
-            &summary,
-            pipeline,
-            &folder,
-            on_github,
-            variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).map(AsRef::as_ref),
-        )
-    });
-    if let Err(error) = told {
-        out.complain(&format!("warning: the verdict stands, but a report could not be written: {error}"));
+    let shown = match &kept {
+        Ok(()) => folder.strip_prefix(workspace.root()).unwrap_or(&folder).as_str(),
+        Err(_) => "(not complete)",
+    };
+    out.say(&report(&summary, shown, &format!("cargo xtask {name}"), out.columns()));
+    let reports = Reports { summary: &summary, pipeline, workspace, variables: &variables, folder: &folder };
+    let lost = reports.write_all(on_github);
+    for problem in &lost {
+        out.complain(&format!("error: the verdict stands, but {problem}"));
     }
-    exit_of(&summary)
+    if let Err(source) = &kept {
+        out.complain(&format!("error: the run's record is not complete: {source}"));
+    }
+    match exit_of(&summary) {
+        interrupted @ ExitStatus::Interrupted(_) => interrupted,
+        _ if kept.is_err() => ExitStatus::Error,
+        ExitStatus::Green if !lost.is_empty() => ExitStatus::Error,
+        status => status,
+    }
 }
 
 fn usage(error: &RunError) -> ExitStatus {
@@ -100,34 +95,4 @@ pub(super) fn exit_of(summary: &Summary) -> ExitStatus {
         code if code > 128 => ExitStatus::Interrupted(code - 128),
         _ => ExitStatus::Error,
     }
-}
-
-/// Writes where the tools that setup installed came from, as `tools.json`.
-fn keep_tools(
-    workspace: &Workspace,
-    variables: &BTreeMap<OsString, OsString>,
-    folder: &camino::Utf8Path,
-) -> io::Result<()> {
-    let tools = setup::provenance(variables, workspace).map_err(io::Error::other)?;
-    std::fs::write(folder.join("tools.json"), serde_json::to_vec_pretty(&tools)?)
-}
-
-/// Writes the reports that other systems read.
-fn tell_others(
-    summary: &Summary,
-    pipeline: &Pipeline,
-    folder: &camino::Utf8Path,
-    on_github: bool,
-    step_summary_file: Option<&OsStr>,
-) -> io::Result<()> {
-    std::fs::write(folder.join("report.html"), html(summary))?;
-    std::fs::write(folder.join("results.sarif"), sarif(summary, pipeline).map_err(io::Error::other)?)?;
-    std::fs::write(folder.join("junit.xml"), junit(summary).map_err(io::Error::other)?)?;
-    if on_github {
-        Output.say(&annotations(summary));
-    }
-    if let Some(path) = step_summary_file {
-        OpenOptions::new().append(true).create(true).open(path)?.write_all(step_summary(summary).as_bytes())?;
-    }
-    Ok(())
 }

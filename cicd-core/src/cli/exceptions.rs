@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::Output;
 use super::args::{ExceptionsArgs, ListFormat};
+use crate::formats::spreadsheet::inert;
 use crate::model::{Code, ExitStatus, Location, StepName};
 use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
 use crate::policy::{ExceptionCode, FindingsByName};
@@ -19,6 +20,10 @@ use crate::step::{Clock, Workspace};
 /// How many days ahead somebody is asked to act: time for one ordinary upgrade.
 const SOON_DAYS: i64 = 14;
 
+/// The columns of the CSV form, which it has without any exception too.
+const COLUMNS: [&str; 10] =
+    ["expires", "days_left", "state", "step", "id", "owner", "covers", "covered", "place", "reason"];
+
 #[derive(Debug, Serialize)]
 struct Row<'a> {
     expires: Date,
@@ -26,8 +31,8 @@ struct Row<'a> {
     days_left: i32,
     state: State,
     step: &'a StepName,
-    id: &'a str,
-    owner: &'a str,
+    id: String,
+    owner: String,
     /// How many findings it named.
     covers: usize,
     /// Those that it allowed: their targets.
@@ -76,7 +81,7 @@ fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row<'_>>, jiff::Error> {
         let unused: BTreeSet<_> = unused.filter_map(|finding| finding.location.as_ref()).collect();
         rows.extend(step.exceptions.iter().map(|report| row(step, report, (&findings, &unused), (as_of, soon))));
     }
-    rows.sort_by_key(|row| (row.expires, row.id, row.place.clone()));
+    rows.sort_by(|one, other| (one.expires, &one.id, &one.place).cmp(&(other.expires, &other.id, &other.place)));
     Ok(rows)
 }
 
@@ -103,11 +108,11 @@ fn row<'a>(
         days_left: (expires - as_of).get_days(),
         state,
         step: &step.name,
-        id: &exception.id,
-        owner: &exception.justification.owner,
+        id: plain(&exception.id).into_owned(),
+        owner: plain(&exception.justification.owner).into_owned(),
         covers: *covers,
         covered: plain(&targets.join(", ")).into_owned(),
-        place: exception.location.to_string(),
+        place: plain(&exception.location.to_string()).into_owned(),
         reason: plain(&exception.justification.reason).into_owned(),
     }
 }
@@ -148,8 +153,19 @@ fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
 
 fn csv(rows: &[Row<'_>]) -> Result<String, Box<dyn Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
+    if rows.is_empty() {
+        writer.write_record(COLUMNS)?;
+    }
     for row in rows {
-        writer.serialize(row)?;
+        // Numbers and dates are ours; all other words may be anybody's, and none may be a formula.
+        writer.serialize(Row {
+            id: inert(&row.id).into_owned(),
+            owner: inert(&row.owner).into_owned(),
+            covered: inert(&row.covered).into_owned(),
+            place: inert(&row.place).into_owned(),
+            reason: inert(&row.reason).into_owned(),
+            ..*row
+        })?;
     }
     Ok(String::from_utf8(writer.into_inner()?)?)
 }
@@ -163,6 +179,26 @@ mod tests {
     use crate::model::by_key::counting;
     use crate::model::{Finding, Severity};
     use crate::policy::{Applies, Exception, Justification, Origin, Policy, Scope, evaluate};
+
+    #[test]
+    fn no_cell_of_the_csv_is_a_formula() {
+        for hostile in ["=HYPERLINK(\"http://evil.example\",\"x\")", "+1", "-2+3", "@SUM(A1)", "\t=1", " =1", "＝1"] {
+            let mut summary = summary();
+            let report = &mut summary.steps[0].exceptions[0].exception;
+            report.id = hostile.to_owned();
+            report.justification.reason = hostile.to_owned();
+            report.location = Location::file(hostile);
+            let text = csv(&rows(&summary, date(2026, 11, 21)).expect("a day")).expect("text");
+            let mut reader = csv::Reader::from_reader(text.as_bytes());
+            for record in reader.records() {
+                let record = record.expect("a record");
+                // The number of days may be below 0.
+                for cell in record.iter().enumerate().filter(|(column, _)| *column != 1).map(|(_, cell)| cell) {
+                    assert!(!cell.trim_start().starts_with(['=', '+', '-', '@', '\t', '\r', '＝']), "{cell:?}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn no_list_grows_faster_than_its_exceptions_and_findings() {
@@ -235,9 +271,9 @@ mod tests {
         .assert_eq(&text(&rows_at(date(2026, 11, 21)), date(2026, 11, 21)).expect("text"));
         expect![[r#"
             expires,days_left,state,step,id,owner,covers,covered,place,reason
-            2026-12-01,-81,expired,lint,B301,@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago"
-            2027-02-01,-19,expired,lint,DL3008,@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J
-            2027-03-01,9,expires_soon,lint,F401,@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec
+            2026-12-01,-81,expired,lint,B301,'@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago"
+            2027-02-01,-19,expired,lint,DL3008,'@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J
+            2027-03-01,9,expires_soon,lint,F401,'@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec
         "#]].assert_eq(&csv(&rows_at(date(2027, 2, 20))).expect("text"));
     }
 }

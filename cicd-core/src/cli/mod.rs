@@ -32,6 +32,7 @@ mod hooks;
 mod licenses;
 mod machine;
 mod output;
+mod reports;
 mod show;
 mod signals;
 

@@ -1,13 +1,22 @@
 use std::io::{self, IsTerminal as _, Write};
+use std::sync::OnceLock;
 
 use anstream::AutoStream;
+
+use crate::model::ExitStatus;
 
 /// Narrower terminals than this get lines that wrap.
 const COLUMNS_MIN: usize = 40;
 /// The width where there is no terminal to ask: what logs and reviews are read in.
 const COLUMNS_DEFAULT: usize = 80;
 
+/// Why something could not be written to standard output, the first time. Who writes need not look: the program's end does.
+static UNWRITTEN: OnceLock<String> = OnceLock::new();
+
 /// Standard output, with styles where they are wanted, that survives a reader who goes away.
+///
+/// What cannot be written for any other reason, such as a full disk, makes a green program end as an error:
+/// see [`Cli::main`](crate::cli::Cli::main).
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Output;
 
@@ -15,14 +24,33 @@ impl Output {
     /// Writes text as it is, its ANSI styles stripped where they are not wanted.
     pub fn say(self, text: &str) {
         let mut out = AutoStream::auto(io::stdout().lock());
-        // A closed output (`| head`) changes nothing about the verdict, which is in the exit code and the run folder.
-        let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        remember(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
     /// Writes an error to standard error.
     pub fn complain(self, text: &str) {
         let mut err = AutoStream::auto(io::stderr().lock());
+        // Nobody is left to tell that.
         let _ = writeln!(err, "{text}").and_then(|()| err.flush());
+    }
+
+    /// Standard output for those who write by themselves. It never fails: what could not be written is remembered.
+    #[must_use]
+    pub fn stream(self) -> impl Write {
+        Stream
+    }
+
+    /// How the program ends: as it would, unless something that it was to say could not be written.
+    pub(super) fn settled(self, status: ExitStatus) -> ExitStatus {
+        let Some(why) = UNWRITTEN.get() else { return status };
+        self.complain(&format!(
+            "error: standard output cannot be written, what was to be said there is not complete: {why}"
+        ));
+        match status {
+            ExitStatus::Green => ExitStatus::Error,
+            // Whatever else went wrong is the better reason.
+            other => other,
+        }
     }
 
     /// The width of the terminal, or 80 columns.
@@ -34,9 +62,33 @@ impl Output {
         })
     }
 
-    /// Whether a live view can be drawn: both outputs are terminals.
+    /// Whether a live view can be drawn: both outputs are terminals, and this one can move its cursor.
     #[must_use]
     pub fn is_terminal(self) -> bool {
-        io::stdout().is_terminal() && io::stderr().is_terminal()
+        let dumb = std::env::vars_os().any(|(name, value)| name == "TERM" && value == "dumb");
+        !dumb && io::stdout().is_terminal() && io::stderr().is_terminal()
+    }
+}
+
+/// A reader who goes away (`| head`) changes nothing: he has read what he wanted, and the verdict is in the exit code.
+fn remember(written: io::Result<()>) {
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::BrokenPipe
+    {
+        UNWRITTEN.get_or_init(|| error.to_string());
+    }
+}
+
+struct Stream;
+
+impl Write for Stream {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        remember(io::stdout().write_all(bytes));
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        remember(io::stdout().flush());
+        Ok(())
     }
 }

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::LicenseTriple;
 use super::python_metadata::is_package_name;
 use super::requirements::normalized_name;
+use super::spreadsheet::{inert, original};
 use crate::model::Location;
 
 /// The columns of the list of approved dependencies, in this order.
@@ -143,6 +144,10 @@ pub fn write_approved(packages: &[ApprovedPackage]) -> String {
 }
 
 fn row(cells: [String; COLUMNS.len()]) -> String {
+    let owner = cells[7].clone();
+    let mut cells = cells.map(|cell| inert(&cell).into_owned());
+    // An owner begins with @ and is nothing but a name: no formula, and people compare it with CODEOWNERS.
+    cells[7] = owner;
     let quoted = cells.map(|cell| {
         let plain = !cell.contains(['"', ',', '\n', '\r']);
         if plain { cell } else { format!("\"{}\"", cell.replace('"', "\"\"")) }
@@ -185,7 +190,7 @@ impl Place<'_> {
             let problem = format!("{} cells instead of {}", row.len(), COLUMNS.len());
             return Err(self.fail(row, row.len().min(COLUMNS.len()), problem));
         }
-        let cell = |index: usize| row.get(index).unwrap_or("");
+        let cell = |index: usize| original(row.get(index).unwrap_or(""));
         for index in 0..COLUMNS.len() {
             if cell(index).trim() != cell(index) {
                 return Err(self.fail(row, index, format!("blanks around {:?}", cell(index).trim())));

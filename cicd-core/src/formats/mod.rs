@@ -22,6 +22,7 @@ mod python_metadata;
 pub mod python_syntax;
 pub mod requirements;
 mod spdx_names;
+pub mod spreadsheet;
 mod suggest;
 mod suppressions;
 mod threshold;

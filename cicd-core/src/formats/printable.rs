@@ -24,7 +24,7 @@ pub fn printable(text: &str) -> String {
         if std::mem::take(&mut blank) {
             shown.push(' ');
         }
-        shown.push(if c.is_control() || is_invisible(c) { '\u{FFFD}' } else { c });
+        shown.push(if steers(c) { '\u{FFFD}' } else { c });
     }
     shown
 }
@@ -35,6 +35,20 @@ pub fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{00AD}' | '\u{061C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{202A}'..='\u{202E}'
         | '\u{2060}'..='\u{206F}' | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E007F}')
+}
+
+/// Whether `c` could steer who shows it: a terminal, a page, a CI system or an XML parser. Those are control characters, C1 too,
+/// what is invisible, the separators that some take for line ends, and what no text may hold.
+#[must_use]
+pub fn steers(c: char) -> bool {
+    c.is_control()
+        || is_invisible(c)
+        || matches!(
+            c,
+            '\u{2028}' | '\u{2029}' | '\u{034F}' | '\u{115F}' | '\u{1160}' | '\u{3164}' | '\u{FFA0}' | '\u{FDD0}'
+                ..='\u{FDEF}'
+        )
+        || u32::from(c) & 0xFFFE == 0xFFFE
 }
 
 /// How many there are of something: `1 file`, `2 files`.

@@ -1,6 +1,7 @@
 use std::fmt::Write as _;
 
 use super::attempts::flaky;
+use super::shown::{cut, lines};
 use super::text::{duration, plain};
 use crate::model::{Finding, Level, Status};
 use crate::pipeline::Summary;
@@ -9,6 +10,8 @@ use crate::pipeline::Summary;
 const ANNOTATIONS_MAX: usize = 10;
 /// GitHub drops a whole step summary beyond 1 MiB; some of it is left for what other tools add.
 const SUMMARY_BYTES_MAX: usize = 900 << 10;
+/// A text of a tool beyond this is an article, and may be the whole of a log.
+const TEXT_CHARS_MAX: usize = 1_000;
 
 /// Workflow commands that annotate what fails: one for each step first, then one for each finding with a place; and as warnings,
 /// the steps that are flaky. Within GitHub's limit, the rest counted in the last one.
@@ -74,7 +77,12 @@ pub fn step_summary(summary: &Summary) -> String {
         let first = step.reason.as_deref().and_then(|reason| reason.lines().next()).or(step.facts.headline());
         let facts: Vec<String> = flaky(step).into_iter().chain(first.map(str::to_owned)).collect();
         let (time, facts) = (duration(step.duration_ms), cell(&facts.join("; ")));
-        let _ = writeln!(text, "| {} | {} | {time} | {facts} |", step.name, step.status);
+        let row = format!("| {} | {} | {time} | {facts} |\n", step.name, step.status);
+        if text.len() + row.len() > SUMMARY_BYTES_MAX / 2 {
+            text.push_str("\nMore steps are in the run folder: this summary is at the size that GitHub shows.\n");
+            break;
+        }
+        text.push_str(&row);
     }
     let findings = summary.steps.iter().flat_map(|step| step.findings.iter().map(move |finding| (step, finding)));
     for (number, (step, finding)) in findings.enumerate() {
@@ -92,7 +100,7 @@ pub fn step_summary(summary: &Summary) -> String {
         let row = format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             step.name,
-            finding.code,
+            cell(finding.code.as_str()),
             finding.severity,
             cell(&place),
             cell(&finding.message),
@@ -107,12 +115,33 @@ pub fn step_summary(summary: &Summary) -> String {
     text
 }
 
+/// Text from a tool as it may stand in a cell of a table of Markdown: as code, which GitHub makes no mentions, references and
+/// links of, and with every sign spelled as a reference to its character, which no reader of Markdown or HTML takes for more than that.
 fn cell(text: &str) -> String {
-    plain(text).replace('\\', "\\\\").replace('|', "\\|").replace('<', "&lt;").replace('`', "\\`")
+    // Cut first: it may be the whole of a log.
+    let text = cut(text, TEXT_CHARS_MAX);
+    let text = plain(&text);
+    if text.trim().is_empty() {
+        return String::new();
+    }
+    let mut shown = "<code>".to_owned();
+    for c in text.chars() {
+        match c {
+            ' ' | ',' => shown.push(c),
+            // By itself: beside what stands around it, this is an address to some.
+            '@' => shown.push_str("<span>&#64;</span>"),
+            c if c.is_alphanumeric() => shown.push(c),
+            c => {
+                let _ = write!(shown, "&#{};", u32::from(c));
+            }
+        }
+    }
+    shown + "</code>"
 }
 
+/// Text from a tool as the data of a workflow command: its lines kept in GitHub's own form, everything else that steers made visible.
 fn data(text: &str) -> String {
-    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+    lines(&cut(text, TEXT_CHARS_MAX)).replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 fn property(text: &str) -> String {
@@ -171,5 +200,78 @@ mod tests {
     #[test]
     fn the_step_summary_stays_within_the_limit() {
         assert!(step_summary(&failed(20_000)).len() < 1 << 20);
+        let mut long = failed(20_000);
+        long.steps[0].reason = Some("[x](".repeat(1 << 16));
+        long.steps[0].findings.truncate(1_000);
+        long.steps = vec![long.steps[0].clone(); 300];
+        assert!(step_summary(&long).len() < 1 << 20);
+        assert!(annotations(&long).len() < 1 << 20);
+    }
+
+    /// What somebody may plant in a file name, a package or the message of a tool, who wants more than to be read.
+    const HOSTILE: [&str; 16] = [
+        "![x](https://evil.example/pixel.png)",
+        "[click](https://evil.example)",
+        "https://evil.example www.evil.example <https://evil.example>",
+        "<img src=//evil.example/x><script>alert(1)</script><!-- ",
+        "@org/team @someone a@evil.example",
+        "a | b |\n|---|---|\n| c |",
+        "\n\n# Heading\n\n- list\n> quote",
+        "\n::error::injected\r\n::add-mask::x\u{85}::stop-commands::y",
+        "\u{202e}gnp.exe\u{2066}\u{200b}\u{feff}\u{ad}",
+        "\u{9b}2J\u{1b}[2J\u{7}\u{0}",
+        "`code` ``` ~~~ **bold** _it_ ~~gone~~ $x$ :smile:",
+        "org/repo#1 #12 GH-12 0123456789abcdef0123456789abcdef01234567",
+        "\\| \\\\| &lt;b&gt; &#60;b&#62;",
+        "[ref]: https://evil.example \"t\" [^1]",
+        "\u{2028}::error::x\u{2029}##[error]x",
+        "</code></td></tr></table><a href=\"javascript:x\">y</a>",
+    ];
+
+    fn hostile(text: &str) -> Summary {
+        let mut summary = failed(0);
+        summary.pipeline = text.to_owned();
+        let step = &mut summary.steps[0];
+        step.reason = Some(text.to_owned());
+        step.facts.set_headline(text);
+        let path = text.replace('\0', "");
+        step.findings = vec![
+            Finding::with_code(Code::new(text), text).at(Location::line(path, 3)).help(text).target(text),
+            Finding::with_code(Code::from_static("X-1"), text),
+        ];
+        summary
+    }
+
+    #[test]
+    fn no_text_steers_an_annotation() {
+        for text in HOSTILE {
+            let told = annotations(&hostile(text));
+            for line in told.lines() {
+                assert!(line.starts_with("::error ") && line.matches("::error ").count() == 1, "{line:?}");
+                assert!(!line.chars().any(crate::formats::printable::steers), "{line:?}");
+                // Nothing ends the properties before their end.
+                let (properties, _) = line["::error ".len()..].split_once("::").expect("data");
+                assert!(properties.split(',').all(|one| one.matches('=').count() >= 1), "{line:?}");
+            }
+            assert_eq!(told.lines().count(), 2, "{told:?}");
+        }
+    }
+
+    #[test]
+    fn no_text_is_more_than_text_in_the_step_summary() {
+        let innocent = step_summary(&hostile("text"));
+        for text in HOSTILE {
+            let told = step_summary(&hostile(text));
+            assert_eq!(told.lines().count(), innocent.lines().count(), "{told}");
+            for (line, innocent) in told.lines().zip(innocent.lines()) {
+                assert_eq!(line.matches('|').count(), innocent.matches('|').count(), "{line}");
+                assert!(!line.chars().any(crate::formats::printable::steers), "{line:?}");
+                // Beside our own words, letters, digits and references to characters are all there is.
+                let bare = line.replace("<code>", "").replace("</code>", "").replace("<span>&#64;</span>", "");
+                let signs = ['<', '>', '[', ']', '(', ')', '!', '@', '`', '*', '_', '~', '\\', '$', '/', '.'];
+                assert!(!bare.contains(signs) && !bare.contains("www."), "{bare}");
+                assert!(!bare.trim_start_matches("## ").replace("&#", "").contains('#'), "{bare}");
+            }
+        }
     }
 }

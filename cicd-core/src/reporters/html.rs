@@ -1,5 +1,6 @@
 use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
 
+use super::shown::lines;
 use super::text::{duration, plain};
 use crate::model::{Finding, Level, Severity, Status};
 use crate::pipeline::{ExceptionReport, StepReport, Summary};
@@ -28,7 +29,9 @@ pub fn html(summary: &Summary) -> String {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 meta http-equiv="Content-Security-Policy" content=(POLICY);
-                title { (summary.pipeline) " " (summary.status.as_str()) }
+                // Telephones make links of numbers, dates and addresses in text.
+                meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no";
+                title { (plain(&summary.pipeline)) " " (summary.status.as_str()) }
                 style { (PreEscaped(STYLE)) }
             }
             body {
@@ -218,11 +221,6 @@ fn exception(step: &StepReport, ExceptionReport { exception, covers }: &Exceptio
             }
         }
     }
-}
-
-/// Text from a tool, its lines kept and everything else that steers made visible.
-fn lines(text: &str) -> String {
-    text.lines().map(plain).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -2,15 +2,18 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, TestSuite};
 
+use super::shown::lines;
+use super::text::plain;
 use crate::model::Status;
 use crate::pipeline::Summary;
 
-/// The run as JUnit XML: one test case a step, for the many systems that show nothing else.
+/// The run as JUnit XML: one test case a step, for the many systems that show nothing else. Characters that XML forbids are shown as
+/// escapes, whatever a tool has said.
 ///
 /// # Errors
 /// When the XML cannot be written.
 pub fn junit(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
-    let mut suite = TestSuite::new(summary.pipeline.as_str());
+    let mut suite = TestSuite::new(plain(&summary.pipeline).as_ref());
     for step in &summary.steps {
         let mut status = match step.status {
             Status::Passed | Status::Exempted | Status::Flaky => TestCaseStatus::success(),
@@ -25,21 +28,99 @@ pub fn junit(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
             .map(|finding| format!("{}: {}", finding.code, finding.message));
         let message: Vec<String> = step.reason.iter().cloned().chain(findings).collect();
         if !step.status.is_green() {
-            status.set_message(message.join("\n"));
+            status.set_message(lines(&message.join("\n")));
         }
         // A test case that succeeds with earlier runs is what others call flaky.
         let earlier = step.attempts.iter().rev().skip(1).rev();
         for error in earlier.filter_map(|attempt| attempt.error.as_deref()) {
             let mut rerun = TestRerun::new(NonSuccessKind::Error);
-            rerun.set_message(error);
+            rerun.set_message(lines(error));
             status.add_rerun(rerun);
         }
         let mut case = TestCase::new(step.name.as_str(), status);
         case.set_time(Duration::from_millis(step.duration_ms));
         suite.add_test_case(case);
     }
-    let mut report = Report::new(summary.pipeline.as_str());
+    let mut report = Report::new(plain(&summary.pipeline).as_ref());
     report.set_time(Duration::from_millis(summary.duration_ms));
     report.add_test_suite(suite);
     report.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use quick_xml::Reader;
+    use quick_xml::XmlVersion;
+    use quick_xml::events::Event;
+
+    use super::*;
+    use crate::model::{Attempt, Code, Finding};
+    use crate::reporters::example;
+
+    /// The characters that the [XML recommendation](https://www.w3.org/TR/xml/#charsets) allows.
+    fn is_xml(c: char) -> bool {
+        matches!(c, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..='\u{10FFFF}')
+    }
+
+    /// What a parser reads of a run whose every text is this one: all values of attributes.
+    fn read_back(hostile: &str) -> Vec<String> {
+        let (mut summary, _) = example::run(1);
+        summary.pipeline = hostile.to_owned();
+        let step = &mut summary.steps[0];
+        step.reason = Some(hostile.to_owned());
+        step.findings = vec![Finding::with_code(Code::new(hostile), hostile)];
+        let flaky = &mut summary.steps[1];
+        flaky.status = Status::Flaky;
+        let attempt = |error: Option<&str>| Attempt { error: error.map(str::to_owned), duration_ms: 1 };
+        flaky.attempts = vec![attempt(Some(hostile)), attempt(None)];
+        let text = junit(&summary).expect("XML");
+        assert!(text.chars().all(is_xml), "{text:?}");
+        let mut reader = Reader::from_str(&text);
+        let mut values = Vec::new();
+        loop {
+            match reader.read_event().expect("well-formed") {
+                Event::Eof => return values,
+                Event::Start(tag) | Event::Empty(tag) => {
+                    for attribute in tag.attributes() {
+                        let attribute = attribute.expect("an attribute");
+                        values.push(attribute.normalized_value(XmlVersion::Explicit1_0).expect("text").into_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_the_xml_ill_formed() {
+        for hostile in [
+            "\u{FFFE}",
+            "\u{FFFF}",
+            "\u{1FFFE}",
+            "\u{FDD0}",
+            "\0",
+            "\u{8}\u{b}\u{c}\u{1b}[31m",
+            "\u{7f}\u{85}\u{9b}",
+            "]]>",
+            "<![CDATA[",
+            "-->",
+            "<?xml?>",
+            "&#0;&x;",
+            "\"'><failure/>",
+            "\u{2028}\u{202e}\u{feff}",
+        ] {
+            let values = read_back(hostile);
+            assert!(values.contains(&plain(hostile).into_owned()), "{hostile:?}: {values:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_back_by_an_xml_parser(text in any::<String>(), controls in "[\\x00-\\x9f\u{FFF0}-\u{FFFF}<&\"'\\]]*") {
+            for hostile in [text, controls] {
+                read_back(&hostile);
+            }
+        }
+    }
 }

@@ -11,6 +11,7 @@ mod lines;
 mod live;
 mod masks;
 mod sarif;
+mod shown;
 mod table;
 mod text;
 

@@ -172,7 +172,7 @@ impl Rule {
             "id": self.id,
             "shortDescription": { "text": plain(&self.summary) },
             "fullDescription": { "text": plain(&self.description) },
-            "help": { "text": self.help },
+            "help": { "text": plain(&self.help) },
             "properties": { "security-severity": score, "tags": ["security", self.step] },
         })
     }

@@ -5,6 +5,7 @@ use anstyle::{AnsiColor, Effects, Style};
 
 use super::attempts::flaky;
 use super::table::table;
+use crate::formats::printable::steers;
 use crate::formats::{Diagnostic, Paint};
 use crate::model::{Finding, Level, Severity, Status, StepName};
 use crate::pipeline::{StepReport, Summary};
@@ -209,10 +210,6 @@ pub fn duration(ms: u64) -> String {
 /// The text with everything that could steer a terminal or a CI system made visible instead.
 #[must_use]
 pub fn plain(text: &str) -> Cow<'_, str> {
-    let steers = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
-    };
     if !text.contains(steers) && !text.contains(LEGACY_COMMAND) {
         return Cow::Borrowed(text);
     }

@@ -1,7 +1,6 @@
 use std::error::Error;
 use std::ffi::OsString;
 use std::fs;
-use std::io;
 use std::sync::{Arc, OnceLock};
 
 use super::git::Git;
@@ -71,7 +70,7 @@ pub(in crate::cli) fn run(
         ..RunOptions::default()
     };
     let mut observer: Box<dyn Observer> =
-        if args.verbose { Box::new(Lines::new(io::stdout())) } else { Box::new(Silent) };
+        if args.verbose { Box::new(Lines::new(Output.stream())) } else { Box::new(Silent) };
     Ok(match run_pipeline(&pipeline, workspace, outside, &options, observer.as_mut()) {
         Ok(summary) => tell(workspace, &summary),
         Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return Err(error.into()),

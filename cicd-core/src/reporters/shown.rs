@@ -1,0 +1,16 @@
+use super::text::plain;
+
+/// Text from a tool, its lines kept and everything else that steers made visible.
+pub(super) fn lines(text: &str) -> String {
+    text.lines().map(plain).collect::<Vec<_>>().join("\n")
+}
+
+/// The beginning of a text of more than so many characters.
+pub(super) fn cut(text: &str, chars_max: usize) -> String {
+    let mut chars = text.chars();
+    let mut shown: String = chars.by_ref().take(chars_max).collect();
+    if chars.next().is_some() {
+        shown.push('…');
+    }
+    shown
+}
