@@ -106,8 +106,10 @@ fn a_package_without_a_licence_fails_it_unless_somebody_answers_for_it() {
     let verdict = |sbom: &Sbom, step: &str| {
         let Outcome { findings, exceptions, .. } = bench.run(sbom, step).expect("looked");
         let verdict = evaluate(findings, &exceptions, &Policy::default(), "2026-11-21".parse().expect("a date"));
-        let targets =
-            verdict.findings.iter().map(|one| format!("{} {}", one.code, one.target.as_deref().unwrap_or("")));
+        let targets = verdict
+            .findings
+            .iter()
+            .map(|one| format!("{} {}", one.code, one.target.as_ref().map_or_else(String::new, ToString::to_string)));
         (verdict.status, targets.collect::<Vec<_>>())
     };
     let found = vec!["SBOM-001 pkg:pypi/two@2.0".to_owned()];

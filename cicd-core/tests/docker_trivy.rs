@@ -9,7 +9,7 @@ use std::sync::Arc;
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker, docker_tool};
 use cicd_core::formats::trivy_db::{AdvisoryList, trivy_db};
-use cicd_core::model::{Code, Fact, RunId, Status, StepName};
+use cicd_core::model::{Code, Fact, RunId, Status, StepName, Target};
 use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::{Cancel, Redactor, Toolbox};
 use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
@@ -174,7 +174,7 @@ fn flaws_are_found_then_exempted_by_complete_entries() {
     assert_eq!(outcome.facts.headline(), Some("3 of 4 packages, 2 vulnerable"));
     assert_eq!(outcome.value.image(), image.id);
     let flask = outcome.findings.iter().find(|it| it.code == Code::new("CVE-2023-30861")).expect("the flaw");
-    assert_eq!(flask.target.as_deref(), Some("pkg:pypi/flask@2.2.2"));
+    assert_eq!(flask.target, Some(Target::package("pkg:pypi/flask@2.2.2")));
     assert_eq!(flask.location.as_ref().expect("a place").to_string(), "requirements.txt:2");
     assert_eq!(
         evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), bench.cx.today()).status,
@@ -222,7 +222,7 @@ fn a_secret_in_the_image_is_found() {
     assert_eq!(place("DS-0002"), "Dockerfile:4", "a comment hid it");
     assert_eq!(place("IGN-016"), "Dockerfile:3");
     let secret = outcome.findings.iter().find(|it| it.code.as_str() == "aws-access-key-id").expect("the secret");
-    assert_eq!(secret.target.as_deref(), Some("/app/settings.env"));
+    assert_eq!(secret.target, Some(Target::file("/app/settings.env")));
     assert!(!format!("{secret:?}").contains("FAKE"), "the secret is shown: {secret:?}");
 }
 

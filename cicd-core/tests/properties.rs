@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use cicd_core::formats::ignore_file::read_plain;
-use cicd_core::model::{Code, Finding, Level, Location, Status};
+use cicd_core::model::{Code, Finding, Level, Location, Status, Target};
 use cicd_core::policy::{Applies, Exception, Justification, Origin, Policy, Scope, Verdict, evaluate};
 use cicd_core::step::Clock;
 use jiff::civil::{Date, date};
@@ -19,13 +19,24 @@ const TARGETS: [&str; 5] =
     ["pkg:pypi/a@1.0", "pkg:pypi/a@2.0", "pkg:pypi/ab@1.0", "app/Dockerfile:3", "app/Dockerfile:31"];
 const SCOPES: [&str; 5] = ["pkg:pypi/a", "pkg:pypi/a@1.0", "pkg:pypi", "app/Dockerfile", "app/Dockerfile:3"];
 
+/// A package, a line of a file or a file, as it is written.
+fn target_of(written: &str) -> Target {
+    if written.starts_with("pkg:") {
+        return Target::package(written);
+    }
+    match written.rsplit_once(':') {
+        Some((path, line)) => Location::line(path, line.parse().expect("a line")).into(),
+        None => Target::file(written),
+    }
+}
+
 fn finding() -> impl Strategy<Value = Finding> {
     let level = select(vec![Level::Deny, Level::Deny, Level::BlockClearance, Level::Warn]);
     let target = proptest::option::of(select(&TARGETS[..]));
     (select(&NAMES[..]), subsequence(&NAMES[2..], 0..=2), target, level).prop_map(|(code, aliases, target, level)| {
         let mut finding = Finding::with_code(Code::new(code), "m").level(level);
         finding.aliases = aliases.into_iter().map(str::to_owned).collect();
-        finding.target = target.map(str::to_owned);
+        finding.target = target.map(target_of);
         finding
     })
 }
@@ -34,7 +45,7 @@ fn exception() -> impl Strategy<Value = Exception> {
     let scope = prop_oneof![
         Just(Scope::Any),
         subsequence(&SCOPES[..], 1..=2)
-            .prop_map(|targets| Scope::Targets(targets.into_iter().map(str::to_owned).collect())),
+            .prop_map(|targets| Scope::Targets(targets.into_iter().map(target_of).collect())),
     ];
     let expires = select(vec!["2020-01-01", "2026-11-21", "2026-11-22", "2027-01-01"]);
     let origin = select(vec![Origin::IgnoreFile, Origin::ExceptionsFile, Origin::Comment, Origin::Pipeline]);
@@ -96,7 +107,7 @@ proptest! {
         after.insert(at.index(before.len() + 1), added.clone());
         let new = evaluate(findings.clone(), &after, &Policy::default(), TODAY);
         for (index, finding) in findings.iter().enumerate() {
-            let names = finding.is_named(&added.id) && added.scope.reaches(finding.target.as_deref());
+            let names = finding.is_named(&added.id) && added.scope.reaches(finding.target.as_ref());
             let (was, is) = (&old.findings[index].exception, &new.findings[index].exception);
             prop_assert!(was.is_none() || is.is_some(), "an exception took another one's effect away");
             if !names || added.justification.is_expired(TODAY) {
@@ -108,7 +119,7 @@ proptest! {
     /// No scope reaches a package or a file whose name only begins like the one it names.
     #[test]
     fn a_scope_ends_where_a_name_ends(scope in select(&SCOPES[..]), target in select(&TARGETS[..])) {
-        let reaches = Scope::Targets(vec![scope.to_owned()]).reaches(Some(target));
+        let reaches = Scope::target(target_of(scope)).reaches(Some(&target_of(target)));
         let names: BTreeSet<_> = [target, target.split(['@', ':']).next().unwrap_or(target)].into();
         let package = target.rsplit_once('@').map(|(package, _)| package);
         let file = target.rsplit_once(':').filter(|_| !target.starts_with("pkg:")).map(|(file, _)| file);

@@ -159,7 +159,7 @@ fn printing() -> Invocation {
 fn finding(message: &str) -> cicd_core::model::Finding {
     cicd_core::model::Finding::with_code(cicd_core::model::Code::from_static("X-1"), message)
         .help(message)
-        .target(message)
+        .target(cicd_core::model::Target::name(message))
         .at(cicd_core::model::Location::file(message))
 }
 

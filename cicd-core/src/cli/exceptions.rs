@@ -95,7 +95,7 @@ fn row<'a>(
     let covered = findings.covered_by(exception).map(|(_, finding)| finding);
     let allowed =
         covered.filter(|finding| finding.exception.as_ref().is_some_and(|by| by.location == exception.location));
-    let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_deref()).collect();
+    let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_ref()).map(ToString::to_string).collect();
     let expires = exception.justification.expires;
     let state = match expires {
         _ if exception.justification.is_expired(as_of) => State::Expired,
@@ -177,7 +177,7 @@ mod tests {
 
     use super::*;
     use crate::model::by_key::counting;
-    use crate::model::{Finding, Severity};
+    use crate::model::{Finding, Severity, Target};
     use crate::policy::{Applies, Exception, Justification, Origin, Policy, Scope, evaluate};
 
     #[test]
@@ -216,7 +216,8 @@ mod tests {
                 .exceptions
                 .iter()
                 .map(|one| {
-                    let mut finding = Finding::with_code(Code::new(one.exception.id.as_str()), "m").target("t");
+                    let mut finding =
+                        Finding::with_code(Code::new(one.exception.id.as_str()), "m").target(Target::name("t"));
                     finding.exception = Some(one.exception.to_ref());
                     finding
                 })
@@ -242,10 +243,12 @@ mod tests {
             exception("B301", "written by this process, \"a moment\" ago", 9, date(2026, 12, 1)),
             exception("DL3008", "versions move\u{1b}[2J", 1, date(2027, 2, 1)),
         ];
-        let finding = |code: &'static str, target: &str| {
-            Finding::with_code(Code::from_static(code), "m").severity(Severity::Low).target(target)
+        let finding = |code: &'static str, target: (&str, u32)| {
+            Finding::with_code(Code::from_static(code), "m")
+                .severity(Severity::Low)
+                .target(Location::line(target.0, target.1))
         };
-        let findings = vec![finding("F401", "shop/cart.py:6"), finding("B301", "shop/cart.py:9")];
+        let findings = vec![finding("F401", ("shop/cart.py", 6)), finding("B301", ("shop/cart.py", 9))];
         let verdict = evaluate(findings, &exceptions, &Policy::default(), date(2026, 11, 21));
         summary.steps[0].findings = verdict.findings;
         let reports = exceptions.into_iter().zip(verdict.covered);

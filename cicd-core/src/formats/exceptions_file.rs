@@ -5,6 +5,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use super::{ConfigError, Problems, RawConfig, config};
+use crate::model::Target;
 use crate::policy::{Applies, Exception, InvalidJustification, Justification, Origin, Scope};
 
 /// What `ci/exceptions.toml` allows, by the kind of step that reads it.
@@ -51,12 +52,6 @@ impl ExceptionsFile {
 /// Every entry that is incomplete, unknown or justifies nothing, with its place: none of them allows anything then.
 pub fn read_exceptions(path: &Utf8Path, text: &str) -> Result<ExceptionsFile, ConfigError> {
     config::parse::<RawFile>(path, text)
-}
-
-/// What an exception for a secret reaches: the file, and the SHA-256 of the lines that the secret stands in.
-#[must_use]
-pub fn secret_target(path: &Utf8Path, sha256: &str) -> String {
-    format!("{path}#sha256:{sha256}")
 }
 
 #[derive(Debug, Deserialize)]
@@ -125,7 +120,7 @@ impl RawDast {
         }
         Some(Exception {
             id: self.code.get_ref().clone(),
-            scope: Scope::Targets(vec![self.route.get_ref().clone()]),
+            scope: Scope::Targets(vec![Target::route(self.route.get_ref().as_str())]),
             justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.code.span()),
@@ -174,7 +169,7 @@ impl RawSecret {
         }
         Some(Exception {
             id: self.rule.get_ref().clone(),
-            scope: Scope::Targets(vec![secret_target(path, digits)]),
+            scope: Scope::target(Target::Secret { path: path.clone(), sha256: digits.clone() }),
             justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.rule.span()),
@@ -198,7 +193,9 @@ mod tests {
         let all = read(ENTRY).expect("valid");
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].id.as_str(), all[0].location.line), ("private-key", Some(2)));
-        assert!(matches!(&all[0].scope, Scope::Targets(targets) if targets[0].starts_with("docs/tls.md#sha256:9f86")));
+        assert!(
+            matches!(&all[0].scope, Scope::Targets(targets) if targets[0].to_string().starts_with("docs/tls.md#sha256:9f86"))
+        );
         assert!(read("# nothing yet\n").expect("empty").is_empty());
     }
 
@@ -229,7 +226,7 @@ mod tests {
     fn an_entry_of_the_http_checks_names_the_code_and_the_route() {
         let file = read_exceptions("ci/exceptions.toml".into(), &format!("{ENTRY}{DAST}")).expect("valid");
         assert_eq!((file.secrets.len(), file.dast.len()), (1, 1));
-        assert_eq!(file.dast[0].scope, Scope::Targets(vec!["/status".to_owned()]));
+        assert_eq!(file.dast[0].scope, Scope::target(Target::route("/status")));
         for (from, to, problem) in [
             ("DAST-006", "DAST-*", "no code of the HTTP checks"),
             ("\"/status\"", "\"status\"", "not a route"),

@@ -35,7 +35,7 @@ pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub use diagnostic::{Diagnostic, Paint};
 pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
-pub use exceptions_file::{ExceptionsFile, read_exceptions, secret_target};
+pub use exceptions_file::{ExceptionsFile, read_exceptions};
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};
 pub use libtest::{LibtestReport, NotPassed, read_libtest};
 pub use limits::Limits;

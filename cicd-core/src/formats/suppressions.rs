@@ -1,4 +1,4 @@
-use crate::model::Finding;
+use crate::model::{Finding, Target};
 use crate::policy::{Exception, Suppression, justification_above};
 
 /// The comments of a step's files that ask its tool to say nothing: those that become exceptions, and those that are findings.
@@ -17,7 +17,7 @@ use crate::policy::{Exception, Suppression, justification_above};
 /// let mut comments = Suppressions::default();
 /// for index in [3, 4] {
 ///     let comment = Suppression { path: "a.py".into(), lines: &lines, index };
-///     comments.judge(comment, &["B301".to_owned()], &[comment.location().to_string()]);
+///     comments.judge(comment, &["B301".to_owned()], &[comment.location().into()]);
 /// }
 /// let mut findings = Vec::new();
 /// let exceptions = comments.settle(&mut findings);
@@ -33,7 +33,7 @@ pub struct Suppressions {
 
 impl Suppressions {
     /// Judges a comment that names `rules` and reaches `targets`; without a justification directly above, it hides nothing.
-    pub fn judge(&mut self, comment: Suppression<'_>, rules: &[String], targets: &[String]) {
+    pub fn judge(&mut self, comment: Suppression<'_>, rules: &[String], targets: &[Target]) {
         match comment.exceptions(rules, targets) {
             Ok(exceptions) => self.exceptions.extend(exceptions),
             Err(finding) => self.refused.push(finding),
@@ -42,7 +42,7 @@ impl Suppressions {
 
     /// Judges a comment whose effect the tool cannot be kept from, nor asked about: `standing` stands for what it hides.
     pub fn judge_unseen(&mut self, comment: Suppression<'_>, standing: Finding) {
-        let target = comment.location().to_string();
+        let target = Target::from(comment.location());
         match comment.exceptions(&[standing.code.to_string()], std::slice::from_ref(&target)) {
             Ok(exceptions) => {
                 self.exceptions.extend(exceptions);
@@ -55,8 +55,8 @@ impl Suppressions {
     /// Judges what a step found on a line of a file by itself, such as a setting: comments directly above the line of `place`, or of
     /// one of `others` (from 0), may justify it. Whether they do.
     pub fn judge_found(&mut self, place: Suppression<'_>, others: &[usize], found: Finding) -> bool {
-        let target = place.location().to_string();
-        let found = found.target(target.as_str()).at(place.location());
+        let target = Target::from(place.location());
+        let found = found.target(target.clone()).at(place.location());
         let rules = [found.code.to_string()];
         let targets = std::slice::from_ref(&target);
         let justified = [place.index].iter().chain(others).find_map(|&index| {

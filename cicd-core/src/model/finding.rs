@@ -1,7 +1,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, FindingCode, Location, Severity};
+use super::{Code, FindingCode, Location, Severity, Target};
 
 /// What a finding does to the step that reports it, unless a valid exception covers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -14,6 +14,9 @@ pub enum Level {
     /// The step fails.
     Deny,
 }
+
+/// How the codes of what is wrong with exceptions begin.
+const ABOUT_EXCEPTIONS: [&str; 2] = ["EXC-", "IGN-"];
 
 /// One thing a step saw. Findings are data: a step reports them, `policy::evaluate` judges them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,9 +37,9 @@ pub struct Finding {
     /// Other names of the same flaw (`GHSA-…`, `PYSEC-…`), each as good as `code` in an exception.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aliases: Vec<String>,
-    /// What is affected, such as the package URL `pkg:pypi/requests@2.30.0`; the scope of an exception is matched against it.
+    /// What is affected, such as the package `pkg:pypi/requests@2.30.0`; the scope of an exception is matched against it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub target: Option<String>,
+    pub target: Option<Target>,
     /// The versions without the flaw, such as `2.3.2 or 2.2.5`; nothing where none is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fixed_in: Option<String>,
@@ -107,7 +110,7 @@ impl Finding {
 
     /// The same finding with what is affected.
     #[must_use]
-    pub fn target(mut self, target: impl Into<String>) -> Self {
+    pub fn target(mut self, target: impl Into<Target>) -> Self {
         self.target = Some(target.into());
         self
     }
@@ -117,6 +120,12 @@ impl Finding {
     pub fn of_a_secret(mut self) -> Self {
         self.is_secret = true;
         self
+    }
+
+    /// Whether this says what is wrong with an exception, which no exception allows.
+    #[must_use]
+    pub fn is_about_an_exception(&self) -> bool {
+        ABOUT_EXCEPTIONS.iter().any(|prefix| self.code.as_str().starts_with(prefix))
     }
 
     /// Whether `id` is the code or another name of this finding.

@@ -13,6 +13,7 @@ mod revision;
 mod severity;
 mod status;
 mod subject;
+mod target;
 
 pub use attempt::Attempt;
 pub(crate) use code::finding_codes;
@@ -27,3 +28,5 @@ pub use revision::Revision;
 pub use severity::{ParseSeverityError, Severity};
 pub use status::Status;
 pub use subject::{Judged, Subject};
+pub(crate) use target::Reach;
+pub use target::{Purl, Target};

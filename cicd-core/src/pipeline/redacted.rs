@@ -83,7 +83,7 @@ impl By<'_> {
             location: location.map(|location| self.location(location)),
             help: help.map(|text| self.text(&text)),
             aliases: aliases.iter().map(|alias| self.text(alias)).collect(),
-            target: target.map(|text| self.text(&text)),
+            target: target.map(|target| target.map(|text| self.text(text))),
             fixed_in: fixed_in.map(|text| self.text(&text)),
             source_line: source_line.map(|text| self.text(&text)),
             is_secret,
@@ -103,7 +103,9 @@ impl By<'_> {
             id: self.text(&id),
             scope: match scope {
                 Scope::Any => Scope::Any,
-                Scope::Targets(targets) => Scope::Targets(targets.iter().map(|target| self.text(target)).collect()),
+                Scope::Targets(targets) => {
+                    Scope::Targets(targets.iter().map(|target| target.map(|text| self.text(text))).collect())
+                }
             },
             justification: Justification { reason: self.text(&reason), owner: self.text(&owner), expires },
             origin,

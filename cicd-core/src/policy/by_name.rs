@@ -1,39 +1,82 @@
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
-use super::Exception;
-use crate::model::Finding;
+use super::{Exception, Scope};
 use crate::model::by_key::counting;
+use crate::model::{Finding, Reach, Target};
 
-/// Findings by their codes and other names: what an exception covers is looked up instead of searched for, since lists of both may
-/// be long.
+/// Findings by their codes and other names, and by what they are about: what an exception covers is looked up instead of searched
+/// for, since lists of both may be long.
+///
+/// What is wrong with an exception (`EXC-…`, `IGN-…`) is not among them: no exception covers that.
 #[derive(Debug)]
 pub struct FindingsByName<'a> {
     findings: &'a [Finding],
-    by_name: HashMap<&'a str, Vec<usize>>,
+    /// The findings of one name that one part of a scope reaches, by their places, in order.
+    lists: Vec<Vec<usize>>,
+    places: HashMap<(&'a str, Reach<'a>), usize>,
 }
 
 impl<'a> FindingsByName<'a> {
     /// The index of these findings.
     #[must_use]
     pub fn new(findings: &'a [Finding]) -> Self {
-        let mut by_name: HashMap<&str, Vec<usize>> = HashMap::new();
-        for (index, finding) in findings.iter().enumerate() {
-            for name in [finding.code.as_str()].into_iter().chain(finding.aliases.iter().map(String::as_str)) {
-                counting::one();
-                let named = by_name.entry(name).or_default();
-                if named.last() != Some(&index) {
-                    named.push(index);
+        let (mut lists, mut places) = (Vec::new(), HashMap::new());
+        for (index, finding) in findings.iter().enumerate().filter(|(_, finding)| !finding.is_about_an_exception()) {
+            let names: BTreeSet<_> =
+                [finding.code.as_str()].into_iter().chain(finding.aliases.iter().map(String::as_str)).collect();
+            let reached_by = finding.target.as_ref().map(Target::reached_by).unwrap_or_default();
+            for name in names {
+                for reach in [Reach::Any].iter().chain(&reached_by) {
+                    counting::one();
+                    let place = *places.entry((name, *reach)).or_insert_with(|| {
+                        lists.push(Vec::new());
+                        lists.len() - 1
+                    });
+                    lists[place].push(index);
                 }
             }
         }
-        Self { findings, by_name }
+        Self { findings, lists, places }
     }
 
     /// The findings that an exception covers, with their places in the list, in order.
     pub fn covered_by(&self, exception: &Exception) -> impl Iterator<Item = (usize, &'a Finding)> {
-        let named = self.by_name.get(exception.id.as_str()).into_iter().flatten();
-        counting::one();
-        let findings = named.inspect(|_| counting::one()).filter_map(|&index| Some((index, self.findings.get(index)?)));
-        findings.filter(|(_, finding)| exception.covers(finding))
+        let mut places: Vec<usize> =
+            self.parts(exception).into_iter().flat_map(|part| self.list(part)).copied().collect();
+        places.sort_unstable();
+        let findings = self.findings;
+        places.into_iter().inspect(|_| counting::one()).filter_map(|place| Some((place, findings.get(place)?)))
+    }
+
+    /// The lists that together are what an exception covers; no finding is in two of them.
+    pub(super) fn parts(&self, exception: &Exception) -> Vec<usize> {
+        let id = exception.id.as_str();
+        let named: Vec<Reach<'_>> = match &exception.scope {
+            Scope::Any => vec![Reach::Any],
+            Scope::Targets(targets) => {
+                let all: BTreeSet<_> = targets.iter().map(Target::reach).collect();
+                // A line of a file that is named as well says nothing more.
+                let is_narrower =
+                    |target: &&Target| target.reached_by().iter().any(|by| *by != target.reach() && all.contains(by));
+                let broad: BTreeSet<_> =
+                    targets.iter().filter(|target| !is_narrower(target)).map(Target::reach).collect();
+                broad.into_iter().collect()
+            }
+        };
+        named
+            .into_iter()
+            .inspect(|_| counting::one())
+            .filter_map(|reach| self.places.get(&(id, reach)).copied())
+            .collect()
+    }
+
+    /// The findings of a part, by their places.
+    pub(super) fn list(&self, part: usize) -> &[usize] {
+        self.lists.get(part).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// How many parts there are.
+    pub(super) fn len(&self) -> usize {
+        self.lists.len()
     }
 }

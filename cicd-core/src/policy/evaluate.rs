@@ -3,7 +3,8 @@ use jiff::civil::Date;
 
 use super::codes::Fault;
 use super::{Applies, Exception, FindingsByName, Policy, check_owner, check_reason};
-use crate::model::{Code, Finding, Level, Severity, Status};
+use crate::model::by_key::counting;
+use crate::model::{Finding, Level, Severity, Status, Target};
 
 /// How many days ahead an expiry is announced: time for one ordinary upgrade.
 const ANNOUNCED_DAYS: i64 = 14;
@@ -30,41 +31,36 @@ pub struct Verdict {
 #[must_use]
 pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Policy, today: Date) -> Verdict {
     let mut covered = vec![0; exceptions.len()];
-    let mut allowed_by: Vec<Option<&Exception>> = vec![None; findings.len()];
     let mut wrong = vec![Vec::new(); exceptions.len()];
     let by_name = FindingsByName::new(&findings);
+    let mut allowed = Allowed::new(&by_name, exceptions, findings.len());
+    let worst = strictest(&by_name, &findings, policy);
     // Which of two exceptions for one finding is the second must not depend on the order in which a step gives them.
     let mut order: Vec<usize> = (0..exceptions.len()).collect();
     order.sort_by_key(|&place| rank(&exceptions[place]));
     for place in order {
-        let (exception, count, wrong) = (&exceptions[place], &mut covered[place], &mut wrong[place]);
-        let reached: Vec<_> = match exception.applies {
-            Applies::Here | Applies::AtTimes => by_name.covered_by(exception).collect(),
+        let (exception, wrong) = (&exceptions[place], &mut wrong[place]);
+        let parts = match exception.applies {
+            Applies::Here | Applies::AtTimes => by_name.parts(exception),
             Applies::Elsewhere => Vec::new(),
         };
-        *count = reached.len();
-        let worst = reached.iter().map(|(_, finding)| finding.severity);
+        covered[place] = parts.iter().map(|&part| by_name.list(part).len()).sum();
+        let worst = parts.iter().filter_map(|&part| worst[part]);
         let worst = worst.min_by_key(|severity| policy.limits().days_max(*severity));
         let faults = unsound(exception, worst, policy, today);
         if faults.is_empty() {
-            let mut twice = None;
-            for (index, _) in reached {
-                match allowed_by[index] {
-                    Some(earlier) => twice = twice.or(Some(earlier)),
-                    None => allowed_by[index] = Some(exception),
-                }
-            }
-            wrong.extend(twice.map(|earlier| duplicate(exception, earlier)));
+            wrong.extend(allowed.by(place, &parts).map(|earlier| duplicate(exception, earlier)));
             wrong.extend(soon(exception, today));
         }
         wrong.extend(faults);
-        if *count == 0 && exception.applies == Applies::Here && !exception.justification.is_expired(today) {
+        if covered[place] == 0 && exception.applies == Applies::Here && !exception.justification.is_expired(today) {
             wrong.push(unused(exception));
         }
     }
+    let allowed_by = allowed.by;
     let mut judged = findings;
     for (finding, exception) in judged.iter_mut().zip(allowed_by) {
-        finding.exception = exception.map(Exception::to_ref);
+        finding.exception = exception.and_then(|place| exceptions.get(place)).map(Exception::to_ref);
     }
     judged.extend(wrong.into_iter().flatten());
     let denied = judged.iter().any(|finding| finding.level == Level::Deny && finding.exception.is_none());
@@ -75,6 +71,50 @@ pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Polic
         (false, false) => Status::Passed,
     };
     Verdict { status, findings: judged, covered }
+}
+
+/// What sound exceptions allow. However many of them name the same, each list of findings is gone through once.
+struct Allowed<'a> {
+    by_name: &'a FindingsByName<'a>,
+    exceptions: &'a [Exception],
+    /// The exception that allows each finding.
+    by: Vec<Option<usize>>,
+    /// The first exception for each part.
+    claimed: Vec<Option<usize>>,
+}
+
+impl<'a> Allowed<'a> {
+    fn new(by_name: &'a FindingsByName<'a>, exceptions: &'a [Exception], findings: usize) -> Self {
+        Self { by_name, exceptions, by: vec![None; findings], claimed: vec![None; by_name.len()] }
+    }
+
+    /// Lets an exception allow what these parts hold; gives an earlier one that allows some of it already.
+    fn by(&mut self, place: usize, parts: &[usize]) -> Option<&'a Exception> {
+        let mut earlier = None;
+        for &part in parts {
+            if let Some(first) = self.claimed[part] {
+                earlier = earlier.or(Some(first));
+                continue;
+            }
+            self.claimed[part] = Some(place);
+            for &finding in self.by_name.list(part) {
+                counting::one();
+                match self.by[finding] {
+                    Some(first) => earlier = earlier.or(Some(first)),
+                    None => self.by[finding] = Some(place),
+                }
+            }
+        }
+        earlier.and_then(|first| self.exceptions.get(first))
+    }
+}
+
+/// For each part, the severity that is allowed for the shortest time.
+fn strictest(by_name: &FindingsByName<'_>, findings: &[Finding], policy: &Policy) -> Vec<Option<Severity>> {
+    let severity = |&place: &usize| findings.get(place).map(|finding| finding.severity);
+    let of_part =
+        |part| by_name.list(part).iter().filter_map(severity).min_by_key(|one| policy.limits().days_max(*one));
+    (0..by_name.len()).map(of_part).collect()
 }
 
 /// What tells exceptions apart, the place first.
@@ -173,7 +213,7 @@ fn about(exception: &Exception, fault: Fault, message: String) -> Finding {
         .severity(Severity::Medium)
         .help(help)
         .at(exception.location.clone())
-        .target(Code::new(exception.id.as_str()).to_string())
+        .target(Target::name(exception.id.as_str()))
 }
 
 fn days_ago(days: i32) -> String {

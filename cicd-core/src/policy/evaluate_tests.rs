@@ -1,13 +1,14 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::model::Location;
+use crate::model::{Code, Location};
 use crate::policy::{Justification, Origin, Scope};
 
 const TODAY: Date = date(2026, 11, 21);
 
 fn vulnerable(id: &'static str) -> Finding {
-    let mut finding = Finding::with_code(Code::from_static(id), "vulnerable").target("pkg:pypi/requests@2.30.0");
+    let mut finding =
+        Finding::with_code(Code::from_static(id), "vulnerable").target(Target::package("pkg:pypi/requests@2.30.0"));
     finding.aliases = vec!["GHSA-j8r2-6x86-q33q".to_owned()];
     finding
 }
@@ -72,14 +73,6 @@ fn an_exception_for_nothing_fails_the_step() {
 }
 
 #[test]
-fn a_scope_reaches_its_package_and_no_other() {
-    let scope = Scope::Targets(vec!["pkg:pypi/requests".to_owned()]);
-    assert!(scope.reaches(Some("pkg:pypi/requests@2.30.0")));
-    assert!(!scope.reaches(Some("pkg:pypi/requests-mock@1.0")));
-    assert!(!scope.reaches(None));
-}
-
-#[test]
 fn warnings_do_not_fail() {
     let verdict = evaluate(
         vec![vulnerable("X-1").level(Level::Warn), vulnerable("X-2").level(Level::BlockClearance)],
@@ -88,4 +81,42 @@ fn warnings_do_not_fail() {
         TODAY,
     );
     assert_eq!(verdict.status, Status::Passed);
+}
+
+#[test]
+fn no_verdict_grows_faster_than_its_findings_and_exceptions() {
+    use crate::model::by_key::counting::is_linear;
+
+    let many = |count: usize, target: &dyn Fn(usize) -> Target| -> Vec<Finding> {
+        (0..count).map(|number| vulnerable("CVE-2023-32681").target(target(number))).collect()
+    };
+    let scoped = |scope: Scope| Exception { scope, ..exception("CVE-2023-32681", "2027-01-01") };
+    let package = |number: usize| Target::package(format!("pkg:pypi/p{number}@1.0"));
+    let lines = |number: usize| Target::from(Location::line("a.py", u32::try_from(number + 1).expect("small")));
+    let judged = |findings: Vec<Finding>, exceptions: Vec<Exception>| {
+        let (found, given) = (findings.len(), exceptions.len());
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
+        assert!(verdict.findings.len() >= found && verdict.covered.len() == given);
+        verdict
+    };
+    is_linear("one package each, one exception each", 30, |count| {
+        let exceptions = (0..count).map(|number| scoped(Scope::target(package(number)))).collect();
+        assert_eq!(judged(many(count, &package), exceptions).status, Status::Exempted);
+    });
+    is_linear("one exception with all packages", 30, |count| {
+        let scope = Scope::Targets((0..count).map(package).collect());
+        assert_eq!(judged(many(count, &package), vec![scoped(scope)]).covered, [count]);
+    });
+    is_linear("as many exceptions for everything as findings", 30, |count| {
+        let verdict = judged(many(count, &package), vec![scoped(Scope::Any); count]);
+        assert_eq!(verdict.findings.len(), 2 * count - 1, "every exception but the first is one too many");
+    });
+    is_linear("as many exceptions for one file as lines in it", 30, |count| {
+        let exceptions = (0..count).map(|_| scoped(Scope::target(Target::file("a.py")))).collect();
+        assert_eq!(judged(many(count, &lines), exceptions).covered, vec![count; count]);
+    });
+    is_linear("a file, and each of its lines", 30, |count| {
+        let scope = Scope::Targets((0..count).map(lines).chain([Target::file("a.py")]).collect());
+        assert_eq!(judged(many(count, &lines), vec![scoped(scope)]).covered, [count]);
+    });
 }

@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Justification;
-use crate::model::{Code, ExceptionRef, Finding, Location};
+use crate::model::{Code, ExceptionRef, Finding, Location, Target};
 
 /// Where exceptions of one kind are written down; it decides which codes their own defects get, and what is advised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,31 +42,27 @@ impl Applies {
 pub enum Scope {
     /// Every target.
     Any,
-    /// Only these targets: a package URL with or without its version, or a path with or without its line.
-    Targets(Vec<String>),
+    /// Only these targets. A package without a version reaches every version, a path without a line every line.
+    Targets(Vec<Target>),
 }
 
 impl Scope {
-    /// Whether `target` is reached. A package URL without a version reaches every version, a path without a line every line.
+    /// One target.
     #[must_use]
-    pub fn reaches(&self, target: Option<&str>) -> bool {
+    pub fn target(target: impl Into<Target>) -> Self {
+        Self::Targets(vec![target.into()])
+    }
+
+    /// Whether `target` is reached.
+    #[must_use]
+    pub fn reaches(&self, target: Option<&Target>) -> bool {
         match self {
             Self::Any => true,
-            Self::Targets(targets) => target.is_some_and(|target| {
-                targets.iter().any(|allowed| {
-                    target == allowed
-                        || target
-                            .strip_prefix(allowed.as_str())
-                            .is_some_and(|rest| rest.starts_with(['@', '?']) || is_line(rest))
-                })
-            }),
+            Self::Targets(targets) => {
+                target.is_some_and(|target| targets.iter().any(|allowed| allowed.reaches(target)))
+            }
         }
     }
-}
-
-/// Whether this is what follows a path, such as `:12`.
-fn is_line(rest: &str) -> bool {
-    rest.strip_prefix(':').is_some_and(|line| !line.is_empty() && line.bytes().all(|b| b.is_ascii_digit()))
 }
 
 /// One relaxation of a rule, wherever it is written down: all of them become this.
@@ -114,7 +110,7 @@ impl Exception {
     /// Whether it names `finding` and reaches its target. Its expiry is not looked at.
     #[must_use]
     pub fn covers(&self, finding: &Finding) -> bool {
-        finding.is_named(&self.id) && self.scope.reaches(finding.target.as_deref())
+        finding.is_named(&self.id) && !finding.is_about_an_exception() && self.scope.reaches(finding.target.as_ref())
     }
 
     /// The form that is shown beside an exempted finding.

@@ -1,7 +1,7 @@
 use camino::Utf8Path;
 
 use super::{Applies, Exception, Origin, Scope, SuppressionCode, justification_above};
-use crate::model::{Finding, Level, Location, Severity};
+use crate::model::{Finding, Level, Location, Severity, Target};
 
 /// A comment in a source file that asks a tool to say nothing, such as `# nosec B301`. The tool is kept from reading it; it is
 /// judged here.
@@ -27,7 +27,7 @@ impl Suppression<'_> {
     /// # Errors
     /// The finding `IGN-016` where no rule is named, or no reason, owner and expiry stand directly above: it hides nothing then.
     #[expect(clippy::result_large_err, reason = "the error is a finding like any other, and kept")]
-    pub fn exceptions(&self, rules: &[String], targets: &[String]) -> Result<Vec<Exception>, Finding> {
+    pub fn exceptions(&self, rules: &[String], targets: &[Target]) -> Result<Vec<Exception>, Finding> {
         if rules.is_empty() {
             return Err(self.unjustified("it names no rule"));
         }
@@ -51,7 +51,7 @@ impl Suppression<'_> {
         let location = self.location();
         Finding::new(SuppressionCode::Unjustified, format!("`{shown}`: {problem}"))
             .severity(Severity::Medium)
-            .target(location.to_string())
+            .target(location.clone())
             .at(location)
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_comment_reaches_its_targets_only_with_a_justification() {
         let at = |index| Suppression { path: "a.py".into(), lines: &LINES, index };
-        let (rules, targets) = (["B301".to_owned()], ["a.py:4".to_owned()]);
+        let (rules, targets) = (["B301".to_owned()], [Target::from(Location::line("a.py", 4))]);
         let exceptions = at(3).exceptions(&rules, &targets).expect("justified");
         assert_eq!(exceptions[0].scope, Scope::Targets(targets.to_vec()));
         assert_eq!(exceptions[0].location.to_string(), "a.py:4");

@@ -17,7 +17,7 @@ pub(super) fn run(findings: usize) -> (Summary, Pipeline) {
     let mut trivy = step("trivy", Status::Exempted);
     let outside = Finding::with_code(Code::new("X-1"), "seen in the image").at(Location::line("/opt/app/x.py", 3));
     let mut allowed = Finding::with_code(Code::new("CVE-2023-32681"), "a flaw")
-        .target("pkg:pypi/requests@2.30.0")
+        .target(crate::model::Target::package("pkg:pypi/requests@2.30.0"))
         .at(Location::line("requirements.txt", 7));
     allowed.exception = Some(ExceptionRef {
         location: Location::line("ci/.trivyignore", 4),

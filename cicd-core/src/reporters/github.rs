@@ -236,7 +236,10 @@ mod tests {
         step.facts.set_headline(text);
         let path = text.replace('\0', "");
         step.findings = vec![
-            Finding::with_code(Code::new(text), text).at(Location::line(path, 3)).help(text).target(text),
+            Finding::with_code(Code::new(text), text)
+                .at(Location::line(path, 3))
+                .help(text)
+                .target(crate::model::Target::name(text)),
             Finding::with_code(Code::from_static("X-1"), text),
         ];
         summary

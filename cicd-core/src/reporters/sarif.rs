@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 use super::codes;
 use super::text::plain;
 use crate::formats::hex;
-use crate::model::{CodeInfo, Finding, Level, Location, Severity, Status, StepName};
+use crate::model::{CodeInfo, Finding, Level, Location, Severity, Status, StepName, Target};
 use crate::pipeline::{Pipeline, StepReport, Summary};
 
 /// What GitHub takes in one file; it refuses a larger one. Bytes are packed with gzip, as they are uploaded.
@@ -258,12 +258,15 @@ fn uri(path: &Utf8Path) -> String {
 /// What stays the same when lines move and versions rise: the rule, the file, and what is affected but for its version.
 fn fingerprint(step: &StepReport, finding: &Finding) -> String {
     let path = finding.location.as_ref().map_or("", |location| location.path.as_str());
-    let target = finding.target.as_deref().unwrap_or_default();
-    let target = match target.strip_prefix("pkg:") {
-        Some(package) => package.split('@').next().unwrap_or_default(),
-        // `path:line` says no more than the path.
-        None if !path.is_empty() && target.starts_with(path) => "",
-        None => target,
+    let target = match &finding.target {
+        None => "",
+        Some(Target::Package(purl)) => purl.package().trim_start_matches("pkg:"),
+        // A place says no more than the path, which stands there already.
+        Some(Target::Place(place)) if place.path == path => "",
+        Some(Target::Secret { path: file, .. }) if file == path => "",
+        Some(Target::Place(place)) => place.path.as_str(),
+        Some(Target::Secret { sha256, .. }) => sha256,
+        Some(Target::Route(name) | Target::Name(name)) => name,
     };
     let digest = Sha256::digest([step.name.as_str(), finding.code.as_str(), path, target].join("\0"));
     hex(&digest).chars().take(FINGERPRINT_DIGITS).collect()
@@ -335,7 +338,7 @@ mod tests {
         let (summary, _) = example::run(1);
         let step = &summary.steps[0];
         let package = |target: &str, line| {
-            let finding = Finding::with_code(Code::new("CVE-2023-32681"), "x").target(target);
+            let finding = Finding::with_code(Code::new("CVE-2023-32681"), "x").target(Target::package(target));
             fingerprint(step, &finding.at(Location::line("requirements.txt", line)))
         };
         let one = package("pkg:pypi/requests@2.30.0", 3);

@@ -163,7 +163,7 @@ fn judge(
         }
         let (severity, level) = rating(&level)
             .ok_or_else(|| ReadError::new("hadolint's report", format!("it has the unknown level {level:?}")))?;
-        let target = Location::line(&file, line).to_string();
+        let target = Location::line(&file, line);
         let finding = Finding::with_code(Code::new(code), message).severity(severity).level(level).target(target);
         findings.push(finding.at(location));
     }

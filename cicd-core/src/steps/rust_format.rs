@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::counted;
-use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
+use crate::model::{Code, Finding, Judged, Location, Severity, Subject, Target};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool};
 
@@ -152,9 +152,9 @@ fn judge(captured: &Captured, root: &Utf8Path, canary: &Utf8Path) -> Result<Vec<
             .ok_or_else(|| ReadError::new("what rustfmt prints", format!("{place:?} is not a place")))?;
         let path = path.strip_prefix(root).unwrap_or(path);
         // A file that is named, and that another one declares, is shown twice; its first place is enough.
-        if !findings.iter().any(|one| one.target.as_deref() == Some(path.as_str())) {
+        if !findings.iter().any(|one| one.location.as_ref().is_some_and(|at| at.path == path)) {
             let finding = Finding::with_code(Code::from_static("rustfmt"), format!("{path} is not formatted"));
-            let finding = finding.severity(Severity::Medium).target(path.as_str());
+            let finding = finding.severity(Severity::Medium).target(Target::file(path));
             findings.push(finding.at(Location::line(path, line)).help(format!("rustfmt {path}")));
         }
     }

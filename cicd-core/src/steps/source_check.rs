@@ -1,7 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::formats::printable::counted;
-use crate::model::{Finding, Judged, Level, Location, Severity, Subject, finding_codes};
+use crate::model::{Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, Justification, Scope};
 use crate::source::Source;
 use crate::step::{Context, Outcome, Step, StepError, proof};
@@ -86,7 +86,7 @@ impl SourceCheck {
     fn about(&self, code: SourceCode, path: &Utf8Path, message: String) -> Finding {
         let target = self.accepted.iter().find(|accepted| path.starts_with(accepted));
         let target = target.map_or(path, |accepted| accepted.as_path());
-        Finding::new(code, message).at(Location::file(path)).target(target.as_str())
+        Finding::new(code, message).at(Location::file(path)).target(Target::file(target))
     }
 
     fn judge(&self, source: &Source) -> Vec<Finding> {
@@ -129,7 +129,7 @@ impl SourceCheck {
 }
 
 fn scope(path: &Utf8Path) -> Scope {
-    Scope::Targets(vec![path.to_string()])
+    Scope::target(Target::file(path))
 }
 
 /// The first findings, and one that counts the rest.

@@ -259,7 +259,7 @@ fn finding(one: &Reported, place: &Place) -> Result<Finding, String> {
     let message = format!("{}: {}", printable(&one.desc), printable(&place.symbolic.annotation));
     Ok(Finding::with_code(Code::new(printable(&one.ident)), message)
         .severity(severity)
-        .target(Location::line(place.path(), line).to_string())
+        .target(Location::line(place.path(), line))
         .at(Location::column(place.path(), line, column))
         .help(printable(&one.url)))
 }

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
-use crate::model::{Finding, Location, Severity};
+use crate::model::{Finding, Location, Severity, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope, check_owner, check_reason};
 
 /// What `found-by` may say: the one tool beside Trivy that is asked for flaws.
@@ -163,7 +163,8 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         }
         Some(Ok(_)) => {}
     }
-    let targets: Vec<_> = purls.into_iter().chain(paths).map(|target| target.text).collect();
+    let packages = purls.iter().map(|purl| Target::package(&purl.text));
+    let targets: Vec<_> = packages.chain(paths.iter().map(|path| Target::file(&path.text))).collect();
     let scope = if targets.is_empty() { Scope::Any } else { Scope::Targets(targets) };
     if let Some(first) = earlier.find(|first| overlap(&first.scope, &scope)) {
         let message = format!("{shown} is listed at {} already", first.location);

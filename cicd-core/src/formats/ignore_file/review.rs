@@ -2,7 +2,7 @@ use std::collections::BTreeSet;
 
 use super::entry::defect;
 use super::{IgnoreCode, IgnoreFile};
-use crate::model::Finding;
+use crate::model::{Finding, Target};
 use crate::policy::{Exception, FindingsByName, Scope};
 
 /// More places than these are counted, not named.
@@ -26,7 +26,7 @@ pub fn review_file(file: &IgnoreFile, found: &[Finding]) -> Vec<Finding> {
 
 fn fix_exists(exception: &Exception, covered: &[&Finding]) -> Option<Finding> {
     let (fixed, version) = covered.iter().find_map(|finding| Some((finding, finding.fixed_in.as_ref()?)))?;
-    let package = fixed.target.as_deref().map_or_else(String::new, |target| format!(" of {}", unversioned(target)));
+    let package = fixed.target.as_ref().map_or_else(String::new, |target| format!(" of {}", target.broad()));
     let message =
         format!("{} is fixed in {version}{package}, and the entry does not say what is in the way", exception.id);
     let help =
@@ -39,22 +39,14 @@ fn too_broad(exception: &Exception, covered: &[&Finding]) -> Option<Finding> {
         return None;
     }
     let targets: BTreeSet<_> =
-        covered.iter().filter_map(|finding| finding.target.as_deref()).map(unversioned).collect();
+        covered.iter().filter_map(|finding| finding.target.as_ref()).map(Target::broad).collect();
     (targets.len() > 1).then(|| {
-        let key = if targets.iter().any(|target| target.starts_with("pkg:")) { "purl" } else { "path" };
+        let key = if targets.iter().any(|target| matches!(target, Target::Package(_))) { "purl" } else { "path" };
         let scopes: Vec<_> = targets.iter().take(NAMED_MAX).map(|target| format!("`# {key}: {target}`")).collect();
         let message = format!("the entry for {} hides findings in {} places", exception.id, targets.len());
         let help = format!("keep of these what it is meant for, above the entry: {}", scopes.join(", "));
         defect(IgnoreCode::TooBroad, exception.location.clone(), message).help(help)
     })
-}
-
-/// A package URL without its version; anything else as it is.
-fn unversioned(target: &str) -> &str {
-    match target.strip_prefix("pkg:") {
-        Some(_) => target.split(['@', '?']).next().unwrap_or(target),
-        None => target,
-    }
 }
 
 #[cfg(test)]
@@ -68,7 +60,7 @@ mod tests {
     }
 
     fn flaw(target: &str, fixed_in: Option<&str>) -> Finding {
-        let mut flaw = Finding::with_code(Code::new("CVE-2023-32681"), "m").target(target);
+        let mut flaw = Finding::with_code(Code::new("CVE-2023-32681"), "m").target(Target::package(target));
         flaw.fixed_in = fixed_in.map(str::to_owned);
         flaw
     }

@@ -1,6 +1,6 @@
 use super::file::BYTES_MAX;
 use super::*;
-use crate::model::{Code, Finding, FindingCode as _};
+use crate::model::{Code, Finding, FindingCode as _, Location, Target};
 use crate::policy::{Origin, Policy, Scope, evaluate};
 
 /// A complete block; the entry that follows is on line 4.
@@ -37,7 +37,7 @@ fn a_complete_entry_is_an_exception() {
     assert_eq!(exception.id, "CVE-2023-32681");
     assert_eq!(exception.origin, Origin::IgnoreFile);
     assert_eq!(exception.location.to_string(), "i:8:3");
-    assert_eq!(exception.scope, Scope::Targets(vec!["pkg:pypi/requests".to_owned()]));
+    assert_eq!(exception.scope, Scope::target(Target::package("pkg:pypi/requests")));
     assert_eq!(exception.justification.owner, "@org/security");
     assert_eq!(exception.justification.expires.to_string(), "2027-01-01");
 }
@@ -186,12 +186,16 @@ const SECRET: &str = "secrets:\n  - id: aws-access-key-id\n    statement: the ke
 fn secrets_and_misconfigurations_are_scoped_by_file() {
     let file = yaml(SECRET);
     assert_eq!(complaints(&file), [""; 0]);
-    assert_eq!(file.exceptions[0].scope, Scope::Targets(vec!["/app/settings.env".to_owned()]));
+    assert_eq!(file.exceptions[0].scope, Scope::target(Target::file("/app/settings.env")));
     let file = plain(&format!("{BLOCK}# path: app/Dockerfile\nDS-0002\n"));
     assert_eq!(complaints(&file), [""; 0]);
-    let reaches = |target| file.exceptions[0].scope.reaches(Some(target));
-    assert!(reaches("app/Dockerfile") && reaches("app/Dockerfile:12"));
-    assert!(!reaches("app/Dockerfile.old") && !reaches("app/Dockerfile:x") && !reaches("other/app/Dockerfile"));
+    let reaches = |target: Target| file.exceptions[0].scope.reaches(Some(&target));
+    assert!(reaches(Target::file("app/Dockerfile")) && reaches(Location::line("app/Dockerfile", 12).into()));
+    assert!(
+        ["app/Dockerfile.old", "app/Dockerfile:x", "app/Dockerfile:12", "other/app/Dockerfile"]
+            .iter()
+            .all(|other| !reaches(Target::file(other)))
+    );
 }
 
 #[test]
@@ -209,7 +213,7 @@ fn a_complete_yaml_entry_is_an_exception() {
     assert!(file.findings.is_empty(), "{:?}", file.findings);
     let [exception] = file.exceptions.as_slice() else { panic!("{:?}", file.exceptions) };
     assert_eq!((exception.id.as_str(), exception.location.to_string().as_str()), ("CVE-2023-32681", "i.yaml:2:9"));
-    assert_eq!(exception.scope, Scope::Targets(vec!["pkg:pypi/requests".to_owned()]));
+    assert_eq!(exception.scope, Scope::target(Target::package("pkg:pypi/requests")));
     assert_eq!(exception.justification.expires.to_string(), "2027-01-01");
     for nothing in ["", "# nothing\n", "vulnerabilities: []\n"] {
         assert_eq!(yaml(nothing), IgnoreFile::default(), "{nothing:?}");
@@ -272,7 +276,7 @@ fn an_entry_never_hides_what_it_does_not_name() {
             assert_eq!(file.exceptions.len(), 1);
             for found in ids {
                 for purl in ["pkg:pypi/requests@2.30.0", "pkg:pypi/requests-mock@1.0", "pkg:deb/debian/requests@2"] {
-                    let flaw = Finding::with_code(Code::new(found), "m").target(purl);
+                    let flaw = Finding::with_code(Code::new(found), "m").target(Target::package(purl));
                     let verdict = evaluate(vec![flaw], &file.exceptions, &Policy::default(), today);
                     let allowed = verdict.findings[0].exception.is_some();
                     let named = listed == found;

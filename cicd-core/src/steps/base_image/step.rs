@@ -4,7 +4,7 @@ use super::packages::provide;
 use super::pull::{Upstream, pull};
 use super::{BaseRecipe, PackagesRecipe};
 use crate::docker::{BaseImage, BaseOrigin, docker, docker_tool, engine_info};
-use crate::model::{Finding, Level, Location, Severity, finding_codes};
+use crate::model::{Finding, Level, Location, Severity, Target, finding_codes};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, ReadError, Retry, Step, StepError};
 
@@ -84,7 +84,7 @@ impl PinnedBase {
             .severity(Severity::Low)
             .level(Level::Warn)
             .at(Location::file(&self.file))
-            .target(recipe.image_name());
+            .target(Target::name(recipe.image_name()));
         let headline = format!("local packages of {day}, {} MB", details.size_bytes.div_ceil(1_000_000));
         let base = BaseImage { reference: recipe.image_name(), id: details.id, origin: BaseOrigin::LocalPackages };
         Ok(Self::outcome(base, details.size_bytes)

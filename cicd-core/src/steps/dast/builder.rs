@@ -8,7 +8,7 @@ use camino::Utf8PathBuf;
 use super::probe::{Form, Plan};
 use super::{Dast, DastCode};
 use crate::docker::ContainerSpec;
-use crate::model::Location;
+use crate::model::{Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 
 /// The port that containers of web applications listen on by custom.
@@ -112,7 +112,7 @@ impl DastBuilder {
     #[must_use]
     #[track_caller]
     pub fn allow(mut self, code: DastCode, route: impl Into<String>, because: Justification) -> Self {
-        self.allowed.push(Exception::in_pipeline(code, Scope::Targets(vec![route.into()]), because));
+        self.allowed.push(Exception::in_pipeline(code, Scope::target(Target::route(route)), because));
         self
     }
 

@@ -6,7 +6,7 @@ use super::leaks::{inside, is_listing, is_password_file};
 use super::probe::{Exchange, FOREIGN_HOST, INJECTED_HEADER, MARKER, Plan, Probe, Purpose};
 use crate::formats::printable::printable;
 use crate::http::HttpAnswer;
-use crate::model::{Finding, Location};
+use crate::model::{Finding, Location, Target};
 use crate::step::StepError;
 
 /// How much of a request a message shows.
@@ -26,7 +26,7 @@ pub(super) fn judge(plan: &Plan, seen: &[Exchange], place: &Location) -> Result<
             // One is enough to act on; the other requests that show the same are in the step's folder.
             if told.insert((code, probe.route.clone())) {
                 let message = format!("{}: {what}", shown(probe));
-                let finding = Finding::new(code, message).severity(code.severity()).target(&probe.route);
+                let finding = Finding::new(code, message).severity(code.severity()).target(Target::route(&probe.route));
                 findings.push(finding.at(place.clone()));
             }
         }

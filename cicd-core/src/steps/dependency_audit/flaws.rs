@@ -8,7 +8,7 @@ use super::pip_audit::{Audited, IndexFlaw};
 use crate::formats::printable::printable;
 use crate::formats::requirements::LockedRequirements;
 use crate::model::by_key::{ByKey, counting};
-use crate::model::{Code, Finding, Level, Location, Severity};
+use crate::model::{Code, Finding, Level, Location, Severity, Target};
 use crate::step::StepError;
 use crate::trivy::{KnownFlaw, ScannedPackage};
 
@@ -190,7 +190,7 @@ impl Flaw {
         let mut finding = Finding::with_code(Code::new(printable(name)), message)
             .severity(severity)
             .level(if severity.reaches(threshold) { Level::Deny } else { Level::Warn })
-            .target(format!("pkg:pypi/{package}@{version}"))
+            .target(Target::package(format!("pkg:pypi/{package}@{version}")))
             .help(help);
         finding.aliases = others;
         finding.location = locked.line_of(&self.package).map(|line| Location::line(path, line));

@@ -5,7 +5,7 @@ use crate::docker::{BaseImage, BaseOrigin, Build, ImageDetails, Pull, inspect_im
 use crate::formats::buildkit_log::{BuildLog, VertexKind};
 use crate::formats::dockerfile::{ImageUse, ImageUseKind};
 use crate::formats::image_reference::ImageReference;
-use crate::model::{Finding, Level, Location, Severity};
+use crate::model::{Finding, Level, Location, Severity, Target};
 use crate::step::{Context, ReadError, StepError};
 
 /// What the engine had under the name of each image that a build takes from outside.
@@ -131,7 +131,7 @@ fn judge_image(image: &ImageUse, build: &Build) -> Vec<Finding> {
     let read = ImageReference::parse(reference).ok();
     if !read.as_ref().is_some_and(ImageReference::is_pinned) {
         let message = format!("{what} {reference}, which is not pinned by digest");
-        findings.push(Finding::new(ImageCode::Unpinned, message).at(place.clone()).target(reference));
+        findings.push(Finding::new(ImageCode::Unpinned, message).at(place.clone()).target(Target::name(reference)));
     }
     if read.is_some_and(|reference| reference.is_latest()) {
         let message = format!("{what} {reference}, which stands for whatever is newest");
@@ -140,7 +140,7 @@ fn judge_image(image: &ImageUse, build: &Build) -> Vec<Finding> {
                 .severity(Severity::Low)
                 .level(Level::Warn)
                 .at(place)
-                .target(reference),
+                .target(Target::name(reference)),
         );
     }
     findings

@@ -8,7 +8,7 @@ use regex::bytes::Regex as BytesRegex;
 
 use super::codes::ImageCode;
 use crate::docker::LayerFile;
-use crate::model::{Finding, Severity};
+use crate::model::{Finding, Severity, Target};
 use crate::step::{ReadError, StepError};
 
 /// A secret longer than this is a file, not a token: the image is searched for the whole file only.
@@ -168,13 +168,13 @@ impl Search {
             let pattern = allowed.iter().find(|pattern| pattern.matches(&path));
             Finding::new(ImageCode::ShippedFile, format!("{}: {path}", shipped.what))
                 .severity(shipped.severity)
-                .target(pattern.map_or(path, |pattern| pattern.text.clone()))
+                .target(pattern.map_or_else(|| Target::file(&path), |pattern| Target::name(&pattern.text)))
         };
         let mut findings: Vec<Finding> = self.found.into_iter().map(finding).collect();
         // What is allowed stays, so that its exception counts as used.
         let mut kept = 0;
         findings.retain(|finding| {
-            let is_allowed = allowed.iter().any(|pattern| finding.target.as_ref() == Some(&pattern.text));
+            let is_allowed = allowed.iter().any(|pattern| finding.target == Some(Target::name(&pattern.text)));
             kept += usize::from(!is_allowed);
             is_allowed || kept <= FINDINGS_MAX
         });

@@ -10,7 +10,7 @@ use crate::docker::{
     Bases, Build, BuildRecipe, Built, CacheUse, Fresh, Image, ImageDetails, LABEL_IMAGE, Pull, docker, docker_tool,
     engine_info, require_image, walk_image,
 };
-use crate::model::{Finding, Level, Location, Revision, Severity};
+use crate::model::{Finding, Level, Location, Revision, Severity, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
@@ -137,7 +137,7 @@ impl DockerBuild {
     #[track_caller]
     pub fn allow_shipped_file(mut self, pattern: impl Into<String>, justification: Justification) -> Self {
         let pattern = pattern.into();
-        let scope = Scope::Targets(vec![pattern.clone()]);
+        let scope = Scope::target(Target::name(&pattern));
         self.exceptions.push(Exception::in_pipeline(ImageCode::ShippedFile, scope, justification));
         self.allowed_files.push(pattern);
         self

@@ -121,7 +121,7 @@ fn finding(check: &Check) -> Result<Finding, StepError> {
     let message = format!("{} ({})", printable(&check.check_name), printable(&check.resource));
     let finding = Finding::with_code(Code::new(printable(&check.check_id)), message)
         .severity(severity)
-        .target(format!("{}:{line}", printable(path.as_str())))
+        .target(Location::line(printable(path.as_str()), line))
         .at(Location::line(path, line));
     Ok(match &check.guideline {
         Some(guideline) => finding.help(printable(guideline)),

@@ -9,7 +9,7 @@ use super::diff::diff;
 use crate::formats::requirements::LockedPackage;
 use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
 use crate::model::by_key::{ByKey, counting};
-use crate::model::{Finding, Location, Severity};
+use crate::model::{Finding, Location, Severity, Target};
 use crate::python::{Content, Distribution};
 
 /// Approved versions of a package beyond these are not named in a message.
@@ -85,7 +85,7 @@ pub(super) fn judge(
                 .extend(judge_package(content, approved).into_iter().map(|finding| finding.target(purl(content)))),
             Err(problem) => {
                 let message = format!("{}: {problem}", one.folder);
-                findings.push(Finding::new(LicenseCode::Unreadable, message).target(one.folder.as_str()));
+                findings.push(Finding::new(LicenseCode::Unreadable, message).target(Target::file(&one.folder)));
             }
         }
     }
@@ -97,8 +97,8 @@ pub(super) fn judge(
     findings
 }
 
-fn purl(content: &Content) -> String {
-    format!("pkg:pypi/{}@{}", content.normalized_name(), content.version)
+fn purl(content: &Content) -> Target {
+    Target::package(format!("pkg:pypi/{}@{}", content.normalized_name(), content.version))
 }
 
 fn judge_package(content: &Content, approved: &Approved<'_>) -> Vec<Finding> {
@@ -194,7 +194,9 @@ pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: 
             }
             None => Finding::new(LicenseCode::NotApproved, format!("{name} {version} is locked, but not approved")),
         };
-        findings.push(finding.target(format!("pkg:pypi/{name}@{version}")).at(Location::line(path, *line)));
+        findings.push(
+            finding.target(Target::package(format!("pkg:pypi/{name}@{version}"))).at(Location::line(path, *line)),
+        );
     }
     let names: ByKey<_, _> = locked.iter().map(|one| (one.name.as_str(), one)).collect();
     let needless = approved.rows.iter().filter(|row| !names.has(row.normalized_name().as_str()));

@@ -4,7 +4,7 @@ use super::builder::Checked;
 use super::judge::{self, LoadTestCode};
 use super::step::{attachment, measure};
 use crate::load::Measurement;
-use crate::model::{Finding, Location};
+use crate::model::{Finding, Location, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope};
 use crate::step::{Claims, Context, Outcome, Step, StepError};
 
@@ -51,10 +51,11 @@ impl LoadAgainst {
                 format!("ask {} for a new one", justification.owner),
             ));
         }
-        let finding = Finding::new(LoadTestCode::Remote, format!("load was sent to {target}")).target(&target);
+        let finding =
+            Finding::new(LoadTestCode::Remote, format!("load was sent to {target}")).target(Target::name(&target));
         let exception = Exception {
             id: finding.code.to_string(),
-            scope: Scope::Targets(vec![target]),
+            scope: Scope::target(Target::name(target)),
             justification,
             origin: Origin::Pipeline,
             location,

@@ -8,7 +8,7 @@ use super::PytestCode;
 use super::record::{Ended, Item, Named, Record};
 use crate::formats::python_syntax::{MarkKind, PythonSyntax, TestFunction};
 use crate::formats::{JunitReport, Suppressions, TestCase, TestOutcome};
-use crate::model::{Finding, Location, Severity};
+use crate::model::{Finding, Location, Severity, Target};
 use crate::policy::{Exception, Suppression};
 use crate::step::StepError;
 
@@ -85,7 +85,7 @@ impl Sources {
             let message = format!("{count} tests of {folder} are not run");
             Ok(Finding::new(PytestCode::NotRun, message)
                 .severity(Severity::Low)
-                .target(folder.as_str())
+                .target(Target::file(folder))
                 .at(Location::file(folder)))
         };
         self.left_out.iter().map(finding).collect()
@@ -359,7 +359,7 @@ fn failure(dir: &Utf8Path, item: &Item, path: &Utf8Path, line: u32, failures: &F
     };
     let first: String = first.chars().take(MESSAGE_CHARS_MAX).collect();
     Finding::new(PytestCode::Failed, format!("{}: {first}", item.id))
-        .target(item.id.as_str())
+        .target(Target::name(item.id.as_str()))
         .at(place.unwrap_or_else(|| Location::line(path, line)))
 }
 

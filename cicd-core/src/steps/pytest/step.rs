@@ -14,7 +14,7 @@ use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, read_coverage};
 use crate::formats::printable::counted;
 use crate::formats::pytest_settings::{PYTEST_FILES, PytestSettings, read_pytest_settings};
 use crate::formats::{Suppressions, hex, read_junit};
-use crate::model::{Finding, Location};
+use crate::model::{Finding, Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::python::{Interpreter, TestReport, read_syntax};
@@ -92,7 +92,7 @@ impl Pytest {
     #[track_caller]
     pub fn leaving_out(mut self, folder: impl Into<Utf8PathBuf>, because: Justification) -> Self {
         let folder = folder.into();
-        let scope = Scope::Targets(vec![folder.to_string()]);
+        let scope = Scope::target(Target::file(&folder));
         self.left_out.push((folder, Exception::in_pipeline(PytestCode::NotRun, scope, because)));
         self
     }

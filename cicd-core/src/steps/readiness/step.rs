@@ -8,7 +8,7 @@ use crate::docker::{
     ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove, silent,
 };
 use crate::formats::printable::counted;
-use crate::model::{Finding, FindingCode as _, Level};
+use crate::model::{Finding, FindingCode as _, Level, Target};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, Outcome, Step, StepError};
 
@@ -147,7 +147,7 @@ impl Readiness {
         let removed = seen.removal.removed.len();
         let unknown = seen.unknown.iter().map(|it| {
             let message = format!("the {} {} is labelled with {:?}", it.kind.as_str(), it.name, it.run);
-            Finding::new(ReadinessCode::UnknownOwner, message).target(&it.name).level(Level::Warn)
+            Finding::new(ReadinessCode::UnknownOwner, message).target(Target::name(&it.name)).level(Level::Warn)
         });
         let ready =
             Ready { containers_running: seen.running, leftovers_removed: removed, disk_free_mib: seen.disk.free_mib };

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::comments::{Pragma, Reach, format_pragmas, lint_pragmas};
 use crate::formats::Suppressions;
 use crate::formats::printable::counted;
-use crate::model::{Code, Finding, Judged, Location, Severity, Subject, finding_codes};
+use crate::model::{Code, Finding, Judged, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, Suppression};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
@@ -290,12 +290,10 @@ fn reported(root: &Utf8Path, diagnostic: Diagnostic) -> Reported {
     let finding = Finding::with_code(code, message).severity(Severity::Medium);
     let row = location.as_ref().map(|place| place.row);
     let finding = match location {
-        Some(place) => finding.target(Location::line(&path, place.row).to_string()).at(Location::column(
-            &path,
-            place.row,
-            place.column,
-        )),
-        None => finding.target(path.as_str()).at(Location::file(&path)),
+        Some(place) => {
+            finding.target(Location::line(&path, place.row)).at(Location::column(&path, place.row, place.column))
+        }
+        None => finding.target(Target::file(&path)).at(Location::file(&path)),
     };
     let finding = match url {
         Some(url) => finding.help(url),

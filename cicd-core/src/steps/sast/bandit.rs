@@ -256,7 +256,7 @@ fn finding(issue: &Issue, sources: &[(Utf8PathBuf, String)]) -> Result<Finding, 
     let column = u32::try_from(issue.col_offset.saturating_add(1)).unwrap_or(1);
     Ok(Finding::with_code(Code::new(printable(&issue.test_id)), printable(&issue.issue_text))
         .severity(severity)
-        .target(Location::line(path, issue.line_number).to_string())
+        .target(Location::line(path, issue.line_number))
         .at(Location::column(path, issue.line_number, column))
         .help(printable(&issue.more_info)))
 }

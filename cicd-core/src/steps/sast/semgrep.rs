@@ -263,7 +263,7 @@ fn finding(one: &Match, sources: &[(Utf8PathBuf, String)]) -> Result<Finding, St
     };
     let finding = Finding::with_code(Code::new(printable(one.rule())), printable(message))
         .severity(severity)
-        .target(Location::line(&one.path, one.start.line).to_string())
+        .target(Location::line(&one.path, one.start.line))
         .at(Location::column(&one.path, one.start.line, one.start.col));
     Ok(match help {
         Some(help) => finding.help(printable(help)),

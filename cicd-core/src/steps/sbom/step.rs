@@ -15,7 +15,7 @@ use super::spdx::spdx_document;
 use crate::docker::{ExportedImage, ImageUnderTest, docker_tool};
 use crate::formats::hex;
 use crate::formats::printable::counted;
-use crate::model::{Finding, Judged, Subject};
+use crate::model::{Finding, Judged, Subject, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
@@ -55,7 +55,7 @@ impl Sbom {
     #[must_use]
     #[track_caller]
     pub fn accept_unlicensed(mut self, purl: impl Into<String>, justification: Justification) -> Self {
-        let scope = Scope::Targets(vec![purl.into()]);
+        let scope = Scope::target(Target::package(purl.into()));
         self.accepted.push(Exception::in_pipeline(SbomCode::NoLicense, scope, justification));
         self
     }
@@ -193,7 +193,7 @@ fn findings(document: &Document) -> impl Iterator<Item = Finding> {
     document.listed.iter().filter(|(_, license)| **license == License::Missing).filter_map(|(package, _)| {
         let Package::Python { name, version } = package else { return None };
         let message = format!("{name} {version} tells no licence");
-        Some(Finding::new(SbomCode::NoLicense, message).target(format!("pkg:pypi/{name}@{version}")))
+        Some(Finding::new(SbomCode::NoLicense, message).target(Target::package(format!("pkg:pypi/{name}@{version}"))))
     })
 }
 

@@ -3,10 +3,10 @@ use std::collections::BTreeMap;
 use sha2::{Digest as _, Sha256};
 
 use super::export::{CANARY_RULE, Exported};
+use crate::formats::hex;
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::{FoundSecret, TrivyReport};
-use crate::formats::{hex, secret_target};
-use crate::model::{Code, Finding, Location, finding_codes};
+use crate::model::{Code, Finding, Location, Target, finding_codes};
 use crate::step::{ReadError, StepError};
 
 finding_codes! {
@@ -80,7 +80,7 @@ fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
     let message = format!("{} in {path}", printable(&secret.title));
     Finding::with_code(Code::new(rule.as_str()), message)
         .severity(secret.severity)
-        .target(secret_target(path, &sha256))
+        .target(Target::Secret { path: path.to_owned(), sha256: sha256.clone() })
         .at(Location::line(path, first))
         .of_a_secret()
         .help(format!(

@@ -10,7 +10,7 @@ use super::judge::secrets;
 use crate::formats::printable::counted;
 use crate::formats::trivy_report::TrivyReport;
 use crate::formats::{Paint, read_exceptions};
-use crate::model::{Finding, Judged, Location, Severity, Subject};
+use crate::model::{Finding, Judged, Location, Severity, Subject, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Context, Extent, Outcome, ReadError, Step, StepError, git_tool};
@@ -72,7 +72,7 @@ impl SecretScan {
     #[track_caller]
     pub fn leaving_out(mut self, path: impl Into<Utf8PathBuf>, because: Justification) -> Self {
         let path = path.into();
-        let scope = Scope::Targets(vec![path.to_string()]);
+        let scope = Scope::target(Target::file(&path));
         self.left_out.push((path, Exception::in_pipeline(SecretCode::LeftOut, scope, because)));
         self
     }
@@ -122,7 +122,7 @@ impl Step for SecretScan {
             }
             if count > 0 {
                 let message = format!("{count} files at {path} are not searched for secrets");
-                let finding = Finding::new(SecretCode::LeftOut, message).target(path.as_str());
+                let finding = Finding::new(SecretCode::LeftOut, message).target(Target::file(path));
                 left_out.push(finding.severity(Severity::Medium).at(Location::file(path)));
             }
         }
@@ -179,8 +179,9 @@ impl Step for SecretScan {
 fn is_about(exception: &Exception, file: &Utf8Path) -> bool {
     match &exception.scope {
         Scope::Any => true,
-        Scope::Targets(targets) => targets.iter().any(|target| {
-            target.strip_prefix(file.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('#'))
+        Scope::Targets(targets) => targets.iter().any(|target| match target {
+            Target::Secret { path, .. } | Target::Place(Location { path, .. }) => path == file,
+            Target::Package(_) | Target::Route(_) | Target::Name(_) => false,
         }),
     }
 }

@@ -7,7 +7,7 @@ use super::sources::Sources;
 use crate::formats::printable::printable;
 use crate::formats::requirements::{LockedRequirements, normalized_name};
 use crate::formats::trivy_report::{FoundSecret, Misconfiguration, ScanResult, TrivyReport, Vulnerability};
-use crate::model::{Code, Finding, Level, Location, Severity};
+use crate::model::{Code, Finding, Level, Location, Severity, Target};
 use crate::trivy::VulnerabilityDatabase;
 
 /// How a report is turned into findings.
@@ -51,7 +51,7 @@ impl Judgement<'_> {
         let mut finding = Finding::with_code(Code::new(printable(&flaw.id)), format!("{package} {installed}: {what}"))
             .severity(flaw.severity)
             .level(self.level(flaw.severity))
-            .target(printable(&purl))
+            .target(Target::package(printable(&purl)))
             .help(help);
         finding.aliases = flaw.other_ids.iter().map(|id| printable(id)).collect();
         finding.fixed_in = fixed_in;
@@ -66,7 +66,7 @@ impl Judgement<'_> {
         let mut finding = Finding::with_code(Code::new(printable(&secret.rule)), message)
             .severity(secret.severity)
             .level(self.level(secret.severity))
-            .target(path)
+            .target(Target::file(&path))
             .help("keep it out of the image, and revoke it: every copy of the image has it");
         finding.location = self.sources.place_of(report, secret.layer.diff_id.as_deref());
         finding
@@ -78,7 +78,7 @@ impl Judgement<'_> {
         let mut finding = Finding::with_code(Code::new(printable(&found.id)), message)
             .severity(found.severity)
             .level(self.level(found.severity))
-            .target(path);
+            .target(Target::file(&path));
         if !found.resolution.trim().is_empty() {
             finding = finding.help(printable(&found.resolution));
         }
@@ -165,7 +165,7 @@ mod tests {
         let Finding { code, message, target, aliases, location, help, level, .. } = &findings[4];
         assert_eq!(code.as_str(), "CVE-2023-32681");
         assert_eq!(message, "requests 2.30.0: known flaw PYSEC-2023-74");
-        assert_eq!(target.as_deref(), Some("pkg:pypi/requests@2.30.0"));
+        assert_eq!(*target, Some(Target::package("pkg:pypi/requests@2.30.0")));
         assert_eq!(aliases, &["PYSEC-2023-74", "GHSA-j8r2-6x86-q33q"]);
         assert_eq!(location.as_ref().expect("a place").to_string(), "app/requirements.txt:3");
         assert_eq!((help.as_deref(), *level), (Some("upgrade requests to 2.31.0"), Level::Deny));
@@ -197,6 +197,6 @@ mod tests {
         assert_eq!(secret.code.as_str(), "aws-access-key-id");
         assert_eq!(secret.message, "AWS Access Key ID in the image's /app/settings.env, line 1");
         assert_eq!((secret.severity, secret.level), (Severity::Critical, Level::Deny));
-        assert_eq!(secret.target.as_deref(), Some("/app/settings.env"));
+        assert_eq!(secret.target, Some(Target::file("/app/settings.env")));
     }
 }

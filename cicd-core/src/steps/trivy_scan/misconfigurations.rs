@@ -101,7 +101,7 @@ fn misconfiguration(source: &Source, found: &Misconfiguration, judgement: &Judge
     let mut finding = Finding::with_code(Code::new(printable(&found.id)), printable(&found.message))
         .severity(found.severity)
         .level(judgement.level(found.severity))
-        .target(location.to_string())
+        .target(location.clone())
         .at(location);
     if !found.resolution.trim().is_empty() {
         finding = finding.help(printable(&found.resolution));
@@ -180,7 +180,9 @@ mod tests {
     fn verdict(checked: Checked) -> (Status, Vec<String>) {
         let verdict = evaluate(checked.findings, &checked.exceptions, &Policy::default(), date(2026, 11, 21));
         let open = verdict.findings.iter().filter(|finding| finding.exception.is_none());
-        let shown = open.map(|finding| format!("{} {}", finding.code, finding.target.as_deref().unwrap_or("")));
+        let shown = open.map(|finding| {
+            format!("{} {}", finding.code, finding.target.as_ref().map_or_else(String::new, ToString::to_string))
+        });
         (verdict.status, shown.collect())
     }
 
