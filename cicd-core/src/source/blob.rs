@@ -73,7 +73,8 @@ pub(super) fn name_of(format: Format, bytes: &[u8]) -> String {
 /// The name of what an open file holds, `size_bytes` of it, which go into `copy` as well.
 pub(super) fn read_name(format: Format, file: &mut File, size_bytes: u64, copy: &mut dyn Write) -> io::Result<String> {
     let mut hasher = Hasher::new(format, size_bytes);
-    let mut chunk = vec![0; CHUNK_BYTES];
+    let length = usize::try_from(size_bytes).map_or(CHUNK_BYTES, |size| CHUNK_BYTES.min(size + 1));
+    let mut chunk = vec![0; length];
     let (mut file, mut read) = (file.take(size_bytes + 1), 0);
     loop {
         let count = file.read(&mut chunk)?;

@@ -1,6 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
+use std::num::NonZeroUsize;
+use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
@@ -21,6 +23,8 @@ const UNTRACKED_FILES_MAX: usize = 100_000;
 const HIDDEN_FILES_MAX: usize = 10_000;
 /// So many bytes of files that differ from the commit are read; further ones are known by their size, times and number.
 const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
+/// Fewer files are read before a thread has started.
+const FILES_A_THREAD_MIN: usize = 64;
 /// A text beyond this is not asked for the ends of its lines.
 const LINE_ENDS_BYTES_MAX: u64 = 1 << 20;
 /// A list of what may be in a revision for people; the rest is counted.
@@ -74,6 +78,7 @@ impl Source {
             committed: &committed,
             indexed: &indexed,
             unread_bytes: UNCOMMITTED_BYTES_MAX,
+            read: BTreeMap::new(),
             found: Found::default(),
         };
         gathering.look()?;
@@ -181,6 +186,11 @@ impl Found {
     }
 }
 
+fn content_of(format: Format, path: &Utf8Path) -> io::Result<String> {
+    let (mut file, metadata) = open_plain(path)?;
+    read_name(format, &mut file, metadata.len(), &mut io::sink())
+}
+
 struct Gathering<'a> {
     git: &'a Git<'a>,
     top: &'a Utf8Path,
@@ -191,6 +201,8 @@ struct Gathering<'a> {
     indexed: &'a BTreeMap<String, Indexed>,
     /// How many bytes of files that differ from the commit may still be read.
     unread_bytes: u64,
+    /// What is in the files that have the size of their commit.
+    read: BTreeMap<String, io::Result<String>>,
     found: Found,
 }
 
@@ -204,6 +216,7 @@ impl Gathering<'_> {
         let submodules: BTreeSet<&str> = submodules.into_iter().map(|(path, _)| path).collect();
         let tracked = Tracked::new(files, submodules);
         let mut seen = walk::tracked_folders(self.top, &tracked);
+        self.read = self.read_all(&seen.tracked);
         for path in &tracked.files {
             self.tracked(path, seen.tracked.get(*path));
         }
@@ -291,14 +304,16 @@ impl Gathering<'_> {
     /// What is in a file. One of another size than in the commit is read as far as the budget allows: beyond that, a stamp tells it
     /// from a changed one.
     fn content(&mut self, path: &str, lying: &Lying, committed: Option<&Committed>) -> io::Result<String> {
+        if let Some(read) = self.read.remove(path) {
+            return read;
+        }
         let full = self.top.join(path);
         match lying.kind {
             Kind::Folder | Kind::Special => return Ok(lying.kind.mode().to_owned()),
             Kind::Link => return Ok(name_of(self.format, fs::read_link(full)?.as_os_str().as_encoded_bytes())),
             Kind::Plain | Kind::Executable => {}
         }
-        let as_committed = committed.is_some_and(|committed| committed.size_bytes == Some(lying.size_bytes));
-        if !as_committed {
+        if committed.and_then(|committed| committed.size_bytes) != Some(lying.size_bytes) {
             if lying.size_bytes > self.unread_bytes {
                 let megabytes = lying.size_bytes.div_ceil(1_000_000);
                 let path = self.shown(path);
@@ -308,8 +323,27 @@ impl Gathering<'_> {
             }
             self.unread_bytes -= lying.size_bytes;
         }
-        let (mut file, metadata) = open_plain(&full)?;
-        read_name(self.format, &mut file, metadata.len(), &mut io::sink())
+        content_of(self.format, &full)
+    }
+
+    /// Reads every tracked file that has the size of its commit, which most have, on as many threads as there are processors.
+    fn read_all(&self, lying: &BTreeMap<String, Lying>) -> BTreeMap<String, io::Result<String>> {
+        let is_plain = |lying: &Lying| matches!(lying.kind, Kind::Plain | Kind::Executable);
+        let has_size = |(path, lying): &(&String, &Lying)| {
+            let committed = self.committed.get(*path).and_then(|committed| committed.size_bytes);
+            is_plain(lying) && committed == Some(lying.size_bytes)
+        };
+        let paths: Vec<&String> = lying.iter().filter(has_size).map(|(path, _)| path).collect();
+        let threads = thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let read = |paths: &[&String]| -> Vec<(String, io::Result<String>)> {
+            paths.iter().map(|path| ((*path).clone(), content_of(self.format, &self.top.join(path)))).collect()
+        };
+        let share = paths.len().div_ceil(threads).max(FILES_A_THREAD_MIN);
+        thread::scope(|scope| {
+            let started: Vec<_> = paths.chunks(share).map(|share| scope.spawn(move || read(share))).collect();
+            // What a thread did not read is read by whoever asks for it.
+            started.into_iter().filter_map(|thread| thread.join().ok()).flatten().collect()
+        })
     }
 
     /// Tells ignored files from untracked ones, and looks into the folders of both.

@@ -166,3 +166,25 @@ fn a_dockerfile_that_hadolint_refuses() {
     let summary = checkout.ci("dockerfile-lint", 1);
     assert_step(&summary, "dockerfile-lint", Status::Failed, Some("DL3000"));
 }
+
+#[test]
+fn a_file_that_git_is_told_to_ignore_is_named() {
+    let checkout = Checkout::new();
+    let summary = checkout.ci("source", 0);
+    assert_step(&summary, "source", Status::Passed, None);
+    for (rules, path) in [
+        (".git/info/exclude", "flask-app/myapplication/debug.py"),
+        ("flask-app/.gitignore", "flask-app/tests/conftest_more.py"),
+        (".git/info/exclude", "flask-app/pytest.ini"),
+    ] {
+        let name = path.rsplit('/').next().expect("a name");
+        let kept = checkout.read(rules);
+        checkout.write(rules, &format!("{kept}{name}\n"));
+        checkout.commit();
+        checkout.write(path, "import subprocess\nsubprocess.run(\"x\", shell=True)\n");
+        let summary = checkout.ci("source", 1);
+        assert_step(&summary, "source", Status::Failed, Some("SRC-001"));
+        assert!(summary.steps.iter().flat_map(|step| &step.findings).any(|finding| finding.message.contains(path)));
+        std::fs::remove_file(checkout.path(path)).expect("removed");
+    }
+}
