@@ -11,6 +11,7 @@ use cicd_core::pipeline::{GraphError, Pipeline};
 use cicd_core::process::Invocation;
 use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
 
+#[derive(Debug)]
 struct Words;
 
 impl Step for Words {

@@ -8,6 +8,7 @@ use cicd_core::cli::Cli;
 use cicd_core::pipeline::{GraphError, Pipeline};
 use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
 
+#[derive(Debug)]
 struct Sabotage;
 
 impl Step for Sabotage {

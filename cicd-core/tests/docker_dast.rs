@@ -81,7 +81,7 @@ fn every_weakness_is_found_where_it_is_and_none_where_none_is() {
     let strong = Bench::new(", \"strong\"");
     let outcome = strong.run(all()).expect("looked");
     assert_eq!(outcome.findings, []);
-    let answered: Vec<_> = outcome.value.answered.iter().map(|one| (one.request.as_str(), one.status)).collect();
+    let answered: Vec<_> = outcome.value.answered().iter().map(|one| (one.request.as_str(), one.status)).collect();
     assert_eq!(answered, [("GET /status", 200), ("GET /", 200), ("POST /", 303)]);
 
     let allowed = Justification::new("the proxy in front of it takes the header away", "@org/web", "2027-01-01");

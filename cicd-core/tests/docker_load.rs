@@ -2,19 +2,18 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
-use std::collections::BTreeMap;
-use std::ffi::{OsStr, OsString};
+use std::collections::BTreeSet;
 use std::fs;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use cicd_core::docker::{ContainerSpec, ImageUnderTest, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner};
-use cicd_core::model::{Judged, RunId, StepName, Subject};
-use cicd_core::process::{Cancel, CancelReason, ProcessError, Redactor, Toolbox};
-use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
+use cicd_core::model::{Judged, RunId, Subject};
+use cicd_core::pipeline::{Alone, Outside, alone};
+use cicd_core::process::{CancelReason, ProcessError};
+use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{LoadReport, LoadTest, LoadTestBuilder, Readiness};
 
 #[path = "docker_support/server_image.rs"]
@@ -28,7 +27,7 @@ const ATTEMPTS: usize = 3;
 /// A run in a folder of its own, and the images it has made.
 struct Sandbox {
     _dir: tempfile::TempDir,
-    cx: Context,
+    cx: Alone,
     images: Vec<String>,
 }
 
@@ -40,21 +39,10 @@ impl Sandbox {
     fn with_tools(step: &str, folders: &[Utf8PathBuf]) -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let root = Utf8PathBuf::from_path_buf(dir.path().to_owned()).expect("UTF-8");
-        let variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
-        let path = variables.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-        let run = RunContext {
-            workspace: Workspace::at(&root),
-            id: unused_run(),
-            dir: root.join("run"),
-            environment: RunEnvironment { variables, clock: Clock::System, live_output: false },
-            revision: Err("no checkout".to_owned()),
-            source: Err("no checkout".to_owned()),
-            toolbox: Toolbox::new(folders, &path, Utf8Path::new("/")),
-            redactor: Redactor::new(),
-            cancel: Cancel::new().expect("a pipe"),
-            events: EventSender::nowhere(),
-        };
-        let cx = Context::for_step(Arc::new(run), StepName::new(step).expect("a name"));
+        let cx = unused_run(|| {
+            let outside = Outside::without_git(folders.to_vec()).expect("a pipe");
+            alone(&Workspace::at(&root), step, outside).expect("a context")
+        });
         Self { _dir: dir, cx, images: Vec::new() }
     }
 
@@ -94,11 +82,15 @@ impl Drop for Sandbox {
     }
 }
 
-/// The id of a run that no other test of this process has, even if both begin in the same millisecond.
-fn unused_run() -> RunId {
-    static NEXT: AtomicU32 = AtomicU32::new(1);
-    let seconds = jiff::SignedDuration::from_secs(i64::from(NEXT.fetch_add(1, Ordering::Relaxed)));
-    RunId::new(jiff::Timestamp::now() + seconds, std::process::id())
+/// A run that no other test of this process has the id of, even if both begin in the same millisecond.
+fn unused_run(begin: impl Fn() -> Alone) -> Alone {
+    static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    loop {
+        let cx = begin();
+        if TAKEN.lock().expect("no test panics here").insert(cx.shared().id.to_string()) {
+            return cx;
+        }
+    }
 }
 
 const HEALTH: &str = r#"HEALTHCHECK --interval=30s --timeout=3s CMD ["/hello_server", "health", "127.0.0.1:8080"]"#;
@@ -135,7 +127,7 @@ fn a_fast_image_keeps_the_rules_and_is_what_was_judged() {
     let outcome = run(&sandbox, load().threshold("rate>=40").threshold("error_rate<1%"), &image).expect("measured");
     assert_eq!(codes(&outcome), [""; 0], "{:?}", outcome.findings);
     assert_eq!(outcome.value.subject(), Subject::Image(image.id));
-    assert_eq!((outcome.value.measurement.planned, outcome.value.measurement.completed), (50, 50));
+    assert_eq!((outcome.value.measurement().planned, outcome.value.measurement().completed), (50, 50));
     assert!(outcome.facts.headline().is_some_and(|line| line.contains("req/s, p99 ") && line.chars().count() <= 48));
     assert_eq!(outcome.attachments.len(), 2);
     for attachment in &outcome.attachments {
@@ -275,7 +267,7 @@ fn readiness_removes_what_is_left_of_runs_that_are_over_and_nothing_else() {
     let outcome = outcome.expect("looked");
     assert_eq!((left, kept), ([false; 3], [true; 2]));
     assert_eq!(codes(&outcome), [""; 0], "{:?}", outcome.findings);
-    assert!(outcome.value.leftovers_removed >= 3 && outcome.value.containers_running >= 1, "{:?}", outcome.value);
+    assert!(outcome.value.leftovers_removed() >= 3 && outcome.value.containers_running() >= 1, "{:?}", outcome.value);
     let crowded = crowded.expect_err("too many").to_string();
     assert!(crowded.starts_with("READY-001: ") && crowded.contains(" app containers run, at most 0 may"), "{crowded}");
 }

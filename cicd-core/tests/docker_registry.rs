@@ -17,13 +17,12 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8PathBuf;
 use cicd_core::docker::{BaseOrigin, Fresh, Image, docker, require_image};
-use cicd_core::model::{Event, Fact, Judged, Status, Subject};
+use cicd_core::model::{Event, Fact, Status};
 use cicd_core::pipeline::{Observer, Pipeline, RunOptions, Selection, Summary, run};
 use cicd_core::process::{Cancel, CancelReason, Discard, Invocation, execute};
-use cicd_core::step::{Handle, Outcome, Step, step_fn};
+use cicd_core::step::{Cleared, Handle, Judgement, Outcome, Step, step_fn};
 use cicd_core::steps::{DockerBuild, PinnedBase, Push, Pushed};
 use docker_support::{COMMIT, Sandbox};
-use serde::{Deserialize, Serialize};
 
 /// Debian's docker-registry, for as long as this lives.
 struct Registry {
@@ -90,22 +89,13 @@ fn sandbox() -> Sandbox {
     ])
 }
 
-/// What the simplest of gates gives: the image that it looked at.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-struct Looked(String);
-
-impl Judged for Looked {
-    fn subject(&self) -> Subject {
-        Subject::Image(self.0.clone())
-    }
-}
-
 /// Builds an image and pushes it, if asked to.
-fn pipeline(sandbox: &mut Sandbox, name: &str, push: Push) -> (Pipeline, Handle<Pushed>) {
+fn pipeline(sandbox: &mut Sandbox, name: &str, push: Push) -> (Pipeline, Handle<Cleared<Pushed>>) {
     sandbox.removes(&format!("{name}:{COMMIT}"));
     let mut ci = Pipeline::new("push-test");
     let image = ci.add("image", DockerBuild::context("app").image_name(name), ());
-    let looked = step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Looked(image.id().to_owned()))));
+    // The simplest of gates: the image that it looked at.
+    let looked = step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Judgement::of(&image, ()))));
     let looked = ci.add("looked", looked, &image);
     let cleared = ci.clear(&image, &looked);
     let pushed = ci.add("push", push, &cleared);

@@ -83,9 +83,9 @@ fn the_same_image_gives_the_same_bytes() {
     let bench = Bench::new(&[&DEBIAN[..], &[LICENSED]].concat());
     let run = |step: &str| {
         let bill = bench.run(&Sbom::new(), step).expect("looked").value;
-        assert_eq!(bill.packages, 3);
-        assert!(bill.cyclonedx.ends_with(format!("steps/{step}/shop.cdx.json")), "{}", bill.cyclonedx);
-        [bill.cyclonedx, bill.spdx].map(|path| fs::read_to_string(path).expect("written"))
+        assert_eq!(bill.packages(), 3);
+        assert!(bill.cyclonedx().ends_with(format!("steps/{step}/shop.cdx.json")), "{}", bill.cyclonedx());
+        [bill.cyclonedx(), bill.spdx()].map(|path| fs::read_to_string(path).expect("written"))
     };
     let first = run("one");
     // The engine knows the image by another name now, which is not a part of it.

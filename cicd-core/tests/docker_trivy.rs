@@ -4,15 +4,15 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::{ImageUnderTest, LABEL_RUN, docker, docker_tool};
 use cicd_core::formats::trivy_db::{AdvisoryList, trivy_db};
-use cicd_core::model::{Code, Fact, RunId, Status, StepName, Target};
+use cicd_core::model::{Code, Fact, Status, Target};
+use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
-use cicd_core::process::{Cancel, Redactor, Toolbox};
-use cicd_core::step::{Clock, Context, EventSender, Outcome, RunContext, RunEnvironment, Step, StepError, Workspace};
+use cicd_core::process::{Cancel, Toolbox};
+use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{ScanReport, TrivyDatabase, TrivyScan};
 use cicd_core::trivy::VulnerabilityDatabase;
 
@@ -34,7 +34,7 @@ const HOSTILE: [(&str, &str); 4] = [
 /// A workspace and a run in a temporary folder; the images that it builds are removed with it.
 struct Bench {
     root: Utf8PathBuf,
-    cx: Context,
+    cx: Alone,
     images: Vec<String>,
     dockerfiles: Vec<Utf8PathBuf>,
     _folder: tempfile::TempDir,
@@ -59,19 +59,9 @@ impl Bench {
         let path = variables.get(std::ffi::OsStr::new("PATH")).cloned().expect("a PATH");
         let trivy = Toolbox::new(&[], &path, &root).locate("trivy");
         prepare(&root.join("bin"), &trivy.expect("trivy is on PATH; `cargo xtask setup` installs it"));
-        let run = RunContext {
-            workspace: Workspace::at(&root),
-            id: RunId::new(jiff::Timestamp::now(), std::process::id()),
-            dir: root.join("run"),
-            environment: RunEnvironment { variables, clock: Clock::System, live_output: false },
-            revision: Err("no checkout".to_owned()),
-            source: Err("no checkout".to_owned()),
-            toolbox: Toolbox::new(&[root.join("bin")], &path, &root),
-            redactor: Redactor::new(),
-            cancel: Cancel::new().expect("descriptors"),
-            events: EventSender::nowhere(),
-        };
-        let cx = Context::for_step(Arc::new(run), StepName::new(name).expect("a name"));
+        let mut outside = Outside::without_git(vec![root.join("bin")]).expect("descriptors");
+        outside.environment.variables = variables;
+        let cx = alone(&Workspace::at(&root), name, outside).expect("a context");
         Self { root, cx, images: Vec::new(), dockerfiles: Vec::new(), _folder: folder }
     }
 
@@ -250,7 +240,7 @@ fn a_database_that_knows_nothing_is_an_error() {
     let mut bench = Bench::new("databases");
     let image = bench.image(&debian("12.11"));
     let database = bench.database();
-    let file = database.cache_dir.join("db/trivy.db");
+    let file = database.cache_dir().join("db/trivy.db");
     let whole = fs::read(&file).expect("a database");
 
     let mut list = AdvisoryList::from_json(ADVISORIES.as_bytes()).expect("a list");
@@ -266,13 +256,13 @@ fn a_database_that_knows_nothing_is_an_error() {
     fs::write(&file, &whole).expect("written");
     bench.scan(&image, &database).expect("the whole database works again");
 
-    let metadata = database.cache_dir.join("db/metadata.json");
+    let metadata = database.cache_dir().join("db/metadata.json");
     let text = fs::read_to_string(&metadata).expect("metadata");
     fs::write(&metadata, text.replace("\"Version\":2", "\"Version\":1")).expect("written");
     assert!(bench.error(&image, &database).contains("schema 1"));
     fs::write(&metadata, text.replace("2024-10-10", "2024-10-11")).expect("written");
     assert!(bench.error(&image, &database).contains("is of 2024-10-11"));
-    fs::remove_dir_all(&database.cache_dir).expect("removed");
+    fs::remove_dir_all(database.cache_dir()).expect("removed");
     assert!(bench.error(&image, &database).contains("metadata.json"));
 }
 

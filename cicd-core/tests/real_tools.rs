@@ -81,7 +81,7 @@ fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
     let repository = Repository::new();
     let env = PythonEnv::locked("requirements-dev.txt");
     let python = env.run(&repository.context("env"), ()).expect("an environment").value;
-    assert_eq!(python.packages, 15);
+    assert_eq!(python.packages(), 15);
 
     let tests = Pytest::in_dir("app").with_coverage("shop").at_least(2);
     let run = || tests.run(&repository.context("tests"), python.clone()).expect("looked");

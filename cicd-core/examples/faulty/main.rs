@@ -95,6 +95,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
 }
 
 /// Python packages from an index, with delays of a test's own.
+#[derive(Debug)]
 struct Patient(Retry);
 
 fn packages() -> PythonEnv {
@@ -132,6 +133,7 @@ fn many(_: &Workspace) -> Result<Pipeline, GraphError> {
 }
 
 /// A step with a secret that does one thing with it.
+#[derive(Debug)]
 struct WithSecret(fn(&Context, &Secret) -> Result<Outcome<String>, StepError>);
 
 impl Step for WithSecret {

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::ImageDetails;
 use crate::formats::image_reference::is_sha256;
-use crate::step::{Artifact, Kind, LoadError, Proof, Seal};
+use crate::model::Subject;
+use crate::step::{Artifact, Given, Kind, LoadError, Proof, Seal};
 
 mod sealed {
     pub trait Sealed {
@@ -82,6 +83,12 @@ fn write_kind<K: ImageKind, S: Serializer>(_: &PhantomData<K>, serializer: S) ->
 }
 
 impl<K: ImageKind> Proof for Image<K> {}
+
+impl Given for Image<Fresh> {
+    fn subject(&self, _: &Seal) -> Subject {
+        Subject::Image(self.id.clone())
+    }
+}
 
 impl<K: ImageKind> Artifact for Image<K> {
     fn kind(_: &Seal) -> Kind {

@@ -22,7 +22,8 @@ impl fmt::Display for Subject {
     }
 }
 
-/// An output that says what it judged, and so can be a gate of a clearance.
+/// An output that says what it judged. Only those that nobody can forge can be gates of a clearance: the library's own, and
+/// `Judgement`.
 pub trait Judged {
     /// What was judged.
     fn subject(&self) -> Subject;

@@ -15,6 +15,7 @@ use crate::step::{Effect, Outcome, Step, Workspace, step_fn};
 const AT_ONCE: Duration = Duration::from_millis(1);
 
 /// Fails so many times in its own way, then looks.
+#[derive(Debug)]
 struct Unsteady {
     failures: u32,
     error: fn() -> StepError,
@@ -279,6 +280,7 @@ fn retries_are_refused_where_they_do_harm_and_shown_where_they_are() {
 
     ci.retry(&shown, Retry::times(1), because(&valid_until()));
     let push = ci.add("push", Unsteady { effect: Effect::Named("push"), ..unsteady(0, busy) }, ());
+    ci.nothing_to_clear(&push, because(&valid_until()));
     ci.retry(&push, Retry::times(1), because(&valid_until()));
     let never = ci.add("never", unsteady(0, busy), ());
     ci.retry(&never, Retry::NEVER, because(&valid_until()));

@@ -76,7 +76,12 @@ impl Job for ClearJob {
         }
         findings.extend(blockers);
         let headline = format!("{} by {} gates", image.short_id(), gates.len());
-        let outcome = Outcome::of(Cleared::grant(image, gates)).findings(findings).headline(headline);
+        let outcome = Outcome::of(Cleared::grant(cx, image, gates)).findings(findings).headline(headline);
         Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
+    }
+
+    /// What it compares is in the graph.
+    fn settings(&self) -> String {
+        "clearance".to_owned()
     }
 }

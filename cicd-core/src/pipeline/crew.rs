@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 
 use super::attempts::{Attempts, Granted};
+use super::effects;
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
@@ -88,9 +89,7 @@ impl Crew<'_> {
         for (index, node) in self.pipeline.nodes.iter().enumerate() {
             let loaded =
                 |need: &usize| shared.schedule.report(*need).is_some_and(|report| report.loaded_from.is_some());
-            if shared.schedule.report(index).is_some()
-                || node.job.effect().name().is_some()
-                || !node.needs.iter().all(loaded)
+            if shared.schedule.report(index).is_some() || node.effect.name().is_some() || !node.needs.iter().all(loaded)
             {
                 continue;
             }
@@ -177,7 +176,10 @@ impl Crew<'_> {
             };
             let upstream = self.upstream(&shared, index);
             drop(shared);
-            let (report, output) = self.run_step(index, &upstream);
+            let (report, output) = match self.without_ground(index, &upstream) {
+                Some(reason) => (StepReport::not_run(&self.names[index], Status::Blocked, reason), None),
+                None => self.run_step(index, &upstream),
+            };
             shared = self.lock();
             if let Some(output) = output {
                 shared.outputs.insert(self.pipeline.node_id(index), output);
@@ -187,9 +189,24 @@ impl Crew<'_> {
         }
     }
 
+    /// Why a step must not have its effect: something that it depends on, directly or not, was not judged green by this run.
+    fn without_ground(&self, index: usize, upstream: &Upstream) -> Option<String> {
+        let node = &self.pipeline.nodes[index];
+        node.effect.name()?;
+        let missing = |place: &usize| !upstream.ancestors.contains_key(place);
+        if let Some(place) = self.pipeline.ancestors(index).iter().find(|place| missing(place)) {
+            return Some(format!("needs {}, which has not ended", self.names[*place]));
+        }
+        upstream.ancestors.values().find_map(|report| match &report.loaded_from {
+            Some(run) => Some(format!("needs {}, which was loaded from run {run}; run without --resume", report.name)),
+            None if !report.status.is_green() => Some(format!("needs {}, which is {}", report.name, report.status)),
+            None => None,
+        })
+    }
+
     fn upstream(&self, shared: &Shared, index: usize) -> Upstream {
         let wanted =
-            |node: &Node| node.job.effect().name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
+            |node: &Node| node.effect.name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
         let mut nodes = self.pipeline.nodes.iter().enumerate();
         let ancestors = self.pipeline.ancestors(index);
         let needs = self.pipeline.nodes[index].needs.iter();
@@ -237,6 +254,8 @@ impl Crew<'_> {
         let holds = |granted: &&Granted| is_sound(&granted.exception, &self.pipeline.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
         let attempted = attempts.run(&cx, |cx| self.look(index, cx, upstream));
+        let mut attempted = attempted;
+        effects::tell(node, &mut attempted.end);
         let (mut report, mut output) =
             verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);

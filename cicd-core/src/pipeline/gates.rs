@@ -1,17 +1,19 @@
 use crate::model::{Judged, Subject};
-use crate::step::{Artifact, Handle, NodeId, Wiring};
+use crate::step::{Handle, NodeId, Proof, Seal, Wiring};
 
 /// What every gate of a clearance looked at.
-pub type Subjects = Vec<(NodeId, Subject)>;
+pub(super) type Subjects = Vec<(NodeId, Subject)>;
 
-/// Handles of gates: steps whose output says what it judged. `&handle`, or a tuple of them.
+/// Handles of gates: steps whose output proves what it judged. `&handle`, or a tuple of them. A gate of one's own gives a
+/// [`Judgement`](crate::step::Judgement). Nothing else can implement it.
 pub trait Gates {
     /// The gates, and how to tell what each of them looked at.
-    fn wire(self) -> Wiring<Subjects>;
+    #[doc(hidden)]
+    fn wire(self, _: &Seal) -> Wiring<Vec<(NodeId, Subject)>>;
 }
 
-impl<T: Artifact + Judged> Gates for &Handle<T> {
-    fn wire(self) -> Wiring<Subjects> {
+impl<T: Proof + Judged> Gates for &Handle<T> {
+    fn wire(self, _: &Seal) -> Wiring<Subjects> {
         let node = self.node();
         Wiring::of(*self, move |output| vec![(node, output.subject())])
     }
@@ -20,8 +22,8 @@ impl<T: Artifact + Judged> Gates for &Handle<T> {
 macro_rules! tuple_gates {
     ($($gate:ident $index:tt),+) => {
         impl<$($gate: Gates),+> Gates for ($($gate,)+) {
-            fn wire(self) -> Wiring<Subjects> {
-                let wirings = [$(self.$index.wire()),+];
+            fn wire(self, seal: &Seal) -> Wiring<Subjects> {
+                let wirings = [$(self.$index.wire(seal)),+];
                 let nodes = wirings.iter().flat_map(|wiring| wiring.nodes().to_vec()).collect();
                 Wiring::new(nodes, move |outputs| {
                     let subjects: Result<Vec<_>, _> = wirings.iter().map(|wiring| wiring.resolve(outputs)).collect();

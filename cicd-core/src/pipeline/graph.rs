@@ -5,13 +5,14 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::attempts::{Granted, RetryCode};
 use super::clear::ClearJob;
+use super::effects::{self, EffectCode};
 use super::gates::Gates;
 use super::job::{Job, StepJob};
 use crate::docker::{Fresh, Image};
 use crate::model::{Location, StepName};
 use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
-use crate::step::{Artifact, Cleared, CommandStep, Handle, Inputs, NodeId, Retry, Step};
+use crate::step::{Artifact, Author, Cleared, CommandStep, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step};
 
 static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
 
@@ -29,10 +30,27 @@ pub(super) struct Node {
     pub(super) name: StepName,
     /// The steps whose outputs it takes, then those it only comes after.
     pub(super) needs: BTreeSet<usize>,
+    /// The steps whose outputs it takes, in the order of its inputs.
+    pub(super) inputs: Vec<usize>,
     pub(super) job: Box<dyn Job>,
     pub(super) granted: Option<Granted>,
+    /// What it changes in the world, asked once: a step cannot answer otherwise later.
+    pub(super) effect: Effect,
+    /// Whether its output is a clearance.
+    pub(super) clears: bool,
+    /// Whether a clearance is among its inputs.
+    pub(super) is_cleared: bool,
+    /// Why it may have its effect without one.
+    pub(super) uncleared: Option<Exception>,
     /// The call that added it.
-    place: Location,
+    pub(super) place: Location,
+}
+
+/// What is known of a step beside what it runs.
+struct Nature {
+    output: Kind,
+    author: Author,
+    effect: Effect,
 }
 
 impl Pipeline {
@@ -74,8 +92,10 @@ impl Pipeline {
         S: Step,
         I: Inputs<S::Input>,
     {
-        let inputs = inputs.wire();
-        self.insert(name, inputs.nodes().to_vec(), Box::new(StepJob { step, inputs }))
+        let seal = Seal::new();
+        let inputs = inputs.wire(&seal);
+        let nature = Nature { output: S::Output::kind(&seal), author: step.author(&seal), effect: step.effect() };
+        self.insert(name, inputs.nodes().to_vec(), nature, Box::new(StepJob { step, inputs }))
     }
 
     /// Adds a command whose exit code is the verdict: one line of glue.
@@ -136,7 +156,7 @@ impl Pipeline {
             Some(node) if node.granted.is_some() => {
                 Some(format!("{} is to be tried again already; say so once", node.name))
             }
-            Some(node) => match node.job.effect().name() {
+            Some(node) => match node.effect.name() {
                 Some(effect) => Some(format!(
                     "{} may not be tried again whatever its error is: it may have had its effect ({effect}) by then",
                     node.name
@@ -156,16 +176,56 @@ impl Pipeline {
     /// pass in this same run. Pushing and deploying take nothing else.
     #[track_caller]
     pub fn clear(&mut self, image: &Handle<Image<Fresh>>, gates: impl Gates) -> Handle<Cleared<Image<Fresh>>> {
-        let gates = gates.wire();
+        let gates = gates.wire(&Seal::new());
         let mut needs = gates.nodes().to_vec();
         needs.push(image.node());
         let count = self.nodes.iter().filter(|node| node.name.as_str().starts_with("clearance")).count();
         let name = if count == 0 { "clearance".to_owned() } else { format!("clearance-{}", count + 1) };
-        self.insert(&name, needs, Box::new(ClearJob { image: *image, gates }))
+        let nature = Nature { output: Kind::Clearance, author: Author::Library, effect: Effect::None };
+        self.insert(&name, needs, nature, Box::new(ClearJob { image: *image, gates }))
+    }
+
+    /// Lets a step have its effect without a clearance, where there is nothing to clear, such as a page of documentation. That is
+    /// an exception like any other: it is among the exceptions of the run as `EFF-001`, and once it has expired nothing runs.
+    ///
+    /// ```
+    /// use cicd_core::pipeline::Pipeline;
+    /// use cicd_core::policy::Justification;
+    /// use cicd_core::process::Invocation;
+    /// use cicd_core::step::CommandStep;
+    ///
+    /// let mut ci = Pipeline::new("example");
+    /// let book = ci.add("book", CommandStep::new(Invocation::tool("publish-book")).effect("publish"), ());
+    /// let because = Justification::new("the book is text, and no image is behind it", "@example/docs", "2027-03-01")?;
+    /// ci.nothing_to_clear(&book, because);
+    /// ci.check()?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[track_caller]
+    pub fn nothing_to_clear<T>(&mut self, step: &Handle<T>, because: Justification) {
+        let caller = Caller::caller();
+        let NodeId { pipeline, index } = step.node();
+        let problem = match self.nodes.get_mut(index).filter(|_| pipeline == self.id) {
+            None => Some("a handle of another pipeline cannot be excused in this one".to_owned()),
+            Some(node) if node.effect.name().is_none() => {
+                Some(format!("{} has no effect that a clearance would be needed for", node.name))
+            }
+            Some(node) if node.is_cleared => {
+                Some(format!("{} takes a clearance already; there is something to clear", node.name))
+            }
+            Some(node) if node.uncleared.is_some() => Some(format!("{} is excused already; say so once", node.name)),
+            Some(node) => {
+                node.uncleared = Some(Exception::in_pipeline(EffectCode::Uncleared, Scope::Any, because));
+                None
+            }
+        };
+        if let Some(problem) = problem {
+            self.problem(caller, problem);
+        }
     }
 
     #[track_caller]
-    fn insert<T: Artifact>(&mut self, name: &str, needs: Vec<NodeId>, job: Box<dyn Job>) -> Handle<T> {
+    fn insert<T: Artifact>(&mut self, name: &str, needs: Vec<NodeId>, nature: Nature, job: Box<dyn Job>) -> Handle<T> {
         let caller = Caller::caller();
         let index = self.nodes.len();
         if let Some(foreign) = needs.iter().find(|node| node.pipeline != self.id) {
@@ -175,7 +235,18 @@ impl Pipeline {
             );
             self.problem(caller, message);
         }
-        let needs = needs.iter().filter(|node| node.pipeline == self.id).map(|node| node.index).collect();
+        let Nature { output, author, effect } = nature;
+        if output.needs_library() && author == Author::Anyone {
+            let message = format!(
+                "step {name:?} gives a {}, which comes out of the library's own step alone; hand on the handle of that step, and give a `Judgement` where this one judges by itself",
+                output.label()
+            );
+            self.problem(caller, message);
+        }
+        let inputs: Vec<usize> = needs.iter().filter(|node| node.pipeline == self.id).map(|node| node.index).collect();
+        let needs: BTreeSet<usize> = inputs.iter().copied().collect();
+        let is_cleared = needs.iter().filter_map(|&need| self.nodes.get(need)).any(|node| node.clears);
+        let clears = output == Kind::Clearance;
         let fallback = StepName::new(format!("step-{index}"));
         match StepName::new(name) {
             Err(error) => self.problem(caller, error.to_string()),
@@ -188,7 +259,18 @@ impl Pipeline {
         // A node is kept even when its name is refused, so that later handles point at the right place; such a pipeline never runs.
         if let Ok(name) = StepName::new(name).or(fallback) {
             let place = Location::line(caller.file(), caller.line());
-            self.nodes.push(Node { name, needs, job, granted: None, place });
+            self.nodes.push(Node {
+                name,
+                needs,
+                inputs,
+                job,
+                granted: None,
+                effect,
+                clears,
+                is_cleared,
+                uncleared: None,
+                place,
+            });
         }
         Handle::new(NodeId { pipeline: self.id, index })
     }
@@ -213,6 +295,7 @@ impl Pipeline {
     /// Every mistake that was made while the pipeline was put together, each with the line of the call.
     pub fn check(&self) -> Result<(), GraphError> {
         let mut problems = self.problems.clone();
+        problems.extend(self.nodes.iter().filter_map(effects::problem));
         if self.nodes.is_empty() {
             problems.push(GraphProblem {
                 place: self.name.clone(),

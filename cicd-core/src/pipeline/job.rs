@@ -8,7 +8,7 @@ use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Artifact, Claims, Context, Effect, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
+use crate::step::{Artifact, Claims, Context, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
@@ -39,9 +39,8 @@ pub(super) trait Job: Send + Sync {
         Retry::NEVER
     }
 
-    fn effect(&self) -> Effect {
-        Effect::None
-    }
+    /// Every setting, for the definition of the pipeline.
+    fn settings(&self) -> String;
 }
 
 /// What a job may see of the steps before it.
@@ -128,7 +127,7 @@ impl<S: Step> Job for StepJob<S> {
         self.step.retry()
     }
 
-    fn effect(&self) -> Effect {
-        self.step.effect()
+    fn settings(&self) -> String {
+        format!("{:?}", self.step)
     }
 }

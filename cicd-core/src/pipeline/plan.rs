@@ -58,7 +58,7 @@ impl Plan {
                 name: node.name.clone(),
                 needs: node.needs.iter().map(|&need| pipeline.nodes[need].name.clone()).collect(),
                 claims: node.job.claims().to_string(),
-                effect: node.job.effect().name(),
+                effect: node.effect.name(),
                 tools: node.job.tools().iter().map(|tool| format!("{} {}", tool.name, tool.version)).collect(),
                 attempts: attempts(node),
             })

@@ -97,14 +97,22 @@ pub(super) fn changes(files: &[String]) -> String {
     text
 }
 
-/// A hash of everything that the pipeline says about itself: its graph, its tools and its command lines.
+/// A hash of everything that the pipeline says about itself: its graph, its tools, its command lines and every setting of every
+/// step. What a closure does is in the hash of the program.
 pub(super) fn definition(pipeline: &Pipeline) -> String {
     let mut hash = Sha256::new();
     let plan = Plan::of(pipeline);
     hash.update(format!("{:?}\n", pipeline.policy));
     hash.update(plan.to_dot());
+    hash.update(format!("{:?}\n", pipeline.policy));
     for step in &plan.steps {
         hash.update(format!("{} {:?}\n", step.name, step.attempts));
+    }
+    for node in &pipeline.nodes {
+        hash.update(format!("{} {:?} {:?} {}\n", node.name, node.effect, node.inputs, node.job.settings()));
+        if let Some(uncleared) = &node.uncleared {
+            hash.update(format!("{uncleared:?}\n"));
+        }
     }
     for (name, tool) in pipeline.tools() {
         hash.update(format!("{name} {} {}\n", tool.name, tool.version));

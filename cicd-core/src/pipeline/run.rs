@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use jiff::{Span, Timestamp};
 
 use super::crew::{Crew, Shared};
+use super::effects;
 use super::folder::{area_path, remove_old_runs};
 use super::lock::{RunLock, Waiting};
 use super::redacted::redacted;
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret};
-use crate::step::{EventQueue, EventSender, Outputs, RunContext, StepError, Workspace};
+use crate::step::{EventQueue, EventSender, Outputs, RunContext, RunToken, StepError, Workspace};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
 const TICK: Duration = Duration::from_millis(50);
@@ -138,11 +139,13 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Summary, RunError> {
     pipeline.check()?;
+    let problems = effects::expired(pipeline, outside.environment.clock.today());
+    if !problems.is_empty() {
+        return Err(GraphError { problems }.into());
+    }
     let left_out = options.selection.resolve(pipeline)?;
-    let complete = left_out
-        .iter()
-        .zip(&pipeline.nodes)
-        .all(|(reason, node)| reason.is_none() || node.job.effect().name().is_some());
+    let complete =
+        left_out.iter().zip(&pipeline.nodes).all(|(reason, node)| reason.is_none() || node.effect.name().is_some());
     let started = Instant::now();
     let started_at = outside.environment.clock.now();
     let durations = latest_summary(workspace, options.area).map(durations_ms).unwrap_or_default();
@@ -281,6 +284,7 @@ pub(super) fn open(
             redactor,
             cancel,
             events,
+            token: RunToken::default(),
         },
         folder,
     ))

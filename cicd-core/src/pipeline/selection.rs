@@ -69,7 +69,7 @@ impl Selection {
         if !skip.is_empty() {
             check_reason(because).map_err(SelectionError::NoReason)?;
         }
-        let effects: BTreeSet<_> = pipeline.nodes.iter().filter_map(|node| node.job.effect().name()).collect();
+        let effects: BTreeSet<_> = pipeline.nodes.iter().filter_map(|node| node.effect.name()).collect();
         if let Some(name) = self.effects.iter().find(|name| !effects.contains(name.as_str())) {
             return Err(SelectionError::UnknownEffect {
                 name: name.clone(),
@@ -82,7 +82,7 @@ impl Selection {
         for (index, node) in pipeline.nodes.iter().enumerate() {
             let left_out =
                 node.needs.iter().find(|&&need| reasons[need].is_some()).map(|&need| &pipeline.nodes[need].name);
-            let effect = node.job.effect().name().filter(|name| !self.effects.iter().any(|asked| asked == name));
+            let effect = node.effect.name().filter(|name| !self.effects.iter().any(|asked| asked == name));
             reasons.push(if skip.contains(&index) {
                 Some(format!("skipped because {because}"))
             } else if !only.is_empty() && !wanted.contains(&index) {

@@ -1,13 +1,15 @@
-use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
+use camino::{Utf8Path, Utf8PathBuf};
 
-/// A Python of its own, with exactly the packages of a lock file.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Interpreter {
-    /// The program.
-    pub path: Utf8PathBuf,
-    /// The lock file its packages are from, relative to the workspace.
-    pub lock: Utf8PathBuf,
-    /// How many packages it has.
-    pub packages: usize,
+use crate::step::proof;
+
+proof! {
+    /// A Python of its own, with exactly the packages of a lock file.
+    pub struct Interpreter("Python environment") {
+        /// The program.
+        path: Utf8PathBuf => &Utf8Path,
+        /// The lock file its packages are from, relative to the workspace.
+        lock: Utf8PathBuf => &Utf8Path,
+        /// How many packages it has.
+        packages: usize,
+    }
 }

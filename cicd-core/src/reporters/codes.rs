@@ -8,6 +8,7 @@ use crate::{docker, formats, pipeline, policy, step, steps};
 pub fn codes() -> Vec<CodeInfo> {
     let mut all = Vec::new();
     gather::<pipeline::ClearanceCode>(&mut all);
+    gather::<pipeline::EffectCode>(&mut all);
     gather::<pipeline::RetryCode>(&mut all);
     gather::<pipeline::RunCode>(&mut all);
     gather::<policy::ExceptionCode>(&mut all);

@@ -43,20 +43,37 @@ pub enum Kind {
     Data(&'static str),
     /// One of the library's, by a name that no type of another crate has.
     Proof(&'static str),
+    /// What a gate of the pipeline's own came to, with the name of its value's type.
+    Judgement(&'static str),
     /// A clearance.
     Clearance,
 }
 
 impl Kind {
     /// The name under which it is saved; a proof never has that of data.
-    #[expect(dead_code, reason = "the saved form of outputs names it")]
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Data(name) => format!("data {name}"),
             Self::Proof(name) => format!("proof {name}"),
+            Self::Judgement(name) => format!("judgement {name}"),
             Self::Clearance => "clearance".to_owned(),
         }
     }
+
+    /// Whether only a step of the library's own may give it to a pipeline.
+    pub(crate) fn needs_library(&self) -> bool {
+        matches!(self, Self::Proof(_) | Self::Clearance)
+    }
+}
+
+/// Whose step it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[doc(hidden)]
+pub enum Author {
+    /// The library's own: what it gives is what it says.
+    Library,
+    /// Anybody's, also one that runs a step of the library inside and may leave out what that found.
+    Anyone,
 }
 
 /// Why a saved form gives no value.

@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
-use super::{Clock, EventSender, StepError, StepLog, Workspace};
+use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
     Cancel, Captured, Invocation, ProcessError, Redactor, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
@@ -32,6 +32,7 @@ pub struct RunEnvironment {
 
 /// What all steps of a run share.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct RunContext {
     /// The workspace.
     pub workspace: Workspace,
@@ -53,6 +54,8 @@ pub struct RunContext {
     pub cancel: Cancel,
     /// Takes events.
     pub events: EventSender,
+    /// Which run it is, for what holds in one run only.
+    pub(crate) token: RunToken,
 }
 
 /// What a step is given beside its input: where it is, what time it is, and the way to run processes.
@@ -72,7 +75,7 @@ pub struct Context {
 impl Context {
     /// A context for one step of a run.
     #[must_use]
-    pub fn for_step(run: Arc<RunContext>, step: StepName) -> Self {
+    pub(crate) fn for_step(run: Arc<RunContext>, step: StepName) -> Self {
         let dir = run.dir.join("steps").join(step.as_str());
         let log = StepLog::at(dir.join("log.txt"));
         Self { run, step, dir, made: Arc::new(Once::new()), log, tools: Arc::default(), attempt: 1, attempts_max: 1 }

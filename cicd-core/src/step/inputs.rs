@@ -4,7 +4,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::Artifact;
+use super::{Artifact, Seal};
 
 /// The place of a step in a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,7 +50,7 @@ impl<T> fmt::Debug for Handle<T> {
 
 /// The outputs of the steps that ended green, by step.
 #[derive(Debug, Clone, Default)]
-pub struct Outputs(BTreeMap<NodeId, Arc<dyn Any + Send + Sync>>);
+pub(crate) struct Outputs(BTreeMap<NodeId, Arc<dyn Any + Send + Sync>>);
 
 /// An input that is not there, although the step was started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,7 +59,7 @@ pub struct InputError(pub NodeId);
 
 impl Outputs {
     /// Adds a step's output.
-    pub fn insert(&mut self, node: NodeId, output: Arc<dyn Any + Send + Sync>) {
+    pub(crate) fn insert(&mut self, node: NodeId, output: Arc<dyn Any + Send + Sync>) {
         self.0.insert(node, output);
     }
 
@@ -72,7 +72,7 @@ impl Outputs {
     ///
     /// # Errors
     /// When the step has no output, which the scheduler excludes.
-    pub fn get<T: Clone + 'static>(&self, handle: &Handle<T>) -> Result<T, InputError> {
+    pub(crate) fn get<T: Clone + 'static>(&self, handle: &Handle<T>) -> Result<T, InputError> {
         self.0.get(&handle.node).and_then(|output| output.downcast_ref::<T>()).cloned().ok_or(InputError(handle.node))
     }
 }
@@ -87,7 +87,7 @@ type ResolveFn<V> = dyn Fn(&Outputs) -> Result<V, InputError> + Send + Sync;
 
 impl<V: 'static> Wiring<V> {
     /// An input from these steps.
-    pub fn new(
+    pub(crate) fn new(
         nodes: Vec<NodeId>,
         resolve: impl Fn(&Outputs) -> Result<V, InputError> + Send + Sync + 'static,
     ) -> Self {
@@ -95,13 +95,13 @@ impl<V: 'static> Wiring<V> {
     }
 
     /// An input from one step.
-    pub fn of<T: Artifact>(handle: Handle<T>, convert: impl Fn(T) -> V + Send + Sync + 'static) -> Self {
+    pub(crate) fn of<T: Artifact>(handle: Handle<T>, convert: impl Fn(T) -> V + Send + Sync + 'static) -> Self {
         Self::new(vec![handle.node], move |outputs| outputs.get(&handle).map(&convert))
     }
 
     /// The steps.
     #[must_use]
-    pub fn nodes(&self) -> &[NodeId] {
+    pub(crate) fn nodes(&self) -> &[NodeId] {
         &self.nodes
     }
 
@@ -109,7 +109,7 @@ impl<V: 'static> Wiring<V> {
     ///
     /// # Errors
     /// When an output is not there.
-    pub fn resolve(&self, outputs: &Outputs) -> Result<V, InputError> {
+    pub(crate) fn resolve(&self, outputs: &Outputs) -> Result<V, InputError> {
         (self.resolve)(outputs)
     }
 }
@@ -122,30 +122,31 @@ impl<V> fmt::Debug for Wiring<V> {
 
 /// Handles that together give a step's input: `()`, `&handle`, and tuples and `Vec`s of them.
 ///
-/// A handle fits wherever its output converts into what the step takes (`Into`).
+/// A handle fits wherever its output converts into what the step takes (`Into`). Nothing else can implement it.
 pub trait Inputs<V> {
     /// The wiring of these handles.
-    fn wire(self) -> Wiring<V>;
+    #[doc(hidden)]
+    fn wire(self, _: &Seal) -> Wiring<V>;
 }
 
 impl<V: 'static> Inputs<V> for ()
 where
     (): Into<V>,
 {
-    fn wire(self) -> Wiring<V> {
+    fn wire(self, _: &Seal) -> Wiring<V> {
         Wiring::new(Vec::new(), |_| Ok(().into()))
     }
 }
 
 impl<T: Artifact + Into<V>, V: 'static> Inputs<V> for &Handle<T> {
-    fn wire(self) -> Wiring<V> {
+    fn wire(self, _: &Seal) -> Wiring<V> {
         Wiring::of(*self, Into::into)
     }
 }
 
 impl<I: Inputs<V>, V: 'static> Inputs<Vec<V>> for Vec<I> {
-    fn wire(self) -> Wiring<Vec<V>> {
-        let wirings: Vec<_> = self.into_iter().map(Inputs::wire).collect();
+    fn wire(self, seal: &Seal) -> Wiring<Vec<V>> {
+        let wirings: Vec<_> = self.into_iter().map(|inputs| inputs.wire(seal)).collect();
         let nodes = wirings.iter().flat_map(|wiring| wiring.nodes.clone()).collect();
         Wiring::new(nodes, move |outputs| wirings.iter().map(|wiring| wiring.resolve(outputs)).collect())
     }
@@ -154,8 +155,8 @@ impl<I: Inputs<V>, V: 'static> Inputs<Vec<V>> for Vec<I> {
 macro_rules! tuple_inputs {
     ($($input:ident $value:ident $index:tt),+) => {
         impl<$($input: Inputs<$value>, $value: 'static),+> Inputs<($($value,)+)> for ($($input,)+) {
-            fn wire(self) -> Wiring<($($value,)+)> {
-                let wirings = ($(self.$index.wire(),)+);
+            fn wire(self, seal: &Seal) -> Wiring<($($value,)+)> {
+                let wirings = ($(self.$index.wire(seal),)+);
                 let nodes = [$(wirings.$index.nodes.clone()),+].concat();
                 Wiring::new(nodes, move |outputs| Ok(($(wirings.$index.resolve(outputs)?,)+)))
             }

@@ -9,6 +9,7 @@ mod error;
 mod events;
 mod files;
 mod inputs;
+mod judgement;
 mod left_out;
 mod log;
 mod outcome;
@@ -22,18 +23,21 @@ mod workspace;
 
 pub use artifact::Artifact;
 pub(crate) use artifact::sealed::Seal;
-pub(crate) use artifact::{Kind, LoadError};
+pub(crate) use artifact::{Author, Kind, LoadError};
 pub use claims::{Claims, Effect};
-pub use cleared::{Cleared, GateRecord};
+pub(crate) use cleared::RunToken;
+pub use cleared::{Cleared, GateRecord, Permit};
 pub use clock::Clock;
 pub use context::{Context, RunContext, RunEnvironment};
 pub use error::{ReadError, StepError};
 pub use events::{EventQueue, EventSender};
-pub use inputs::{Handle, InputError, Inputs, NodeId, Outputs, Wiring};
+pub use inputs::{Handle, InputError, Inputs, NodeId};
+pub(crate) use inputs::{Outputs, Wiring};
+pub use judgement::{Given, Judgement};
 pub(crate) use left_out::{Chosen, leave_out};
 pub use log::StepLog;
 pub use outcome::Outcome;
-pub use plain::{CommandCode, CommandStep, FnStep, step_fn};
+pub use plain::{CommandCode, CommandStep, EffectCommand, FnStep, step_fn};
 pub use proof::Proof;
 pub(crate) use proof::{proof, proof_getter};
 pub use retry::Retry;
@@ -43,12 +47,16 @@ pub use tool_step::ToolStep;
 pub use tracked::{Extent, git_tool};
 pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
+use std::fmt;
+
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 
 /// One check or action: a value that says what is wanted, with typed input and typed output.
 ///
 /// `Err` means *could not decide* (a tool is missing, was killed, saw nothing); `Ok` means *looked*, with findings as data.
-pub trait Step: Send + Sync + 'static {
+///
+/// Its debug form is what a run's definition says of its settings: two steps that would look at something in another way differ in it.
+pub trait Step: fmt::Debug + Send + Sync + 'static {
     /// What it needs from earlier steps: `()`, one output, or a tuple or `Vec` of outputs.
     type Input: Send + 'static;
     /// What later steps may use.
@@ -88,8 +96,16 @@ pub trait Step: Send + Sync + 'static {
         Retry::NEVER
     }
 
-    /// What it changes in the world. Steps with an effect run only when asked for by name.
+    /// What it changes in the world. Steps with an effect run only when asked for by name, and only with a [`Cleared`] among their
+    /// inputs, or where [`Pipeline::nothing_to_clear`](crate::pipeline::Pipeline::nothing_to_clear) says why there is none. Asked
+    /// once, when the step is added.
     fn effect(&self) -> Effect {
         Effect::None
+    }
+
+    /// Whose step it is: a proof comes out of the step that makes it, never through another one.
+    #[doc(hidden)]
+    fn author(&self, _: &Seal) -> Author {
+        Author::Anyone
     }
 }

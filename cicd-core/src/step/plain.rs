@@ -1,4 +1,4 @@
-use super::{Artifact, Claims, Context, Outcome, Step, StepError};
+use super::{Artifact, Claims, Context, Effect, Outcome, Permit, Step, StepError};
 use crate::model::{Finding, finding_codes};
 use crate::process::{Exit, Invocation, ProcessError};
 
@@ -19,6 +19,7 @@ const LINES_SHOWN: usize = 12;
 /// A step from a closure.
 pub struct FnStep<I, O> {
     run: Box<RunFn<I, O>>,
+    effect: Effect,
 }
 
 type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync;
@@ -27,7 +28,16 @@ type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send +
 pub fn step_fn<I, O>(
     run: impl Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync + 'static,
 ) -> FnStep<I, O> {
-    FnStep { run: Box::new(run) }
+    FnStep { run: Box::new(run), effect: Effect::None }
+}
+
+impl<I, O> FnStep<I, O> {
+    /// Says what it changes in the world, under the name that `--effect` takes.
+    #[must_use]
+    pub fn effect(mut self, name: &'static str) -> Self {
+        self.effect = Effect::Named(name);
+        self
+    }
 }
 
 impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
@@ -37,11 +47,15 @@ impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
     fn run(&self, cx: &Context, input: I) -> Result<Outcome<O>, StepError> {
         (self.run)(cx, input)
     }
+
+    fn effect(&self) -> Effect {
+        self.effect.clone()
+    }
 }
 
 impl<I, O> std::fmt::Debug for FnStep<I, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("FnStep")
+        f.debug_struct("FnStep").field("effect", &self.effect).finish_non_exhaustive()
     }
 }
 
@@ -57,6 +71,30 @@ impl CommandStep {
     #[must_use]
     pub fn new(command: impl Into<Invocation>) -> Self {
         Self { invocation: command.into(), claims: Claims::none() }
+    }
+
+    /// Says what it changes in the world, under the name that `--effect` takes: `kubectl apply`, `cargo publish`. It takes the
+    /// clearance of what it ships.
+    ///
+    /// ```
+    /// use cicd_core::pipeline::Pipeline;
+    /// use cicd_core::process::Invocation;
+    /// use cicd_core::step::CommandStep;
+    /// use cicd_core::steps::{DockerBuild, Push, Sbom};
+    ///
+    /// let mut ci = Pipeline::new("example");
+    /// let image = ci.add("image", DockerBuild::context("app"), ());
+    /// let listed = ci.add("sbom", Sbom::new(), &image);
+    /// let cleared = ci.clear(&image, &listed);
+    /// let pushed = ci.add("push", Push::to("registry.example.org/app"), &cleared);
+    /// let apply = Invocation::tool("kubectl").args(["apply", "--filename", "deploy.yaml"]);
+    /// ci.add("deploy", CommandStep::new(apply).effect("deploy"), &pushed);
+    /// ci.check()?;
+    /// # Ok::<(), cicd_core::pipeline::GraphError>(())
+    /// ```
+    #[must_use]
+    pub fn effect(self, name: &'static str) -> EffectCommand {
+        EffectCommand { command: self, effect: name }
     }
 
     /// Sets what it needs for itself while it runs.
@@ -94,6 +132,35 @@ impl Step for CommandStep {
 
     fn claims(&self) -> Claims {
         self.claims.clone()
+    }
+}
+
+/// A command that changes something in the world; see [`CommandStep::effect`].
+#[derive(Debug, Clone)]
+pub struct EffectCommand {
+    command: CommandStep,
+    effect: &'static str,
+}
+
+impl Step for EffectCommand {
+    type Input = Permit;
+    type Output = ();
+
+    fn run(&self, cx: &Context, permit: Permit) -> Result<Outcome<()>, StepError> {
+        permit.check(cx)?;
+        self.command.run(cx, ())
+    }
+
+    fn explain(&self) -> Vec<Invocation> {
+        self.command.explain()
+    }
+
+    fn claims(&self) -> Claims {
+        self.command.claims()
+    }
+
+    fn effect(&self) -> Effect {
+        Effect::Named(self.effect)
     }
 }
 

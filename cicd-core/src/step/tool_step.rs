@@ -3,7 +3,7 @@ use crate::process::{Captured, Invocation, SecretSource, ToolRequirement};
 
 /// A step that runs one tool and reads what it left: two pure functions, so it can be tested on recorded output without the
 /// tool and shown without being run. Everything between them is the library's.
-pub trait ToolStep: Send + Sync + 'static {
+pub trait ToolStep: std::fmt::Debug + Send + Sync + 'static {
     /// What it needs from earlier steps.
     type Input: Send + 'static;
     /// What later steps may use.

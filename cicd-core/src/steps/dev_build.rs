@@ -5,7 +5,7 @@ use crate::docker::{
 };
 use crate::formats::buildkit_log::{VertexEnd, VertexKind};
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError};
 
 /// The tag of images that are only for the machine they were built on.
 const TAG: &str = "dev";
@@ -77,5 +77,9 @@ impl Step for DevBuild {
 
     fn claims(&self) -> Claims {
         Claims::exclusive("docker-build")
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }

@@ -1,11 +1,10 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use crate::formats::printable::counted;
 use crate::formats::{Diagnostic, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Severity, Subject, finding_codes};
 use crate::policy::{Applies, Exception};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 
 finding_codes! {
     /// What is wrong with a file of exceptions, none of whose entries is valid because of it.
@@ -39,13 +38,14 @@ impl ExceptionLint {
     }
 }
 
-/// What was read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ExceptionsRead {
-    /// How many entries are complete.
-    pub entries: usize,
-    /// The commit whose files they are in.
-    pub commit: String,
+proof! {
+    /// What was read.
+    pub struct ExceptionsRead("check of the exceptions") {
+        /// How many entries are complete.
+        entries: usize,
+        /// The commit whose files they are in.
+        commit: String => &str,
+    }
 }
 
 impl Judged for ExceptionsRead {
@@ -81,6 +81,10 @@ impl Step for ExceptionLint {
             .fact("files", self.files.len())
             .fact("entries", entries)
             .headline(headline))
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

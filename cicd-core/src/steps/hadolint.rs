@@ -65,6 +65,8 @@ pub struct DockerfilesChecked {
     pub commit: String,
 }
 
+impl crate::step::Proof for DockerfilesChecked {}
+
 impl Judged for DockerfilesChecked {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

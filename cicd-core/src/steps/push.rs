@@ -2,24 +2,27 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use crate::docker::{Fresh, Image, docker, docker_tool, engine_info, require_image};
 use crate::formats::image_reference::{ImageReference, is_sha256};
 use crate::process::{Invocation, Secret, SecretSource, ToolRequirement};
-use crate::step::{Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, SecretFile, Step, StepError};
+use crate::step::{
+    Author, Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, Seal, SecretFile, Step, StepError, proof,
+};
 
-/// An image in a registry.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Pushed {
-    /// How to pull exactly this: `registry/name@sha256:…`.
-    pub reference: String,
-    /// The digest of its manifest.
-    pub digest: String,
-    /// The name it was given beside that: `registry/name:<commit>`.
-    pub tagged: String,
-    /// The image's id, which the registry's manifest names as its configuration.
-    pub image_id: String,
+proof! {
+    /// An image in a registry. A push gives it as a [`Cleared`], so that what deploys it knows what has been cleared.
+    pub struct Pushed("pushed image") {
+        /// How to pull exactly this: `registry/name@sha256:…`.
+        reference: String => &str,
+        /// The digest of its manifest.
+        digest: String => &str,
+        /// The name it was given beside that: `registry/name:<commit>`.
+        tagged: String => &str,
+        /// The image's id, which the registry's manifest names as its configuration.
+        image_id: String => &str,
+    }
 }
 
 /// Pushes a cleared image under the commit it was built from, then reads the manifest back and checks that the registry has that
@@ -71,10 +74,10 @@ impl Push {
 
 impl Step for Push {
     type Input = Cleared<Image<Fresh>>;
-    type Output = Pushed;
+    type Output = Cleared<Pushed>;
 
-    fn run(&self, cx: &Context, cleared: Self::Input) -> Result<Outcome<Pushed>, StepError> {
-        let image = cleared.get();
+    fn run(&self, cx: &Context, cleared: Self::Input) -> Result<Outcome<Self::Output>, StepError> {
+        let image = cleared.get(cx)?;
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let target = self.target(&image.commit)?;
@@ -101,16 +104,17 @@ impl Step for Push {
             );
         }
         let headline = format!("pushed {:.19}", stored.digest);
-        Ok(Outcome::of(Pushed {
+        let pushed = Pushed {
             reference: pinned.to_string(),
             digest: stored.digest.clone(),
             tagged: name,
             image_id: image.id.clone(),
-        })
-        .fact("reference", pinned.to_string())
-        .fact("digest", stored.digest)
-        .fact("image_id", image.id.clone())
-        .headline(headline))
+        };
+        Ok(Outcome::of(cleared.carry(pushed))
+            .fact("reference", pinned.to_string())
+            .fact("digest", stored.digest)
+            .fact("image_id", image.id.clone())
+            .headline(headline))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -141,6 +145,10 @@ impl Step for Push {
 
     fn effect(&self) -> Effect {
         Effect::Named("push")
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -9,7 +9,7 @@ use crate::formats::same_version;
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
 use crate::python::Interpreter;
-use crate::step::{Context, Outcome, ReadError, Retry, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
 /// hashes.
@@ -103,6 +103,10 @@ impl Step for PythonEnv {
     fn explain(&self) -> Vec<Invocation> {
         let venv = Utf8Path::new("<step folder>/venv");
         vec![self.create(venv), self.sync(&venv.join("bin/python"))]
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -65,6 +65,8 @@ pub struct RustChecked {
     pub commit: String,
 }
 
+impl crate::step::Proof for RustChecked {}
+
 impl Judged for RustChecked {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

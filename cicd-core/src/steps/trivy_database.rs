@@ -13,7 +13,7 @@ use crate::formats::trivy_db::{AdvisoryList, DatabaseMetadata, trivy_db};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Retry, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 use crate::trivy::{CANARY, DatabaseOrigin, Neutral, VulnerabilityDatabase, trivy_tool};
 
 /// Where Trivy publishes its database. Trivy itself goes on to the next only when the first is busy, not when it cannot be
@@ -231,6 +231,10 @@ impl Step for TrivyDatabase {
         let neutral = Neutral::placeholder();
         let cache_dir = self.cache_dir.as_deref().unwrap_or(Utf8Path::new("<step>/official"));
         self.repositories.iter().map(|repository| download(&neutral, cache_dir, repository)).collect()
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

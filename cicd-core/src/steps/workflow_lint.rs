@@ -49,6 +49,8 @@ pub struct WorkflowsChecked {
     pub commit: String,
 }
 
+impl crate::step::Proof for WorkflowsChecked {}
+
 impl Judged for WorkflowsChecked {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

@@ -1,27 +1,28 @@
 use std::fmt;
 use std::fs;
 
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::formats::trivy_db::{DatabaseMetadata, Ecosystem, check_age};
-use crate::step::{ReadError, StepError};
+use crate::step::{ReadError, StepError, proof};
 
-/// A vulnerability database on disk, where it came from and how old it is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct VulnerabilityDatabase {
-    /// The folder that Trivy takes as `--cache-dir`.
-    pub cache_dir: Utf8PathBuf,
-    /// Where it came from.
-    pub origin: DatabaseOrigin,
-    /// When it was made.
-    pub updated_at: Timestamp,
-    /// The SHA-256 of the database file, in hexadecimal digits.
-    pub sha256: String,
-    /// How old an official database may be when it is used, in hours.
-    pub age_hours_max: u32,
+proof! {
+    /// A vulnerability database on disk, where it came from and how old it is.
+    pub struct VulnerabilityDatabase("vulnerability database") {
+        /// The folder that Trivy takes as `--cache-dir`.
+        cache_dir: Utf8PathBuf => &Utf8Path,
+        /// Where it came from.
+        origin: DatabaseOrigin => &DatabaseOrigin,
+        /// When it was made.
+        updated_at: Timestamp,
+        /// The SHA-256 of the database file, in hexadecimal digits.
+        sha256: String => &str,
+        /// How old an official database may be when it is used, in hours.
+        age_hours_max: u32,
+    }
 }
 
 /// Where a database came from.

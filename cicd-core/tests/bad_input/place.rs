@@ -1,23 +1,21 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::sync::Arc;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::ImageUnderTest;
-use cicd_core::formats::trivy_db::{DatabaseMetadata, Ecosystem};
-use cicd_core::model::{Finding, RunId, Status, StepName};
+use cicd_core::model::{Finding, Status};
+use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::{Policy, evaluate};
-use cicd_core::process::{Cancel, Redactor, Toolbox};
-use cicd_core::step::{Clock, Context, EventSender, RunContext, RunEnvironment, Step, Workspace};
-use cicd_core::steps::TrivyScan;
-use cicd_core::trivy::{DatabaseOrigin, VulnerabilityDatabase};
-use jiff::Timestamp;
+use cicd_core::step::{Clock, Step, Workspace};
+use cicd_core::steps::{TrivyDatabase, TrivyScan};
+use cicd_core::trivy::VulnerabilityDatabase;
 use serde_json::Value;
 
 /// The most memory that this program may take, all of its tests together.
 const MEMORY_KIB_MAX: u64 = 512 << 10;
 
 pub(crate) const REPORT: &str = include_str!("../data/trivy/debian-python-0.70.0.json");
+const ADVISORIES: &str = include_str!("../../../ci/advisories/pypi.json");
 const CANARY: &str = include_str!("../data/trivy/canary-0.70.0.json");
 /// The one flaw that is left in the report.
 pub(crate) const FLAW: &str = "CVE-2023-32681";
@@ -38,7 +36,7 @@ pub(crate) use Expected::{Error, Failed, Green};
 /// A workspace with a program in place of Trivy.
 pub(crate) struct Place {
     pub(crate) root: Utf8PathBuf,
-    pub(crate) cx: Context,
+    pub(crate) cx: Alone,
     database: VulnerabilityDatabase,
     _folder: tempfile::TempDir,
 }
@@ -48,7 +46,7 @@ impl Place {
     pub(crate) fn new(action: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(folder.path().canonicalize().expect("a path")).expect("UTF-8");
-        for dir in ["bin", "run", "cache/db"] {
+        for dir in ["bin", "advisories"] {
             fs::create_dir_all(root.join(dir)).expect("a folder");
         }
         fs::write(root.join("canary.json"), CANARY).expect("written");
@@ -61,49 +59,17 @@ impl Place {
         let program = root.join("bin/trivy");
         fs::write(&program, script).expect("written");
         fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).expect("executable");
-        let updated_at: Timestamp = "2024-10-10T00:00:00Z".parse().expect("a time");
-        let metadata = serde_json::to_vec(&DatabaseMetadata::new(updated_at, updated_at)).expect("JSON");
-        fs::write(root.join("cache/db/metadata.json"), metadata).expect("written");
-        let variables: std::collections::BTreeMap<_, _> = std::env::vars_os().collect();
-        let path = variables.get(std::ffi::OsStr::new("PATH")).cloned().expect("a PATH");
-        let run = RunContext {
-            workspace: Workspace::at(&root),
-            id: RunId::new(Timestamp::now(), std::process::id()),
-            dir: root.join("run"),
-            environment: RunEnvironment {
-                variables,
-                clock: Clock::Fixed("2026-11-21T12:00:00Z".parse().expect("a time")),
-                live_output: false,
-            },
-            revision: Err("no checkout".to_owned()),
-            source: Err("no checkout".to_owned()),
-            toolbox: Toolbox::new(&[root.join("bin")], &path, &root),
-            redactor: Redactor::new(),
-            cancel: Cancel::new().expect("descriptors"),
-            events: EventSender::nowhere(),
-        };
-        let cx = Context::for_step(Arc::new(run), StepName::new("trivy").expect("a name"));
-        let database = VulnerabilityDatabase {
-            cache_dir: root.join("cache"),
-            origin: DatabaseOrigin::Offline {
-                as_of: "2024-10-10".parse().expect("a date"),
-                ecosystems: vec![Ecosystem::PyPi],
-                advisories: 1,
-            },
-            updated_at,
-            sha256: String::new(),
-            age_hours_max: 48,
-        };
+        fs::write(root.join("advisories/pypi.json"), ADVISORIES).expect("written");
+        let mut outside = Outside::without_git(vec![root.join("bin")]).expect("descriptors");
+        outside.environment.clock = Clock::Fixed("2026-11-21T12:00:00Z".parse().expect("a time"));
+        let cx = alone(&Workspace::at(&root), "trivy", outside).expect("a context");
+        let database = TrivyDatabase::offline("advisories").run(&cx, ()).expect("a database").value;
         Self { root, cx, database, _folder: folder }
     }
 
     /// The verdict and the findings that no exception allows, or the error.
     pub(crate) fn scan(&self, scan: &TrivyScan) -> Result<(Status, Vec<Finding>), String> {
-        let image: ImageUnderTest = serde_json::from_value(serde_json::json!({
-            "id": IMAGE, "name": "test:1", "size_bytes": 0, "user": "", "labels": {}, "platform": "linux/amd64",
-            "commit": "", "dirty": false, "bases": [],
-        }))
-        .expect("an image");
+        let image = ImageUnderTest::by_id(IMAGE).expect("an id");
         let outcome = scan.run(&self.cx, (image, self.database.clone())).map_err(|error| error.to_string())?;
         let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), self.cx.today());
         Ok((verdict.status, verdict.findings.into_iter().filter(|finding| finding.exception.is_none()).collect()))

@@ -6,6 +6,7 @@ use cicd_core::process::{Invocation, ToolRequirement};
 use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
 
 // The step begins here.
+#[derive(Debug)]
 struct ShellSyntax(&'static str);
 
 impl Step for ShellSyntax {

@@ -159,7 +159,7 @@ impl Project {
     /// Runs a program of the environment.
     #[expect(clippy::disallowed_methods, reason = "a test prepares what the library will look at")]
     pub(crate) fn run(&self, python: &Interpreter, args: &[&str]) {
-        let output = Command::new(&python.path).current_dir(self.path()).args(args).output().expect("python");
+        let output = Command::new(python.path()).current_dir(self.path()).args(args).output().expect("python");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     }
 }

@@ -1,7 +1,6 @@
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use super::OwnersCode;
 use super::judge::{Expected, Judgement, judge};
@@ -11,7 +10,7 @@ use crate::formats::{Paint, ignore_file, read_exceptions};
 use crate::model::{Finding, Judged, Location, Subject};
 use crate::policy::Exception;
 use crate::process::ToolRequirement;
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 
 /// Where GitHub looks for the file, in this order; it reads the first.
 const LOCATIONS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
@@ -107,15 +106,16 @@ impl CodeOwners {
     }
 }
 
-/// Whose owners were checked.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct OwnersChecked {
-    /// How many files.
-    pub files: usize,
-    /// How many of them have no owner.
-    pub unowned: usize,
-    /// The commit whose files they are.
-    pub commit: String,
+proof! {
+    /// Whose owners were checked.
+    pub struct OwnersChecked("check of the code owners") {
+        /// How many files.
+        files: usize,
+        /// How many of them have no owner.
+        unowned: usize,
+        /// The commit whose files they are.
+        commit: String => &str,
+    }
 }
 
 impl Judged for OwnersChecked {
@@ -175,6 +175,10 @@ impl Step for CodeOwners {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         vec![git_tool()]
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -3,7 +3,6 @@ use std::fs;
 use std::time::SystemTime;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{CoverageCode, Judgement, Measurement, Threshold, judge};
@@ -14,7 +13,7 @@ use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
 use crate::python::TestReport;
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 
 /// Judges the coverage of every source file below a folder.
 ///
@@ -170,17 +169,18 @@ impl From<TestReport> for CoverageInput {
     }
 }
 
-/// What a coverage gate saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Coverage {
-    /// Statements executed, of all.
-    pub lines: Ratio,
-    /// Branches taken, of all; nothing where they were not measured.
-    pub branches: Option<Ratio>,
-    /// How many source files were judged.
-    pub files: usize,
-    /// The commit whose files were judged.
-    pub commit: String,
+proof! {
+    /// What a coverage gate saw.
+    pub struct Coverage("coverage") {
+        /// Statements executed, of all.
+        lines: Ratio => &Ratio,
+        /// Branches taken, of all; nothing where they were not measured.
+        branches: Option<Ratio> => Option<&Ratio>,
+        /// How many source files were judged.
+        files: usize,
+        /// The commit whose files were judged.
+        commit: String => &str,
+    }
 }
 
 impl Judged for Coverage {
@@ -241,6 +241,10 @@ impl Step for CoverageGate {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         vec![git_tool()]
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

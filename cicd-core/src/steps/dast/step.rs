@@ -17,7 +17,7 @@ use crate::http::{HttpClient, HttpError};
 use crate::model::{Finding, FindingCode as _, Judged, Location, Subject};
 use crate::policy::Exception;
 use crate::process::{CancelReason, Invocation, ProcessError, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 
 /// A page that takes longer is not one that people wait for, and a whole run of checks sends some hundred requests.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
@@ -44,15 +44,16 @@ pub struct Dast {
     pub(super) place: Location,
 }
 
-/// What was asked of an image, and what it answered.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DastReport {
-    /// The image's id.
-    pub image: String,
-    /// The routes and forms, as they answered a visitor.
-    pub answered: Vec<Answered>,
-    /// How many requests were sent.
-    pub requests: usize,
+proof! {
+    /// What was asked of an image, and what it answered.
+    pub struct DastReport("attack on a running image") {
+        /// The image's id.
+        image: String => &str,
+        /// The routes and forms, as they answered a visitor.
+        answered: Vec<Answered> => &[Answered],
+        /// How many requests were sent.
+        requests: usize,
+    }
 }
 
 /// A route or a form and its answer to a visitor.
@@ -142,6 +143,10 @@ impl Step for Dast {
 
     fn explain(&self) -> Vec<Invocation> {
         vec![self.container.invocation("<name>", "<run>", "<owner>")]
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

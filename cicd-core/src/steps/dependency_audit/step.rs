@@ -1,5 +1,4 @@
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
 use super::AuditCode;
 use super::flaws::{every_locked, merge};
@@ -10,7 +9,7 @@ use crate::formats::requirements::LockedRequirements;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject};
 use crate::policy::{Applies, Exception, FindingsByName, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 use crate::trivy::ScanReport;
 
 /// Judges the locked Python packages of an image by two sources: what Trivy's scan of it found, and, as a second opinion, what
@@ -184,17 +183,18 @@ impl DependencyAudit {
     }
 }
 
-/// What an audit was about, and by whom.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct AuditReport {
-    /// The id of the image.
-    pub image: String,
-    /// How many Python packages it has.
-    pub packages: usize,
-    /// How many flaws were found, each counted once, whatever their severity and whether or not they are ignored.
-    pub flaws: usize,
-    /// Whether the package index gave a second opinion.
-    pub second_opinion: bool,
+proof! {
+    /// What an audit was about, and by whom.
+    pub struct AuditReport("audit of the dependencies") {
+        /// The id of the image.
+        image: String => &str,
+        /// How many Python packages it has.
+        packages: usize,
+        /// How many flaws were found, each counted once, whatever their severity and whether or not they are ignored.
+        flaws: usize,
+        /// Whether the package index gave a second opinion.
+        second_opinion: bool,
+    }
 }
 
 impl Judged for AuditReport {
@@ -221,5 +221,9 @@ impl Step for DependencyAudit {
 
     fn explain(&self) -> Vec<Invocation> {
         explain(Utf8Path::new(&self.locked))
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }

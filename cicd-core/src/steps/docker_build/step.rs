@@ -13,7 +13,7 @@ use crate::docker::{
 use crate::model::{Finding, Level, Location, Revision, Severity, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError};
 
 /// A build beyond this is where people begin to wish for a cache.
 const SLOW: Duration = Duration::from_secs(600);
@@ -314,6 +314,10 @@ impl Step for DockerBuild {
     fn claims(&self) -> Claims {
         // Two builds at once share the engine's processors and its network, and each looks slower than it is.
         Claims::exclusive("docker-build")
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -62,6 +62,8 @@ pub struct InfrastructureChecked {
     pub commit: String,
 }
 
+impl crate::step::Proof for InfrastructureChecked {}
+
 impl Judged for InfrastructureChecked {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

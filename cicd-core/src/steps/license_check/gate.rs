@@ -11,7 +11,7 @@ use crate::model::{Judged, Level, Location, Subject};
 use crate::policy::{check_owner, check_reason};
 use crate::process::{Invocation, ToolRequirement};
 use crate::python::Distribution;
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 
 /// Compares every Python package in an image with the list of approved packages: exact version, what it says of its licence
 /// word for word, and the text of its licence files.
@@ -36,13 +36,14 @@ impl LicenseCheck {
     }
 }
 
-/// What a licence check saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LicenseReport {
-    /// The image's id.
-    pub image: String,
-    /// Its packages.
-    pub packages: Vec<JudgedPackage>,
+proof! {
+    /// What a licence check saw.
+    pub struct LicenseReport("check of the licences") {
+        /// The image's id.
+        image: String => &str,
+        /// Its packages.
+        packages: Vec<JudgedPackage> => &[JudgedPackage],
+    }
 }
 
 /// A package of an image, and what it was approved as.
@@ -83,6 +84,10 @@ impl Step for LicenseCheck {
 
     fn explain(&self) -> Vec<Invocation> {
         ExportedImage::explain()
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -1,11 +1,10 @@
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
 
 use super::gate::{load_approved, load_locked};
 use super::judge::{Approved, judge_locked};
 use crate::formats::printable::counted;
 use crate::model::{Judged, Subject};
-use crate::step::{Context, Outcome, Step, StepError};
+use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
 
 /// Compares the packages of a lock file with the list of approved ones, by name and exact version: what can be said before there is
 /// an image, in milliseconds. What the packages say of their licences, and whether the image holds others, is for
@@ -24,13 +23,14 @@ impl LockedLicenses {
     }
 }
 
-/// What was compared.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockedLicensesReport {
-    /// How many packages are locked.
-    pub packages: usize,
-    /// The commit whose files they are.
-    pub commit: String,
+proof! {
+    /// What was compared.
+    pub struct LockedLicensesReport("check of the locked licences") {
+        /// How many packages are locked.
+        packages: usize,
+        /// The commit whose files they are.
+        commit: String => &str,
+    }
 }
 
 impl Judged for LockedLicensesReport {
@@ -59,5 +59,9 @@ impl Step for LockedLicenses {
             .fact("packages", packages)
             .fact("rows", rows.len())
             .headline(headline))
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }

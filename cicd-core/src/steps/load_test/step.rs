@@ -1,7 +1,6 @@
 use std::fs;
 
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
 
 use super::builder::{Checked, LoadTestBuilder};
 use super::judge::{self, JudgedRule, LoadTestCode};
@@ -9,7 +8,7 @@ use crate::docker::{Container, ContainerSpec, ImageUnderTest, docker_tool};
 use crate::load::{LoadError, Measurement, Target, open_loop};
 use crate::model::{Finding, Judged, Subject};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, Seal, Step, StepError, proof};
 
 /// Starts an image, sends it requests at a fixed rate and judges what its users would wait.
 ///
@@ -35,17 +34,18 @@ pub struct LoadTest {
     pub(super) container: ContainerSpec,
 }
 
-/// What a load test measured, and of which image.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LoadReport {
-    /// The image's id.
-    pub image: String,
-    /// The path that was asked for.
-    pub path: String,
-    /// Every rule and what was measured.
-    pub rules: Vec<JudgedRule>,
-    /// Everything that was measured.
-    pub measurement: Measurement,
+proof! {
+    /// What a load test measured, and of which image.
+    pub struct LoadReport("load test") {
+        /// The image's id.
+        image: String => &str,
+        /// The path that was asked for.
+        path: String => &str,
+        /// Every rule and what was measured.
+        rules: Vec<JudgedRule> => &[JudgedRule],
+        /// Everything that was measured.
+        measurement: Measurement => &Measurement,
+    }
 }
 
 impl Judged for LoadReport {
@@ -95,6 +95,10 @@ impl Step for LoadTest {
 
     fn claims(&self) -> Claims {
         Claims::quiet_machine()
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -18,7 +18,7 @@ use crate::model::{Finding, Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::python::{Interpreter, TestReport, read_syntax};
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
 
 /// The program that runs pytest and records what happens.
 const RECORDER: &str = include_str!("recorder.py");
@@ -287,6 +287,10 @@ impl Step for Pytest {
         let mut all = vec![self.recorder(python, root, out, &options)];
         all.extend(self.package.as_ref().map(|_| self.report(python, root, out)));
         all
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

@@ -1,5 +1,4 @@
 use camino::Utf8PathBuf;
-use serde::{Deserialize, Serialize};
 
 use super::ReadinessCode;
 use super::disk::{Disk, disk_free};
@@ -10,7 +9,7 @@ use crate::docker::{
 use crate::formats::printable::counted;
 use crate::model::{Finding, FindingCode as _, Level, Target};
 use crate::process::{Invocation, ProcessError, ToolRequirement};
-use crate::step::{Context, Outcome, Step, StepError};
+use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
 
 /// More containers than this beside our own make measurements and builds wait for each other.
 const CONTAINERS_MAX_DEFAULT: u32 = 3;
@@ -42,15 +41,16 @@ pub struct Readiness {
     ports: Vec<u16>,
 }
 
-/// What the readiness check saw.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ready {
-    /// App containers that run, of this run and others.
-    pub containers_running: usize,
-    /// Containers, networks, volumes and temporary images of earlier runs that were removed.
-    pub leftovers_removed: usize,
-    /// Free disk space where it is scarcest, in MiB.
-    pub disk_free_mib: u64,
+proof! {
+    /// What the readiness check saw.
+    pub struct Ready("readiness of the machine") {
+        /// App containers that run, of this run and others.
+        containers_running: usize,
+        /// Containers, networks, volumes and temporary images of earlier runs that were removed.
+        leftovers_removed: usize,
+        /// Free disk space where it is scarcest, in MiB.
+        disk_free_mib: u64,
+    }
 }
 
 impl Readiness {
@@ -123,6 +123,10 @@ impl Step for Readiness {
 
     fn explain(&self) -> Vec<Invocation> {
         vec![engine_query()]
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

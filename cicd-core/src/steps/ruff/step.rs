@@ -80,6 +80,8 @@ pub struct PythonChecked {
     pub commit: String,
 }
 
+impl crate::step::Proof for PythonChecked {}
+
 impl Judged for PythonChecked {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

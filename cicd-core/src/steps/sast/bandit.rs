@@ -60,6 +60,8 @@ pub struct CodeSearched {
     pub commit: String,
 }
 
+impl crate::step::Proof for CodeSearched {}
+
 impl Judged for CodeSearched {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

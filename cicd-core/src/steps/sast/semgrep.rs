@@ -57,6 +57,8 @@ pub struct RulesSearched {
     pub commit: String,
 }
 
+impl crate::step::Proof for RulesSearched {}
+
 impl Judged for RulesSearched {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

@@ -3,7 +3,6 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +17,7 @@ use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Subject, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError, git_tool};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 use crate::trivy::{Neutral, trivy_tool};
 
 /// Nothing is downloaded and nothing judged; an image that takes longer to be read has something in it that should not be there.
@@ -61,21 +60,22 @@ impl Sbom {
     }
 }
 
-/// A bill of materials.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct BillOfMaterials {
-    /// The id of the image.
-    pub image: String,
-    /// How many packages it lists.
-    pub packages: usize,
-    /// The CycloneDX document, in the run folder.
-    pub cyclonedx: Utf8PathBuf,
-    /// Its SHA-256, in hexadecimal digits.
-    pub cyclonedx_sha256: String,
-    /// The SPDX document, in the run folder.
-    pub spdx: Utf8PathBuf,
-    /// Its SHA-256, in hexadecimal digits.
-    pub spdx_sha256: String,
+proof! {
+    /// A bill of materials.
+    pub struct BillOfMaterials("bill of materials") {
+        /// The id of the image.
+        image: String => &str,
+        /// How many packages it lists.
+        packages: usize,
+        /// The CycloneDX document, in the run folder.
+        cyclonedx: Utf8PathBuf => &Utf8Path,
+        /// Its SHA-256, in hexadecimal digits.
+        cyclonedx_sha256: String => &str,
+        /// The SPDX document, in the run folder.
+        spdx: Utf8PathBuf => &Utf8Path,
+        /// Its SHA-256, in hexadecimal digits.
+        spdx_sha256: String => &str,
+    }
 }
 
 impl Judged for BillOfMaterials {
@@ -147,6 +147,10 @@ impl Step for Sbom {
         all.extend(ExportedImage::explain());
         all.extend([trivy("cyclonedx", "trivy.cdx.json"), trivy("spdx-json", "trivy.spdx.json")]);
         all
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

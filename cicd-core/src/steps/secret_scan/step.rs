@@ -95,6 +95,8 @@ pub struct SecretsSearched {
     pub commit: String,
 }
 
+impl crate::step::Proof for SecretsSearched {}
+
 impl Judged for SecretsSearched {
     fn subject(&self) -> Subject {
         Subject::Commit(self.commit.clone())

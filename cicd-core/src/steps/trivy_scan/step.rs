@@ -14,7 +14,7 @@ use crate::formats::trivy_report::TrivyReport;
 use crate::model::{Finding, Location, Severity};
 use crate::policy::stray_configuration;
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError};
 use crate::trivy::{CANARY, Neutral, ScanReport, VulnerabilityDatabase, trivy_tool};
 
 /// Large images take minutes; one that takes longer has something in it that should not be scanned, or be there.
@@ -177,6 +177,10 @@ impl Step for TrivyScan {
             calls.push(misconfigurations::invocation(&neutral, cache_dir, &copies, &report));
         }
         calls
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
 

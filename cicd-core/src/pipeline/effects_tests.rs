@@ -1,0 +1,234 @@
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+
+use camino::Utf8Path;
+
+use crate::docker::{Fresh, Image};
+use crate::model::{Code, Event, Finding, Status};
+use crate::pipeline::{Observer, Outside, Pipeline, RunError, RunOptions, Selection, Summary, alone, run};
+use crate::policy::Justification;
+use crate::process::Invocation;
+use crate::step::{
+    Cleared, CommandStep, Context, Effect, GateRecord, Handle, Judgement, Outcome, Step, StepError, Workspace, step_fn,
+};
+use crate::steps::{DockerBuild, Push, Sbom};
+use crate::trivy::{ScanReport, VulnerabilityDatabase};
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn event(&mut self, _: &Event) {}
+}
+
+fn because(expires: &str) -> Justification {
+    Justification::new("the page is text, and no image is behind it", "@example/docs", expires).expect("valid")
+}
+
+fn image(ci: &mut Pipeline) -> Handle<Image<Fresh>> {
+    ci.add("image", DockerBuild::context("app"), ())
+}
+
+fn problems(ci: &Pipeline) -> Vec<String> {
+    ci.check().err().map_or_else(Vec::new, |error| error.problems.into_iter().map(|it| it.message).collect())
+}
+
+/// A step whose answer to what it changes is another one each time.
+#[derive(Debug)]
+struct Changing {
+    asked: AtomicU32,
+    named_first: bool,
+    ran: Arc<AtomicBool>,
+}
+
+impl Step for Changing {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, _: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        self.ran.store(true, Ordering::SeqCst);
+        Ok(Outcome::of(()))
+    }
+
+    fn effect(&self) -> Effect {
+        let even = self.asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(2);
+        if even == self.named_first { Effect::Named("reckless") } else { Effect::None }
+    }
+}
+
+#[test]
+fn an_effect_without_a_clearance_is_refused_when_the_graph_is_checked() {
+    let mut ci = Pipeline::new("reckless");
+    let image = image(&mut ci);
+    let line = line!() + 1;
+    ci.add("direct", step_fn(|_, _: Image<Fresh>| Ok(Outcome::of(()))).effect("reckless"), &image);
+    let error = ci.check().expect_err("no clearance").to_string();
+    assert!(error.contains(&format!("effects_tests.rs:{line}: step direct has an effect (reckless)")), "{error}");
+
+    // To come after a clearance is not to have been given it.
+    let listed = ci.add("listed", Sbom::new(), &image);
+    let cleared = ci.clear(&image, &listed);
+    let later = ci.add("later", CommandStep::new(Invocation::tool("true")).effect("reckless"), ());
+    ci.after(&later, &cleared);
+    // Nor is it enough that what is taken was made of something cleared.
+    let glue = ci.add("glue", step_fn(|_, _: Cleared<Image<Fresh>>| Ok(Outcome::of(1_u32))), &cleared);
+    ci.add("second-hand", step_fn(|_, _: u32| Ok(Outcome::of(()))).effect("reckless"), &glue);
+    let ran = Arc::new(AtomicBool::new(false));
+    ci.add("changing", Changing { asked: AtomicU32::new(0), named_first: true, ran }, ());
+    let named = ["direct", "later", "second-hand", "changing"];
+    let found = problems(&ci);
+    assert_eq!(found.len(), named.len(), "{found:?}");
+    assert!(
+        named.iter().zip(&found).all(|(name, it)| it.starts_with(&format!("step {name} has an effect"))),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_cleared_image_goes_on_to_a_deployment() {
+    let mut ci = Pipeline::new("chain");
+    let image = image(&mut ci);
+    let listed = ci.add("listed", Sbom::new(), &image);
+    let cleared = ci.clear(&image, &listed);
+    let pushed = ci.add("push", Push::to("127.0.0.1:5000/app"), &cleared);
+    ci.add("deploy", CommandStep::new(Invocation::tool("kubectl").arg("apply")).effect("deploy"), &pushed);
+    let book = ci.add("book", CommandStep::new(Invocation::tool("publish-book")).effect("publish"), ());
+    ci.nothing_to_clear(&book, because("2027-01-01"));
+    ci.check().expect("each effect has what it needs");
+
+    ci.nothing_to_clear(&book, because("2027-01-01"));
+    ci.nothing_to_clear(&pushed, because("2027-01-01"));
+    ci.nothing_to_clear(&listed, because("2027-01-01"));
+    let wrong = ["book is excused already", "push takes a clearance already", "listed has no effect"];
+    let found = problems(&ci);
+    assert!(found.len() == 3 && wrong.iter().zip(&found).all(|(part, it)| it.contains(part)), "{found:?}");
+}
+
+#[test]
+fn a_command_that_is_known_to_publish_says_so() {
+    let shell = |line: &str| Invocation::tool("sh").args(["-c", line]);
+    let publish = [
+        Invocation::tool("docker").args(["push", "x"]),
+        Invocation::tool("docker").args(["--config", "here", "image", "push", "x"]),
+        Invocation::program("/usr/bin/docker").args(["buildx", "build", "--push", "."]),
+        Invocation::tool("git").args(["-C", "there", "push", "origin"]),
+        Invocation::tool("cargo").args(["publish", "--dry-run"]),
+        Invocation::tool("env").args(["A=b", "kubectl", "-n", "x", "apply", "-f", "y"]),
+        shell("set -e; cd x && docker push x"),
+        shell("(npm publish)"),
+    ];
+    let harmless = [
+        Invocation::tool("docker").args(["run", "--rm", "x", "push"]),
+        Invocation::tool("git").args(["diff", "--exit-code"]),
+        Invocation::tool("cargo").args(["test", "publish"]),
+        shell("echo docker; git status && ls push"),
+    ];
+    for (expected, commands) in [(1, &publish[..]), (0, &harmless[..])] {
+        for command in commands {
+            let mut ci = Pipeline::new("commands");
+            ci.command("command", command.clone());
+            assert_eq!(problems(&ci).len(), expected, "{command}");
+        }
+    }
+}
+
+#[test]
+fn a_proof_comes_out_of_the_step_that_makes_it_and_through_no_other() {
+    let mut ci = Pipeline::new("second-hand");
+    let image = image(&mut ci);
+    let listed = ci.add("listed", Sbom::new(), &image);
+    let cleared = ci.clear(&image, &listed);
+    ci.check().expect("so far the library's own");
+
+    // Each runs a step of the library inside, or keeps what another run gave, and could leave out what was found.
+    ci.add("image-again", step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(image))), &image);
+    ci.add("cleared-again", step_fn(|_, cleared: Cleared<Image<Fresh>>| Ok(Outcome::of(cleared))), &cleared);
+    ci.add("database", step_fn(|_, ()| Err::<Outcome<VulnerabilityDatabase>, _>(StepError::not_looked("x", "y"))), ());
+    ci.add("scan", step_fn(|_, ()| Err::<Outcome<ScanReport>, _>(StepError::not_looked("x", "y"))), ());
+    let found = problems(&ci);
+    assert_eq!(found.len(), 4, "{found:?}");
+    assert!(found.iter().all(|it| it.contains("comes out of the library's own step alone")), "{found:?}");
+
+    let mut ci = Pipeline::new("own");
+    let image = self::image(&mut ci);
+    let own = step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Judgement::of(&image, ()))));
+    let own = ci.add("own", own, &image);
+    ci.clear(&image, &own);
+    ci.check().expect("a gate of one's own is allowed");
+}
+
+#[test]
+fn a_clearance_holds_in_the_run_that_gave_it() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let workspace = Workspace::at(Utf8Path::from_path(folder.path()).expect("UTF-8"));
+    let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+    let [one, other] = ["one", "other"].map(|name| alone(&workspace, name, outside.clone()).expect("a context"));
+    let cleared = Cleared::grant(&one, 7, Vec::<GateRecord>::new());
+    assert_eq!(cleared.get(&one).expect("the same run"), &7);
+    for stale in [cleared.clone().get(&other).err(), cleared.carry(8).get(&other).err()] {
+        let error = stale.expect("another run").to_string();
+        assert!(error.contains("given by another run"), "{error}");
+    }
+}
+
+fn run_all(ci: &Pipeline, effects: &[&str]) -> Result<Summary, RunError> {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let workspace = Workspace::at(Utf8Path::from_path(dir.path()).expect("UTF-8"));
+    let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+    let effects = effects.iter().map(ToString::to_string).collect();
+    let options = RunOptions {
+        jobs: NonZeroUsize::new(2).expect("not zero"),
+        selection: Selection { effects, ..Selection::default() },
+        ..RunOptions::default()
+    };
+    run(ci, &workspace, outside, &options, &mut Nobody)
+}
+
+fn fails() -> impl Step<Input = (), Output = u32> {
+    step_fn(|_, ()| Ok(Outcome::of(1).findings([Finding::with_code(Code::from_static("X-1"), "wrong")])))
+}
+
+#[test]
+fn an_effect_never_starts_while_something_it_depends_on_is_not_green() {
+    let ran = Arc::new(AtomicBool::new(false));
+    let effect = || {
+        let ran = Arc::clone(&ran);
+        step_fn(move |_, ()| {
+            ran.store(true, Ordering::SeqCst);
+            Ok(Outcome::of(()))
+        })
+        .effect("deploy")
+    };
+    let ahead =
+        (jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date().saturating_add(jiff::Span::new().days(9)))
+            .to_string();
+
+    let mut ci = Pipeline::new("after");
+    let bad = ci.add("bad", fails(), ());
+    let between = ci.add("between", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+    ci.after(&between, &bad);
+    let deploy = ci.add("deploy", effect(), ());
+    ci.after(&deploy, &between);
+    ci.nothing_to_clear(&deploy, because(&ahead));
+    let summary = run_all(&ci, &["deploy"]).expect("a run");
+    assert_eq!((summary.steps[2].status, ran.load(Ordering::SeqCst)), (Status::Blocked, false));
+
+    let mut ci = Pipeline::new("justified");
+    let deploy = ci.add("deploy", effect(), ());
+    ci.nothing_to_clear(&deploy, because(&ahead));
+    let summary = run_all(&ci, &["deploy"]).expect("a run");
+    assert_eq!((summary.steps[0].status, ran.swap(false, Ordering::SeqCst)), (Status::Exempted, true));
+    assert_eq!(summary.steps[0].findings[0].code.as_str(), "EFF-001");
+
+    let mut ci = Pipeline::new("expired");
+    let deploy = ci.add("deploy", effect(), ());
+    ci.nothing_to_clear(&deploy, because("2020-01-01"));
+    let error = run_all(&ci, &["deploy"]).expect_err("expired").to_string();
+    assert!(error.contains("has expired") && !ran.load(Ordering::SeqCst), "{error}");
+
+    // One that says that it changes nothing when it is added, and that it does afterwards, cannot be asked for.
+    let changing = Changing { asked: AtomicU32::new(0), named_first: false, ran: Arc::clone(&ran) };
+    let mut ci = Pipeline::new("changing");
+    ci.add("changing", changing, ());
+    assert!(matches!(run_all(&ci, &["reckless"]), Err(RunError::Selection(_))));
+}
