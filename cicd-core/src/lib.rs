@@ -50,8 +50,9 @@
 //!
 //! # A step of your own
 //!
-//! Implement [`Step`](step::Step), or [`ToolStep`](step::ToolStep) for one tool: the command line and the reading of its output
-//! are then two pure functions, to be tested on recorded output. Everything a step runs goes through
+//! Implement [`Step`](step::Step), or [`Scanner`](scan::Scanner) for a tool that searches files: the command line and the reading of
+//! its report are then pure functions, to be tested on recorded output, and [`Scan`](scan::Scan) has what all scanners share.
+//! Everything a step runs goes through
 //! [`Context::run`](step::Context::run), which gives it a deadline, a process group of its own and a log with secrets removed.
 //!
 //! Every rule that a step relaxes takes a [`Justification`](policy::Justification): a reason, an owner and an expiry.
@@ -76,6 +77,7 @@ pub mod policy;
 pub mod process;
 pub mod python;
 pub mod reporters;
+pub mod scan;
 pub mod setup;
 pub mod source;
 pub mod step;

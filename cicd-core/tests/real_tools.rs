@@ -4,14 +4,14 @@
 use std::fs;
 use std::process::Command;
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use cicd_core::model::{Event, Status};
 use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone, run};
 use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::step::{Outcome, Step, StepError, Workspace};
 use cicd_core::steps::{
-    CodeOwners, CodeSearched, CoverageGate, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat,
-    Sast, SecretScan, WorkflowLint,
+    CodeOwners, CoverageGate, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat, Sast, SecretScan,
+    WorkflowLint,
 };
 
 const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
@@ -181,11 +181,9 @@ fn ruff_checks_every_file_or_fails() {
     repository.write("app/shop/bad.py", "import os\n\nx = [1,2 ]\n");
     assert_eq!(repository.look(&lint, ()), (Status::Failed, vec!["F401".to_owned()]));
     assert_eq!(repository.look(&format, ()), (Status::Failed, vec!["unformatted".to_owned()]));
-    repository.write("app/ruff.toml", "exclude = [\"bad.py\"]\n");
-    assert!(
-        repository.error(&lint, ()).contains("ruff does not look at 1 of 4 Python files, among them app/shop/bad.py")
-    );
-    assert!(repository.error(&format, ()).contains("ruff does not look at 1 of 4"));
+    repository.write("app/ruff.toml", "exclude = [\"bad.py\"]\nforce-exclude = true\nextension = { py = \"ipynb\" }\n");
+    assert_eq!(repository.look(&lint, ()), (Status::Failed, vec!["F401".to_owned()]));
+    assert_eq!(repository.look(&format, ()), (Status::Failed, vec!["unformatted".to_owned()]));
     assert!(repository.error(&RuffLint::in_dir("nowhere"), ()).contains("nowhere"));
 }
 
@@ -231,17 +229,29 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
         repository.look(&step, ()),
         (Status::Failed, vec!["DL3003".to_owned(), "IGN-017".to_owned(), "EXC-004".to_owned()])
     );
-    assert_eq!(repository.look(&step.clone().config(".hadolint.yaml"), ()).1, ["EXC-004", "EXC-002"]);
+    let trusting = step.clone().trusting_registries(["registry.example.org"]);
+    assert_eq!(repository.look(&trusting, ()).1, ["DL3026", "DL3003", "IGN-017", "EXC-004"]);
 
     repository.write("Dockerfile", "FRM debian\n");
     assert!(repository.error(&step, ()).starts_with("Dockerfile:1:1: the Dockerfile cannot be read"));
     repository.write("Dockerfile", "# nothing\n");
     assert!(repository.error(&step, ()).contains("Dockerfile holds no instruction"));
-    repository.write("broken.yaml", "");
     repository.write("Dockerfile", bad);
-    assert!(repository.error(&step.clone().config("broken.yaml"), ()).contains("Error parsing your config file"));
     assert!(repository.error(&Hadolint::files(["none"]), ()).contains("none"));
-    assert!(repository.error(&Hadolint::files(Vec::<Utf8PathBuf>::new()), ()).contains("given no file"));
+    // Every Dockerfile is looked at, and a named one whatever its name is.
+    repository.write("ci/release", "FROM debian:latest\nRUN true\n");
+    repository.write("notes", "FROM debian:12\nnot an instruction\n");
+    let mut codes = repository.look(&Hadolint::every_dockerfile(), ()).1;
+    codes.sort();
+    assert_eq!(codes, ["DL3003", "DL3007", "DL3007", "IGN-016", "IGN-017"]);
+    assert!(repository.error(&Hadolint::files(["notes"]), ()).starts_with("notes:2:1: the Dockerfile cannot be read"));
+    let because = Justification::new("an example that must fail", "@example/platform", "2026-12-31").expect("valid");
+    let less = Hadolint::every_dockerfile().leaving_out("ci", because);
+    assert_eq!(repository.look(&less, ()).1, ["DL3007", "DL3003", "IGN-016", "SCN-001", "IGN-017"]);
+    for path in ["Dockerfile", "ci/release"] {
+        fs::remove_file(repository.path().join(path)).expect("removed");
+    }
+    assert!(repository.error(&Hadolint::every_dockerfile(), ()).contains("there is no Dockerfile to look at"));
 }
 
 const WORKFLOW: &str = "name: good\non: push\npermissions: {}\nconcurrency:\n  group: good\n  cancel-in-progress: true\njobs:\n  a:\n    name: a\n    runs-on: ubuntu-24.04\n    timeout-minutes: 5\n    steps:\n      - run: echo hello\n";
@@ -257,11 +267,11 @@ fn zizmor_looks_at_every_workflow_or_fails() {
     let action = "      - uses: example/tool@v1 # zizmor: ignore[unpinned-uses] reviewed\n";
     repository.write(".github/workflows/bad.yml", &format!("{WORKFLOW}{action}"));
     repository.write("zizmor.yml", "rules:\n  unpinned-uses:\n    disable: true\n");
-    assert_eq!(repository.look(&step, ()).1, ["unpinned-uses", "IGN-016"]);
+    assert_eq!(repository.look(&step, ()).1, ["unpinned-uses", "IGN-016", "IGN-017"]);
     let above = "      # reason: the vendor signs this tag and we watch it\n      # owner: @example/platform\n      # expires: 2999-01-01\n";
     repository.write(".github/workflows/bad.yml", &format!("{WORKFLOW}{above}{action}"));
     // It is exempted, but for far longer than a finding of this severity may be.
-    assert_eq!(repository.look(&step, ()), (Status::Failed, vec!["unpinned-uses".to_owned(), "EXC-004".to_owned()]));
+    assert_eq!(repository.look(&step, ()).1, ["unpinned-uses", "IGN-017", "EXC-004"]);
 
     for broken in ["name: x\non: [\n", "hello: 1\n", ""] {
         repository.write(".github/workflows/bad.yml", broken);
@@ -273,20 +283,25 @@ fn zizmor_looks_at_every_workflow_or_fails() {
 #[test]
 fn bandit_looks_at_every_file_or_fails() {
     let repository = Repository::new();
-    let step = Sast::bandit("app").leaving_out("app/tests");
-    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    let because = || Justification::new("tests assert what they show", "@example/shop", "2026-12-31").expect("valid");
+    let step = Sast::bandit("app").leaving_out("app/tests", because());
+    assert_eq!(repository.look(&step, ()), (Status::Exempted, vec!["SCN-001".to_owned()]));
     assert_eq!(repository.look(&Sast::bandit("app"), ()).1, ["B101", "B101"]);
 
     repository.write("app/shop/bad.py", "import pickle  # nosec\n\nX = pickle.loads(b\"\")\n");
     repository.write(".bandit", "[bandit]\nskips = B301,B403\nexclude = app\n");
     repository.write("app/shop/.bandit", "[bandit]\nskips = B301,B403\n");
     repository.write("app/pyproject.toml", "[tool.bandit]\nskips = [\"B301\", \"B403\"]\nexclude_dirs = [\"shop\"]\n");
-    assert_eq!(repository.look(&step, ()).1, ["B403", "B301", "IGN-016"]);
+    let mut codes = repository.look(&step, ()).1;
+    codes.sort();
+    assert_eq!(codes, ["B301", "B403", "IGN-016", "IGN-017", "IGN-017", "IGN-017", "SCN-001"]);
 
     repository.write("app/shop/bad.py", "def x(:\n");
     assert!(repository.error(&step, ()).starts_with("app/shop/bad.py: the Python file cannot be read: syntax error"));
     assert!(repository.error(&Sast::bandit("nowhere"), ()).contains("there is no Python file of nowhere to look at"));
-    assert!(repository.error(&step.leaving_out("app/test"), ()).contains("app/test, which is to be left out"));
+    assert!(
+        repository.error(&step.leaving_out("app/test", because()), ()).contains("app/test, which is to be left out")
+    );
 }
 
 #[test]
@@ -303,17 +318,21 @@ fn rules_of_the_repository_find_their_examples_or_nothing_is_proven() {
     repository.write(".gitignore", "target/\n");
     repository.write("app/shop/bad.py", "import os\n\nos.system(\"sync\")  # nosemgrep\n");
     repository.commit();
-    let searched =
-        |files: &[&str]| CodeSearched { files: files.iter().map(Into::into).collect(), commit: "0".repeat(40) };
+    let searched = || Sast::bandit("app").run(&repository.context("sast"), ()).expect("looked").value;
     let step = Sast::semgrep("ci/semgrep");
-    let found = repository.look(&step, searched(&["app/shop/cart.py", "app/shop/bad.py"]));
-    assert_eq!(found, (Status::Failed, vec!["shell-command".to_owned(), "IGN-016".to_owned()]));
-    assert_eq!(repository.look(&step, searched(&["app/shop/cart.py"])), (Status::Passed, Vec::new()));
+    let found = repository.look(&step, searched());
+    assert_eq!(found, (Status::Failed, ["shell-command", "IGN-016", "IGN-017"].map(str::to_owned).to_vec()));
+    // A script without an extension is Python by its first line.
+    repository.write("app/shop/bad.py", "");
+    repository.write("app/tool", "#!/usr/bin/env -S python3 -u\nimport os\n\nos.system(\"sync\")\n");
+    assert_eq!(repository.look(&step, searched()).1, ["shell-command", "IGN-017"]);
+    fs::remove_file(repository.path().join("app/tool")).expect("removed");
+    assert_eq!(repository.look(&step, searched()), (Status::Passed, vec!["IGN-017".to_owned()]));
 
     let rule = repository.path().join("ci/semgrep/shell-command.yaml");
     let text = fs::read_to_string(&rule).expect("text");
     fs::write(&rule, text.replace("os.popen(...)", "os.nothing(...)")).expect("written");
-    let error = repository.error(&step, searched(&["app/shop/cart.py"]));
+    let error = repository.error(&step, searched());
     assert!(error.contains("did not find shell-command in line 11"), "{error}");
 }
 
@@ -335,13 +354,15 @@ fn secrets_are_found_in_files_that_trivy_passes_over() {
     fs::write(repository.path().join("f.ps1"), wide).expect("written");
     std::os::unix::fs::symlink(format!("/tmp/ {key} /x"), repository.path().join("link")).expect("linked");
     let (status, codes) = repository.look(&step, ());
-    assert_eq!((status, codes), (Status::Failed, vec!["aws-access-key-id".to_owned(); 8]));
+    let mut expected = vec!["aws-access-key-id".to_owned(); 8];
+    expected.extend(["IGN-017", "IGN-017"].map(str::to_owned));
+    assert_eq!((status, codes), (Status::Failed, expected));
 
     let because = Justification::new("recorded answers of a public server", "@example/platform", "2999-01-01");
     let less = step.clone().leaving_out("vendor", because.expect("valid"));
     let (_, codes) = repository.look(&less, ());
     assert_eq!(codes.iter().filter(|code| *code == "SEC-001").count(), 1, "{codes:?}");
-    assert_eq!(codes.len(), 8);
+    assert_eq!(codes.len(), 10);
     repository.write("exceptions.toml", "[[secrets]]\n");
     assert!(repository.error(&step.exceptions_file("exceptions.toml"), ()).contains("unknown key `secrets`"));
 }
@@ -395,7 +416,7 @@ fn dockerfiles_and_workflows_are_scanned_whatever_the_repository_says() {
     codes.sort();
     assert_eq!(
         (status, codes),
-        (Status::Failed, ["CKV_DOCKER_2", "CKV_DOCKER_3", "IGN-016"].map(str::to_owned).to_vec())
+        (Status::Failed, ["CKV_DOCKER_2", "CKV_DOCKER_3", "IGN-016", "IGN-017"].map(str::to_owned).to_vec())
     );
 
     // GitHub runs such a workflow, and checkov's schema refuses it.
@@ -403,5 +424,5 @@ fn dockerfiles_and_workflows_are_scanned_whatever_the_repository_says() {
     let workflow = workflow.replace("cancel-in-progress: true", "cancel-in-progress: ${{ github.ref == 'x' }}");
     repository.write(".github/workflows/ci.yml", &workflow);
     let error = repository.error(&scan, ());
-    assert!(error.contains("1 of 2 files, among them .github/workflows/ci.yml"), "{error}");
+    assert!(error.contains("1 of 2 infrastructure files, among them .github/workflows/ci.yml"), "{error}");
 }

@@ -10,6 +10,7 @@ mod diagnostic;
 pub mod dockerfile;
 mod dpkg_status;
 mod exceptions_file;
+pub mod file_kind;
 pub mod ignore_file;
 pub mod image_reference;
 mod junit;

@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use crate::model::{CodeInfo, FindingCode};
-use crate::{docker, formats, pipeline, policy, step, steps};
+use crate::{docker, formats, pipeline, policy, scan, step, steps};
 
 /// Every finding code of this library, in order.
 #[must_use]
@@ -13,6 +13,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<pipeline::RunCode>(&mut all);
     gather::<policy::ExceptionCode>(&mut all);
     gather::<step::CommandCode>(&mut all);
+    gather::<scan::ScannerCode>(&mut all);
     gather::<policy::SuppressionCode>(&mut all);
     gather::<formats::ignore_file::IgnoreCode>(&mut all);
     gather::<docker::BuildCode>(&mut all);
@@ -31,6 +32,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<steps::PytestCode>(&mut all);
     gather::<steps::ReadinessCode>(&mut all);
     gather::<steps::RuffCode>(&mut all);
+    gather::<steps::RustFormatCode>(&mut all);
     gather::<steps::SbomCode>(&mut all);
     gather::<steps::ScanCode>(&mut all);
     gather::<steps::SecretCode>(&mut all);

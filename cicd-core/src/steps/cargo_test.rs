@@ -4,7 +4,7 @@ use crate::formats::printable::counted;
 use crate::formats::{NotPassed, read_libtest};
 use crate::model::{Finding, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, ReadError, StepError, ToolStep};
+use crate::step::{Claims, Context, Outcome, ReadError, Step, StepError};
 
 finding_codes! {
     /// What `cargo test` can find.
@@ -52,20 +52,16 @@ impl CargoTest {
     }
 }
 
-impl ToolStep for CargoTest {
+impl Step for CargoTest {
     type Input = ();
     type Output = ();
 
-    fn tool(&self) -> ToolRequirement {
-        ToolRequirement::new("cargo", ">=1.85").fix("install Rust with rustup")
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        Ok(read(&cx.run(&self.command())?)?)
     }
 
-    fn invocation(&self, _: &Context, (): &()) -> Result<Invocation, StepError> {
-        Ok(self.command())
-    }
-
-    fn read(&self, _: &Context, (): (), captured: &Captured) -> Result<Outcome<()>, ReadError> {
-        read(captured)
+    fn tools(&self) -> Vec<ToolRequirement> {
+        vec![ToolRequirement::new("cargo", ">=1.85").fix("install Rust with rustup")]
     }
 
     fn claims(&self) -> Claims {

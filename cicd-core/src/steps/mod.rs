@@ -40,8 +40,8 @@ pub use dependency_audit::{AuditCode, AuditReport, DependencyAudit};
 pub use dev_build::DevBuild;
 pub use docker_build::{DockerBuild, ImageCode, IntermediateBuild};
 pub use exception_lint::{ExceptionLint, ExceptionLintCode, ExceptionsRead};
-pub use hadolint::{DockerfilesChecked, Hadolint};
-pub use iac_scan::{IacScan, InfrastructureChecked};
+pub use hadolint::{Hadolint, HadolintScanner};
+pub use iac_scan::{IacScan, IacScanner};
 pub use license_check::{
     JudgedPackage, LicenseCheck, LicenseCode, LicenseDiff, LicenseReport, LockedLicenses, LockedLicensesReport,
     diff as license_diff, propose as propose_licenses,
@@ -52,12 +52,12 @@ pub use push::{Push, Pushed};
 pub use pytest::{Pytest, PytestCode};
 pub use python_env::PythonEnv;
 pub use readiness::{Readiness, ReadinessCode, Ready};
-pub use ruff::{PythonChecked, RuffCode, RuffFormat, RuffLint};
-pub use rust_format::{RustChecked, RustFormat};
-pub use sast::{CodeSearched, RulesSearched, Sast, Semgrep};
+pub use ruff::{RuffCode, RuffFormat, RuffFormatScanner, RuffLint, RuffLintScanner};
+pub use rust_format::{RustFormat, RustFormatCode, RustFormatScanner};
+pub use sast::{BanditScanner, Sast, Semgrep, SemgrepScanner};
 pub use sbom::{BillOfMaterials, Sbom, SbomCode};
-pub use secret_scan::{SecretCode, SecretScan, SecretsSearched};
+pub use secret_scan::{SecretCode, SecretScan, SecretScanner};
 pub use source_check::{SourceCheck, SourceChecked, SourceCode};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, TrivyScan};
-pub use workflow_lint::{WorkflowLint, WorkflowsChecked};
+pub use workflow_lint::{WorkflowLint, WorkflowScanner};

@@ -55,7 +55,8 @@ fn no_step_is_green_when_its_tool_is_not_as_it_should_be() {
     let mut wrong = Vec::new();
     let mut expect = |step: &str, how: &str, wanted: Status| {
         let seen = checkout.status_of(step);
-        if seen != wanted {
+        // Some steps leave files out, with a justification.
+        if seen != wanted && (seen, wanted) != (Status::Exempted, Status::Passed) {
             wrong.push(format!("{step}: its tool {how}: {seen}, not {wanted}"));
         }
     };

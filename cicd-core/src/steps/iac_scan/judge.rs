@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -7,26 +7,19 @@ use regex::Regex;
 use super::report::{Check, read};
 use crate::formats::printable::printable;
 use crate::model::{Code, Finding, Location, Severity};
-use crate::policy::{Exception, Suppression};
-use crate::process::{Captured, Exit};
+use crate::process::Captured;
+use crate::scan::{Hit, Pragma, Reach, Report};
 use crate::step::{ReadError, StepError};
 
 /// What checkov's log has for something it goes on without.
 const COMPLAINTS: [&str; 4] = ["[ERROR]", "[WARNI]", "[WARNING]", "Traceback"];
 
-#[derive(Debug)]
-pub(super) struct Judgement {
-    pub(super) findings: Vec<Finding>,
-    pub(super) exceptions: Vec<Exception>,
-    pub(super) checks: usize,
-}
-
-/// Judges a report on copies of `sources`, in which comments have no effect.
-pub(super) fn judge(
+/// Reads a report on copies of the sources, in which comments have no effect. `names` are the sources by what their copies are called.
+pub(super) fn report(
     captured: &Captured,
     version: &semver::Version,
-    sources: &[(Utf8PathBuf, String)],
-) -> Result<Judgement, StepError> {
+    names: &BTreeMap<Utf8PathBuf, Utf8PathBuf>,
+) -> Result<Report, StepError> {
     let captured = captured.clone().require_exit(&[0, 1])?;
     let log = String::from_utf8_lossy(captured.stderr_whole()?).into_owned();
     if let Some(line) = log.lines().find(|line| COMPLAINTS.iter().any(|word| line.contains(word))) {
@@ -39,7 +32,7 @@ pub(super) fn judge(
     let results: Vec<_> = frameworks.iter().map(|framework| &framework.results).collect();
     if let Some(path) = results.iter().flat_map(|results| &results.parsing_errors).next() {
         return Err(ReadError::new("the file", "checkov cannot parse it, and so looks at nothing in it")
-            .at(Location::file(plain(Utf8Path::new(path))))
+            .at(Location::file(source(names, Utf8Path::new(path))))
             .into());
     }
     if let Some(check) = results.iter().flat_map(|results| &results.skipped_checks).next() {
@@ -49,31 +42,15 @@ pub(super) fn judge(
     let failed: Vec<&Check> = results.iter().flat_map(|results| &results.failed_checks).collect();
     let passed = results.iter().flat_map(|results| &results.passed_checks);
     let all: Vec<&Check> = passed.chain(failed.iter().copied()).collect();
-    every_file_checked(&all, sources)?;
-    if (captured.exit == Exit::Code(1)) == failed.is_empty() {
-        let problem = format!("it has {} failed checks, but checkov ended with {}", failed.len(), captured.exit);
-        return Err(unreadable(problem));
-    }
-    let mut findings = failed.iter().map(|check| finding(check)).collect::<Result<Vec<_>, _>>()?;
-    let (mut exceptions, mut unjustified) = (Vec::new(), Vec::new());
-    for (path, text) in sources {
-        let lines: Vec<_> = text.lines().collect();
-        for (index, rules) in pragmas(&lines) {
-            let reach = reach(&lines, index);
-            let heard = |check: &Check| {
-                let [first, last] = check.file_line_range;
-                plain(&check.file_path) == path && reach.clone().any(|line| (first..=last).contains(&line))
-            };
-            let reached = failed.iter().zip(&findings).filter(|(check, _)| heard(check));
-            let targets: Vec<_> = reached.filter_map(|(_, finding)| finding.target.clone()).collect();
-            match (Suppression { path, lines: &lines, index }).exceptions(&rules, &targets) {
-                Ok(some) => exceptions.extend(some),
-                Err(finding) => unjustified.push(finding),
-            }
-        }
-    }
-    findings.extend(unjustified);
-    Ok(Judgement { findings, exceptions, checks: all.len() })
+    let hits = failed.iter().map(|check| hit(check, source(names, &check.file_path))).collect::<Result<Vec<_>, _>>()?;
+    let looked_at = all.iter().map(|check| source(names, &check.file_path));
+    Ok(Report::naming(looked_at).with(&captured, hits).count("check", all.len() as u64))
+}
+
+/// The source of a copy; checkov writes a `/` before paths of folders.
+fn source<'a>(names: &'a BTreeMap<Utf8PathBuf, Utf8PathBuf>, copy: &'a Utf8Path) -> &'a Utf8Path {
+    let copy = copy.strip_prefix("/").unwrap_or(copy);
+    names.get(copy).map_or(copy, |source| source)
 }
 
 /// A source as checkov may see it: what it would take for a comment that hides something is made into another word.
@@ -90,43 +67,19 @@ fn unreadable(problem: impl std::fmt::Display) -> StepError {
     ReadError::new("checkov's report", problem).help("see the step's log").into()
 }
 
-/// Checkov writes a `/` before paths of folders.
-fn plain(path: &Utf8Path) -> &Utf8Path {
-    path.strip_prefix("/").unwrap_or(path)
-}
-
-fn every_file_checked(all: &[&Check], sources: &[(Utf8PathBuf, String)]) -> Result<(), StepError> {
-    let seen: BTreeSet<_> = all.iter().map(|check| plain(&check.file_path)).collect();
-    let expected: BTreeSet<_> = sources.iter().map(|(path, _)| path.as_path()).collect();
-    if let Some(missed) = expected.difference(&seen).next() {
-        let count = expected.difference(&seen).count();
-        return Err(StepError::not_looked(
-            format!("checkov did not look at {count} of {} files, among them {missed}", expected.len()),
-            "it passes over names that it does not take for a Dockerfile's, and workflows that its own schema does not allow, such as one with an expression for `cancel-in-progress`",
-        ));
-    }
-    match seen.difference(&expected).next() {
-        Some(foreign) => Err(unreadable(format!("it names {foreign}, which checkov was not given"))),
-        None => Ok(()),
-    }
-}
-
-fn finding(check: &Check) -> Result<Finding, StepError> {
+fn hit(check: &Check, path: &Utf8Path) -> Result<Hit, StepError> {
     let severity = match check.severity.as_deref() {
         None => Severity::Medium,
         Some(word) => word.parse().map_err(unreadable)?,
     };
-    let path = plain(&check.file_path);
-    let line = check.file_line_range[0].max(1);
+    let [first, last] = check.file_line_range;
     let message = format!("{} ({})", printable(&check.check_name), printable(&check.resource));
-    let finding = Finding::with_code(Code::new(printable(&check.check_id)), message)
-        .severity(severity)
-        .target(Location::line(printable(path.as_str()), line))
-        .at(Location::line(path, line));
-    Ok(match &check.guideline {
+    let finding = Finding::with_code(Code::new(printable(&check.check_id)), message).severity(severity);
+    let finding = match &check.guideline {
         Some(guideline) => finding.help(printable(guideline)),
         None => finding,
-    })
+    };
+    Ok(Hit::in_line(finding, path, first.max(1)).heard_in(path, first..=last.max(first)))
 }
 
 /// The lines, from 1, that a comment speaks of: its own, and the next one that is no comment.
@@ -137,8 +90,8 @@ fn reach(lines: &[&str], index: usize) -> RangeInclusive<u32> {
     line(index)..=line(next.unwrap_or(index))
 }
 
-/// The comments that ask checkov to say nothing: their lines from 0, and the rules they name.
-fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
+/// The comments that ask checkov to say nothing.
+pub(super) fn pragmas(lines: &[&str]) -> Vec<Pragma> {
     let pragma = |(index, line): (usize, &&str)| {
         let lower = line.to_ascii_lowercase();
         let start = ["checkov:skip=", "bridgecrew:skip=", "cortex:skip="]
@@ -148,7 +101,7 @@ fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
         let list = line.get(start..).unwrap_or("").trim_start();
         let list = list.split([':', ' ', '\t']).next().unwrap_or(list);
         let rules = list.split(',').map(str::trim).filter(|rule| !rule.is_empty());
-        Some((index, rules.map(str::to_owned).collect()))
+        Some(Pragma { index, rules: rules.map(str::to_owned).collect(), reach: Reach::Lines(reach(lines, index)) })
     };
     lines.iter().enumerate().filter_map(pragma).collect()
 }

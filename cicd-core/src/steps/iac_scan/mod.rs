@@ -6,4 +6,4 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use step::{IacScan, InfrastructureChecked};
+pub use step::{IacScan, IacScanner};

@@ -1,26 +1,31 @@
-use std::fs;
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use serde::{Deserialize, Serialize};
 
-use super::judge::{Judgement, judge, without_pragmas};
-use crate::formats::printable::counted;
-use crate::model::{Judged, Subject};
-use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Chosen, Context, Outcome, Step, StepError, git_tool, leave_out};
+use super::judge::{pragmas, report, without_pragmas};
+use crate::formats::file_kind::FileKind;
+use crate::process::{Captured, Invocation, ToolRequirement};
+use crate::scan::{Bench, Pragma, Report, Scan, Scanner, Selection, Setting, Sources};
+use crate::step::{Context, StepError};
 
 /// The configuration that checkov is given, so that it looks for no `.checkov.yaml`. It refuses an empty file.
 const NEUTRAL_CONFIGURATION: &str = "compact: true\n";
 /// Its log is a few lines; more than this is not a log to read.
 const LOG_BYTES_MAX: usize = 1 << 20;
 
+/// Where checkov looks for its configuration by itself.
+const CONFIGURATION: [Setting; 2] = [Setting::file(".checkov.yaml"), Setting::file(".checkov.yml")];
+
 /// Scans what describes infrastructure, which is every Dockerfile and GitHub workflow of the repository, with checkov, offline
 /// and without its platform.
 ///
 /// ```
+/// use cicd_core::policy::Justification;
 /// use cicd_core::steps::IacScan;
 ///
-/// let scan = IacScan::checkov().leaving_out("tests/data");
+/// let examples = Justification::new("examples that the scan must refuse", "@org/security", "2027-03-01")?;
+/// let scan = IacScan::checkov().leaving_out("tests/data", examples);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// Which files are scanned is not configured but asked of git; one that checkov does not report as looked at is an error, and so is
@@ -28,50 +33,26 @@ const LOG_BYTES_MAX: usize = 1 << 20;
 /// have no effect on these and are judged here: with `# reason:`, `# owner:` and `# expires:` on the lines directly above, each
 /// becomes an exception that is counted and shown; without them it is `IGN-016` and hides nothing. A comment reaches what it stands
 /// in and what begins on the next line that is no comment.
+pub type IacScan = Scan<IacScanner>;
+
+/// See [`IacScan`].
 #[derive(Debug, Clone)]
-pub struct IacScan {
-    left_out: Vec<Utf8PathBuf>,
-}
+pub struct IacScanner(());
 
 impl IacScan {
     /// Every Dockerfile and workflow of the repository.
     #[must_use]
     pub fn checkov() -> Self {
-        Self { left_out: Vec::new() }
-    }
-
-    /// Does not look below this folder, such as one with bad examples. What is left out is shown in the report.
-    #[must_use]
-    pub fn leaving_out(mut self, dir: impl Into<Utf8PathBuf>) -> Self {
-        self.left_out.push(dir.into());
-        self
-    }
-
-    fn files(&self, cx: &Context) -> Result<Chosen, StepError> {
-        let all = cx.repository_files()?.into_iter().filter(|path| is_scanned(path)).collect();
-        leave_out(all, &self.left_out, "neither a Dockerfile nor a workflow")
+        Self::of(IacScanner(()))
     }
 }
 
-/// What checkov looked at.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct InfrastructureChecked {
-    /// The files, relative to the workspace.
-    pub files: Vec<Utf8PathBuf>,
-    /// The commit whose files they are.
-    pub commit: String,
-}
-
-impl crate::step::Proof for InfrastructureChecked {}
-
-impl Judged for InfrastructureChecked {
-    fn subject(&self) -> Subject {
-        Subject::Commit(self.commit.clone())
-    }
-}
-
-fn checkov_tool() -> ToolRequirement {
-    ToolRequirement::new("checkov", ">=3.2, <4")
+/// What is laid out: copies of the sources, a neutral `checkov.yaml` and an empty `home`.
+#[derive(Debug)]
+pub struct Copies {
+    bench: Bench,
+    /// The sources by what their copies are called.
+    names: BTreeMap<Utf8PathBuf, Utf8PathBuf>,
 }
 
 /// The call in the folder with the copies, beside which are the neutral `checkov.yaml` and an empty `home`.
@@ -92,40 +73,56 @@ fn invocation(folder: &Utf8Path, files: &[Utf8PathBuf]) -> Invocation {
         .stderr_bytes_max(LOG_BYTES_MAX)
 }
 
-impl Step for IacScan {
+impl Scanner for IacScanner {
     type Input = ();
-    type Output = InfrastructureChecked;
+    type Layout = Copies;
 
-    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<InfrastructureChecked>, StepError> {
-        let checkov = cx.require(&checkov_tool())?;
-        let Chosen { files, left_out } = self.files(cx)?;
-        let folder = cx.path(cx.dir());
-        let _copies = Copies(folder.join("sources"));
-        let sources = copy(cx, &folder, &files)?;
-        let captured = cx.run(&invocation(&folder, &files))?;
-        let Judgement { findings, exceptions, checks } = judge(&captured, &checkov.version, &sources)?;
-        let (count, pragmas) = (files.len(), exceptions.len());
-        let headline = match findings.len() {
-            0 => format!("{}, {}", counted(count, "file"), counted(checks, "check")),
-            found => {
-                format!("{}, {}, {}", counted(count, "file"), counted(checks, "check"), counted(found, "finding"))
-            }
-        };
-        let left_out_dirs: Vec<_> = self.left_out.iter().map(|dir| dir.as_str()).collect();
-        let commit = cx.revision()?.commit.clone();
-        Ok(Outcome::of(InfrastructureChecked { files, commit })
-            .findings(findings)
-            .exceptions(exceptions)
-            .fact("files", count)
-            .fact("checks", checks)
-            .fact("pragmas", pragmas)
-            .fact("left_out", left_out_dirs.join(", "))
-            .fact("left_out_files", left_out)
-            .headline(headline))
+    fn tool(&self) -> ToolRequirement {
+        ToolRequirement::new("checkov", ">=3.2, <4")
     }
 
-    fn tools(&self) -> Vec<ToolRequirement> {
-        vec![checkov_tool(), git_tool()]
+    fn sources(&self, (): &()) -> Selection {
+        Selection::of_kinds("infrastructure file", [FileKind::Dockerfile, FileKind::Workflow])
+    }
+
+    fn lay_out(&self, cx: &Context, sources: &Sources) -> Result<Copies, StepError> {
+        let bench = Bench::new(cx)?;
+        bench.make_folder("home")?;
+        bench.write("checkov.yaml", NEUTRAL_CONFIGURATION)?;
+        let mut names = BTreeMap::new();
+        for (number, source) in sources.iter().enumerate() {
+            let name = name_for(&source.path, number);
+            bench.write(Utf8Path::new("sources").join(&name), without_pragmas(&source.text)?)?;
+            if let Some(other) = names.insert(name, source.path.clone()) {
+                let what = format!("the copies of {} and {other} have one name", source.path);
+                return Err(StepError::not_looked(what, "rename one of them"));
+            }
+        }
+        Ok(Copies { bench, names })
+    }
+
+    fn commands(&self, _: &Sources, copies: &Copies) -> Vec<Invocation> {
+        let files: Vec<_> = copies.names.keys().cloned().collect();
+        vec![invocation(copies.bench.folder(), &files)]
+    }
+
+    fn read(&self, sources: &Sources, copies: &Copies, captured: &[Captured]) -> Result<Report, StepError> {
+        match captured {
+            [captured] => report(captured, &sources.tool().version, &copies.names),
+            _ => Err(StepError::not_looked("checkov was not run once", "see the step's log")),
+        }
+    }
+
+    fn pragmas(&self, lines: &[&str]) -> Vec<Pragma> {
+        pragmas(lines)
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &CONFIGURATION
+    }
+
+    fn missed_help(&self) -> &'static str {
+        "it passes over workflows that its own schema does not allow, such as one with an expression for `cancel-in-progress`"
     }
 
     fn explain(&self) -> Vec<Invocation> {
@@ -133,61 +130,10 @@ impl Step for IacScan {
     }
 }
 
-/// What checkov is given. It is removed: in a repository that does not ignore its run folders, the next run would scan it.
-struct Copies(Utf8PathBuf);
-
-impl Drop for Copies {
-    fn drop(&mut self) {
-        // What cannot be removed is only in the way.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Writes what checkov is given, and gives back the sources as they are.
-fn copy(cx: &Context, folder: &Utf8Path, files: &[Utf8PathBuf]) -> Result<Vec<(Utf8PathBuf, String)>, StepError> {
-    let home = folder.join("home");
-    fs::create_dir_all(&home).map_err(StepError::io("creating", &home))?;
-    let config = folder.join("checkov.yaml");
-    fs::write(&config, NEUTRAL_CONFIGURATION).map_err(StepError::io("writing", &config))?;
-    let mut sources = Vec::new();
-    for path in files {
-        let text = cx.read_text(path)?;
-        let copy = folder.join("sources").join(path);
-        let parent = copy.parent().unwrap_or(folder);
-        fs::create_dir_all(parent).map_err(StepError::io("creating", parent))?;
-        fs::write(&copy, without_pragmas(&text)?).map_err(StepError::io("writing", &copy))?;
-        sources.push((path.clone(), text));
-    }
-    Ok(sources)
-}
-
-/// What follows `dockerfile.` in the names of programs and texts that are about Dockerfiles, and of the list of what a build ignores.
-const NOT_BUILT_FROM: [&str; 10] = ["rs", "py", "go", "js", "ts", "java", "rb", "c", "md", "dockerignore"];
-
-/// Whether Docker would build from this file by its name, or GitHub run it.
-fn is_scanned(path: &Utf8Path) -> bool {
-    let name = path.file_name().unwrap_or("").to_ascii_lowercase();
-    let folder = path.parent().map_or("", Utf8Path::as_str);
-    let is_workflow = folder == ".github/workflows" && (name.ends_with(".yml") || name.ends_with(".yaml"));
-    let is_dockerfile = name.split('.').any(|part| part == "dockerfile" || part == "containerfile");
-    let is_about_dockerfiles = path.extension().is_some_and(|extension| NOT_BUILT_FROM.contains(&extension));
-    is_workflow || (is_dockerfile && !is_about_dockerfiles)
-}
-
-#[cfg(test)]
-mod names {
-    use super::is_scanned;
-
-    #[test]
-    fn dockerfiles_and_workflows_are_told_from_programs_by_their_names() {
-        for path in ["Dockerfile", "a/dockerfile.dev", "a/app.Dockerfile", "Containerfile", ".github/workflows/ci.yml"]
-        {
-            assert!(is_scanned(path.into()), "{path}");
-        }
-        for path in
-            ["src/dockerfile.rs", "Dockerfile.dockerignore", "a/.github/workflows/ci.yml", "dockerfiles/a", "ci.yml"]
-        {
-            assert!(!is_scanned(path.into()), "{path}");
-        }
-    }
+/// What the copy of a source is called: checkov takes only some names for a Dockerfile's, and only workflows in their folder.
+fn name_for(path: &Utf8Path, number: usize) -> Utf8PathBuf {
+    let name = path.file_name().unwrap_or("");
+    let is_known = path.starts_with(".github/workflows")
+        || name.split('.').any(|part| matches!(part, "Dockerfile" | "dockerfile" | "DockerFile" | "dockerFile"));
+    if is_known { path.to_owned() } else { format!("renamed-{number}/Dockerfile").into() }
 }

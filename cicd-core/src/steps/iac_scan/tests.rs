@@ -1,10 +1,13 @@
-use camino::Utf8PathBuf;
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, date};
 
-use super::judge::{Judgement, judge, without_pragmas};
+use super::IacScan;
+use super::judge::{report, without_pragmas};
 use crate::model::Status;
 use crate::policy::{Policy, evaluate};
 use crate::process::{Captured, Exit};
+use crate::scan::{Judgement, Sources, judge};
 use crate::step::StepError;
 
 const TODAY: Date = date(2026, 11, 21);
@@ -17,10 +20,10 @@ const SKIPPED: &str = include_str!("../../../tests/data/checkov/skipped.json");
 const UNKNOWN_LOG: &str = include_str!("../../../tests/data/checkov/unknown.stderr.txt");
 
 fn look(code: i32, json: &str, log: &str, sources: &[(&str, &str)]) -> Result<Judgement, StepError> {
-    let sources: Vec<(Utf8PathBuf, String)> =
-        sources.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
-    let captured = Captured::recorded(Exit::Code(code), json, log);
-    judge(&captured, &semver::Version::new(3, 3, 30), &sources)
+    let version = semver::Version::new(3, 3, 30);
+    let sources = Sources::recorded("checkov", version.clone(), sources);
+    let report = report(&Captured::recorded(Exit::Code(code), json, log), &version, &BTreeMap::new())?;
+    judge(&IacScan::checkov().scanner, &sources, &report)
 }
 
 fn both<'a>(dockerfile: &'a str, workflow: &'a str) -> [(&'a str, &'a str); 2] {
@@ -29,7 +32,7 @@ fn both<'a>(dockerfile: &'a str, workflow: &'a str) -> [(&'a str, &'a str); 2] {
 
 /// The findings that no exception allows, with their places.
 fn open(dockerfile: &str, workflow: &str) -> (Status, Vec<String>) {
-    let Judgement { findings, exceptions, .. } = look(1, SEVERAL, "", &both(dockerfile, workflow)).expect("looked");
+    let Judgement { findings, exceptions } = look(1, SEVERAL, "", &both(dockerfile, workflow)).expect("looked");
     let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
     let open = verdict.findings.iter().filter(|one| one.exception.is_none());
     let shown = open.map(|one| format!("{} {}", one.code, one.location.as_ref().expect("a place")));
@@ -73,7 +76,7 @@ fn a_justified_comment_exempts_and_a_bare_one_does_not() {
     assert_ne!(moved, SEVERAL);
     let judged = |comment: &str| {
         let text = with(comment);
-        let Judgement { findings, exceptions, .. } = look(1, &moved, "", &both(&text, WORKFLOW)).expect("looked");
+        let Judgement { findings, exceptions } = look(1, &moved, "", &both(&text, WORKFLOW)).expect("looked");
         let verdict = evaluate(findings, &exceptions, &Policy::default(), TODAY);
         let exempted = verdict.findings.iter().filter(|one| one.exception.is_some());
         exempted.map(|one| one.code.to_string()).collect::<Vec<_>>()
@@ -108,7 +111,7 @@ fn what_was_not_looked_at_is_an_error() {
         .replace("\"parsing_errors\": []", "\"parsing_errors\": [\"/Dockerfile\"]")
         .replace("\"parsing_errors\": 0", "\"parsing_errors\": 1");
     assert!(error(1, &unparsed, "", &docker).starts_with("Dockerfile: the file cannot be read"));
-    assert!(error(0, ONE, "", &docker).contains("3 failed checks, but checkov ended with"));
+    assert!(error(0, ONE, "", &docker).contains("3 findings, but checkov ended with"));
     assert!(error(1, &ONE.replace("3.3.30", "3.0.0"), "", &docker).contains("written by checkov 3.0.0"));
     assert!(error(1, &ONE.replace("\"failed\": 3", "\"failed\": 2"), "", &docker).contains("its counts"));
     assert!(error(0, &NONE.replace("\"passed\": 0", "\"passed\": 9"), "", &docker).contains("shows none"));

@@ -1,28 +1,14 @@
-use std::ops::RangeInclusive;
+use crate::model::{Finding, Severity};
+use crate::scan::{Pragma, Reach};
 
-/// A comment that asks ruff to say nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Pragma {
-    /// Its line, from 0.
-    pub(super) index: usize,
-    /// The rules that it names.
-    pub(super) rules: Vec<String>,
-    pub(super) reach: Reach,
+use super::RuffCode;
+
+fn unseen() -> Reach {
+    let message = "ruff passes over this code when it sorts or formats";
+    Reach::Unseen(Box::new(Finding::new(RuffCode::PassedOver, message).severity(Severity::Low)))
 }
 
-/// What a comment speaks of.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Reach {
-    /// The statement whose `noqa` belongs on this line, from 1.
-    Statement(u32),
-    /// What is on these lines, from 1.
-    Lines(RangeInclusive<u32>),
-    File,
-    /// Everything below it, as nothing ends it.
-    Endless,
-    /// Something that no option shows again.
-    Unseen,
-}
+const ENDLESS: Reach = Reach::Refused("no `# ruff: enable` follows with the same rules");
 
 /// The comments that the linter obeys: `noqa`, those that begin with `ruff:`, and those of isort.
 pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
@@ -35,7 +21,7 @@ pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
         }
         if let Some(rest) = after(comment, "isort:") {
             let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
-            return hides.then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen });
+            return hides.then_some(Pragma { index, rules: Vec::new(), reach: unseen() });
         }
         let rest = after(comment, "ruff:")?;
         if let Some(rest) = after(rest, "noqa") {
@@ -43,7 +29,7 @@ pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
         }
         if let Some(rest) = after(rest, "isort:") {
             let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
-            return hides.then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen });
+            return hides.then_some(Pragma { index, rules: Vec::new(), reach: unseen() });
         }
         let (verb, list) = rest.split_once('[')?;
         let rules = list.split(']').next().unwrap_or(list).split(',').map(str::trim).filter(|rule| !rule.is_empty());
@@ -54,7 +40,7 @@ pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
             "file-ignore" => Reach::File,
             "disable" => match end_of(lines, index, list) {
                 Some(last) => Reach::Lines(number(index)..=last),
-                None => Reach::Endless,
+                None => ENDLESS,
             },
             _ => return None,
         };
@@ -67,7 +53,7 @@ pub(super) fn format_pragmas(lines: &[&str]) -> Vec<Pragma> {
     each_comment(lines, |index, comment, _| {
         let fmt = after(comment, "fmt:").is_some_and(|rest| ["off", "skip"].contains(&first_word(rest)));
         let yapf = after(comment, "yapf:").is_some_and(|rest| first_word(rest) == "disable");
-        (fmt || yapf).then_some(Pragma { index, rules: Vec::new(), reach: Reach::Unseen })
+        (fmt || yapf).then_some(Pragma { index, rules: Vec::new(), reach: unseen() })
     })
 }
 
@@ -151,10 +137,10 @@ mod tests {
             ("import os  # ruff: ignore[F401]", &["F401"], Reach::Statement(1)),
             ("# ruff: ignore[F401]\n\n# x\nimport os", &["F401"], Reach::Statement(4)),
             ("# ruff: disable[F401]\nimport os\n# ruff: enable[F401]", &["F401"], Reach::Lines(1..=3)),
-            ("# ruff: disable[F401]\nimport os\n# ruff: enable[E501]", &["F401"], Reach::Endless),
-            ("import os  # isort: skip", &[], Reach::Unseen),
-            ("# isort: skip_file", &[], Reach::Unseen),
-            ("# ruff: isort: off", &[], Reach::Unseen),
+            ("# ruff: disable[F401]\nimport os\n# ruff: enable[E501]", &["F401"], ENDLESS),
+            ("import os  # isort: skip", &[], unseen()),
+            ("# isort: skip_file", &[], unseen()),
+            ("# ruff: isort: off", &[], unseen()),
         ] {
             assert_eq!(one(text), Some((rules.iter().map(|&rule| rule.to_owned()).collect(), reach)), "{text}");
         }

@@ -1,6 +1,8 @@
-//! The steps that run ruff: what may be configured and how its reports are read, and the comments that ask it to say nothing.
+//! The steps that run ruff: what may be configured and how its reports are read, the comments that ask it to say nothing, and the
+//! settings that do.
 
 mod comments;
+mod report;
 mod step;
 
-pub use step::{PythonChecked, RuffCode, RuffFormat, RuffLint};
+pub use step::{RuffCode, RuffFormat, RuffFormatScanner, RuffLint, RuffLintScanner};

@@ -1,10 +1,10 @@
 use std::collections::BTreeSet;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::model::Location;
+use crate::scan::Bench;
 use crate::step::{Context, ReadError, StepError};
 
 /// Marks a line of an example that its rule must find.
@@ -12,13 +12,15 @@ const MARK: &str = "# finds: ";
 
 /// The rules of a folder, each with an example beside it, copied to where semgrep takes it for Python.
 #[derive(Debug)]
-pub(super) struct Examples {
+pub struct Examples {
     /// The names of the rules.
     pub(super) rules: BTreeSet<String>,
     /// The copies.
     pub(super) files: Vec<Utf8PathBuf>,
     /// What has to be found in the copies: file, line, rule.
     pub(super) expected: BTreeSet<(Utf8PathBuf, u32, String)>,
+    /// Where the copies are; nowhere in tests of recorded output.
+    pub(super) bench: Option<Bench>,
 }
 
 #[derive(Deserialize)]
@@ -53,15 +55,13 @@ impl Examples {
             return Err(StepError::not_looked(format!("{folder} holds no rules"), "correct the step's folder"));
         }
         names.sort();
-        let copies = cx.dir().join("examples");
-        fs::create_dir_all(&copies).map_err(StepError::io("creating", &copies))?;
-        let mut all = Self { rules: BTreeSet::new(), files: Vec::new(), expected: BTreeSet::new() };
+        let bench = Bench::new(cx)?;
+        let mut all = Self { rules: BTreeSet::new(), files: Vec::new(), expected: BTreeSet::new(), bench: None };
         for name in names {
             check_rule(cx, &folder.join(format!("{name}.yaml")), &name)?;
             let example = folder.join(format!("{name}.py.txt"));
             let text = cx.read_text(&example)?;
-            let copy = copies.join(format!("{name}.py"));
-            fs::write(&copy, &text).map_err(StepError::io("writing", &copy))?;
+            let copy = bench.write(format!("examples/{name}.py"), &text)?;
             let found = marks(&text);
             if !found.iter().any(|(_, rule)| *rule == name) {
                 return Err(unusable(&example, &format!("mark a line that the rule must find with `{MARK}{name}`")));
@@ -70,7 +70,13 @@ impl Examples {
             all.rules.insert(name);
             all.files.push(copy);
         }
+        all.bench = Some(bench);
         Ok(all)
+    }
+
+    /// A folder for what semgrep writes.
+    pub(super) fn folder(&self) -> &Utf8Path {
+        self.bench.as_ref().map_or(Utf8Path::new("<step>"), Bench::folder)
     }
 }
 

@@ -4,5 +4,5 @@ mod bandit;
 mod examples;
 mod semgrep;
 
-pub use bandit::{CodeSearched, Sast};
-pub use semgrep::{RulesSearched, Semgrep};
+pub use bandit::{BanditScanner, Sast};
+pub use semgrep::{Semgrep, SemgrepScanner};

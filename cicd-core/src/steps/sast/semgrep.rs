@@ -2,19 +2,22 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
 
+use super::Sast;
 use super::examples::Examples;
-use super::{CodeSearched, Sast};
-use crate::formats::printable::{counted, printable};
-use crate::model::{Code, Finding, Judged, Location, Severity, Subject};
-use crate::policy::{Exception, Suppression};
+use crate::formats::printable::printable;
+use crate::model::{Code, Finding, Severity};
 use crate::process::{Captured, Invocation, ToolRequirement};
-use crate::step::{Context, Outcome, ReadError, Step, StepError};
+use crate::scan::{ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanned, Scanner, Selection, Setting, Sources};
+use crate::step::{Context, ReadError, StepError};
 
 /// A thousand files take about a minute; one that takes this long hangs.
 const SEARCH_DEADLINE: Duration = Duration::from_secs(600);
+
+/// What semgrep, called by hand, passes over.
+const CONFIGURATION: [Setting; 1] = [Setting::file(".semgrepignore")];
 
 /// Searches Python for what rules of the repository's own describe, with semgrep.
 ///
@@ -31,8 +34,11 @@ const SEARCH_DEADLINE: Duration = Duration::from_secs(600);
 /// without a word, and bandit has parsed every one of them. Each rule is a file `<rule>.yaml` with an example `<rule>.py.txt`
 /// beside it; every line that is marked `# finds: <rule>` has to be found in the same run, and no other, or nothing is proven.
 /// Comments (`# nosemgrep: shell-command`) are judged as bandit's are: only with `# reason:`, `# owner:` and `# expires:` above.
+pub type Semgrep = Scan<SemgrepScanner>;
+
+/// See [`Semgrep`].
 #[derive(Debug, Clone)]
-pub struct Semgrep {
+pub struct SemgrepScanner {
     rules: Utf8PathBuf,
 }
 
@@ -40,40 +46,15 @@ impl Sast {
     /// The rules of this folder, for the files that bandit has searched; see [`Semgrep`].
     #[must_use]
     pub fn semgrep(rules: impl Into<Utf8PathBuf>) -> Semgrep {
-        Semgrep { rules: rules.into() }
+        Semgrep::of(SemgrepScanner { rules: rules.into() })
     }
 }
 
-impl Semgrep {}
-
-/// What was searched by rules of the repository's own.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RulesSearched {
-    /// How many files.
-    pub files: usize,
-    /// The rules.
-    pub rules: Vec<String>,
-    /// The commit whose files they are.
-    pub commit: String,
-}
-
-impl crate::step::Proof for RulesSearched {}
-
-impl Judged for RulesSearched {
-    fn subject(&self) -> Subject {
-        Subject::Commit(self.commit.clone())
-    }
-}
-
-fn semgrep_tool() -> ToolRequirement {
-    ToolRequirement::new("semgrep", ">=1.100, <2")
-}
-
-fn invocation(rules: &Utf8Path, own: &Utf8Path, files: &[Utf8PathBuf]) -> Invocation {
+fn invocation(rules: &Utf8Path, own: &Utf8Path, files: &[&Utf8Path]) -> Invocation {
     Invocation::tool("semgrep")
         .args(["scan", "--metrics", "off", "--disable-version-check", "--disable-nosem", "--json", "--quiet"])
         // Semgrep passes over longer files without a word.
-        .args(["--max-target-bytes", "0", "--config", rules.as_str(), "--"])
+        .args(["--max-target-bytes", "0", "--scan-unknown-extensions", "--config", rules.as_str(), "--"])
         .args(files)
         .env_remove_prefix("SEMGREP_")
         .env_remove_prefix("PYTHON")
@@ -83,50 +64,78 @@ fn invocation(rules: &Utf8Path, own: &Utf8Path, files: &[Utf8PathBuf]) -> Invoca
         .deadline(SEARCH_DEADLINE)
 }
 
-impl Step for Semgrep {
-    type Input = CodeSearched;
-    type Output = RulesSearched;
+impl Scanner for SemgrepScanner {
+    type Input = Scanned;
+    type Layout = Examples;
 
-    fn run(&self, cx: &Context, searched: CodeSearched) -> Result<Outcome<RulesSearched>, StepError> {
-        cx.require(&semgrep_tool())?;
-        let examples = Examples::copy(cx, &self.rules)?;
-        let read = |path: &Utf8PathBuf| {
-            // Bandit has parsed the file; in another encoding comments are still ASCII.
-            let bytes = cx.read_file(path)?;
-            Ok((path.clone(), String::from_utf8_lossy(&bytes).into_owned()))
-        };
-        let sources = searched.files.iter().map(read).collect::<Result<Vec<_>, StepError>>()?;
-        let all: Vec<_> = searched.files.iter().chain(&examples.files).cloned().collect();
-        let captured = cx.run(&invocation(&self.rules, cx.dir(), &all))?;
-        let Judgement { findings, exceptions } = judge(&captured, &sources, &examples)?;
-        let (files, rules, pragmas) = (sources.len(), examples.rules.len(), exceptions.len());
-        let headline = match findings.len() {
-            0 => format!("{}, {}, each proven", counted(files, "file"), counted(rules, "rule")),
-            found => format!("{}, {}", counted(files, "file"), counted(found, "finding")),
-        };
-        let value =
-            RulesSearched { files, rules: examples.rules.into_iter().collect(), commit: cx.revision()?.commit.clone() };
-        Ok(Outcome::of(value)
-            .findings(findings)
-            .exceptions(exceptions)
-            .fact("files", files)
-            .fact("rules", rules)
-            .fact("pragmas", pragmas)
-            .headline(headline))
+    fn tool(&self) -> ToolRequirement {
+        semgrep_tool()
     }
 
-    fn tools(&self) -> Vec<ToolRequirement> {
-        vec![semgrep_tool()]
+    fn sources(&self, searched: &Scanned) -> Selection {
+        Selection::exactly("file", searched.paths())
+    }
+
+    fn lay_out(&self, cx: &Context, _: &Sources) -> Result<Examples, StepError> {
+        Examples::copy(cx, &self.rules)
+    }
+
+    fn commands(&self, sources: &Sources, examples: &Examples) -> Vec<Invocation> {
+        let files: Vec<_> = sources.paths().chain(examples.files.iter().map(Utf8PathBuf::as_path)).collect();
+        vec![invocation(&self.rules, examples.folder(), &files)]
+    }
+
+    fn read(&self, _: &Sources, examples: &Examples, captured: &[Captured]) -> Result<Report, StepError> {
+        let [captured] = captured else { return Err(unreadable("semgrep was not run once")) };
+        // It ends with 0 when it found something too, and for some errors.
+        let captured = captured.clone().require_exit(&[0, 2, 7])?;
+        let report: SemgrepReport = serde_json::from_str(captured.stdout_text()?).map_err(unreadable)?;
+        if let Some(problem) = report.errors.first() {
+            let path = problem.path.as_ref().map_or_else(String::new, |path| format!("{path}: "));
+            let what = format!("{path}semgrep could not look: {}", printable(&problem.message));
+            return Err(StepError::not_looked(what, "correct the file or the rule; see the step's log"));
+        }
+        let captured = captured.require_exit(&[0])?;
+        if !report.skipped_rules.is_empty() {
+            return Err(unreadable(format!("it has left out {} rules", report.skipped_rules.len())));
+        }
+        let is_example = |path: &Utf8PathBuf| examples.files.contains(path);
+        if let Some(missed) = examples.files.iter().find(|path| !report.paths.scanned.contains(*path)) {
+            let what = format!("semgrep did not look at the example {missed}");
+            return Err(StepError::not_looked(what, "see the step's log"));
+        }
+        let (proof, results): (Vec<_>, Vec<_>) = report.results.iter().partition(|one| is_example(&one.path));
+        proven(&proof, examples)?;
+        let hits = results.into_iter().map(hit).collect::<Result<Vec<_>, _>>()?;
+        let scanned = report.paths.scanned.iter().filter(|path| !is_example(path)).cloned();
+        let rules = examples.rules.len() as u64;
+        Ok(Report::naming(scanned).with(&captured, hits).count("rule", rules).proof("each proven"))
+    }
+
+    fn exit_meaning(&self) -> ExitMeaning {
+        ExitMeaning::Unrelated
+    }
+
+    fn pragmas(&self, lines: &[&str]) -> Vec<Pragma> {
+        pragmas(lines)
+    }
+
+    fn settings(&self) -> &'static [Setting] {
+        &CONFIGURATION
     }
 
     fn explain(&self) -> Vec<Invocation> {
-        let files = ["<every file that bandit searched>".into(), "<every rule's example>".into()];
+        let files = ["<every file that bandit searched>", "<every rule's example>"].map(Utf8Path::new);
         vec![invocation(&self.rules, Utf8Path::new("<step>"), &files)]
     }
 }
 
+fn semgrep_tool() -> ToolRequirement {
+    ToolRequirement::new("semgrep", ">=1.100, <2")
+}
+
 #[derive(Deserialize)]
-struct Report {
+struct SemgrepReport {
     errors: Vec<Problem>,
     paths: Paths,
     results: Vec<Match>,
@@ -172,61 +181,8 @@ impl Match {
     }
 }
 
-#[derive(Debug)]
-struct Judgement {
-    findings: Vec<Finding>,
-    exceptions: Vec<Exception>,
-}
-
-fn judge(captured: &Captured, sources: &[(Utf8PathBuf, String)], examples: &Examples) -> Result<Judgement, StepError> {
-    // It ends with 0 when it found something too, and for some errors.
-    let captured = captured.clone().require_exit(&[0, 2, 7])?;
-    let report: Report = serde_json::from_str(captured.stdout_text()?).map_err(unreadable)?;
-    if let Some(problem) = report.errors.first() {
-        let path = problem.path.as_ref().map_or_else(String::new, |path| format!("{path}: "));
-        let what = format!("{path}semgrep could not look: {}", printable(&problem.message));
-        return Err(StepError::not_looked(what, "correct the file or the rule; see the step's log"));
-    }
-    captured.require_exit(&[0])?;
-    if !report.skipped_rules.is_empty() {
-        return Err(unreadable(format!("it has left out {} rules", report.skipped_rules.len())));
-    }
-    looked_at_all(&report, sources, examples)?;
-    let (proof, results): (Vec<_>, Vec<_>) = report.results.iter().partition(|one| examples.files.contains(&one.path));
-    proven(&proof, examples)?;
-    let mut findings = results.iter().map(|one| finding(one, sources)).collect::<Result<Vec<_>, _>>()?;
-    let (mut exceptions, mut unjustified) = (Vec::new(), Vec::new());
-    for (path, text) in sources {
-        let lines: Vec<_> = text.lines().collect();
-        for (index, rules) in pragmas(&lines) {
-            let heard = |one: &Match| one.path == *path && hears(one, &lines, index);
-            let reached = results.iter().zip(&findings).filter(|(one, _)| heard(one));
-            let targets: Vec<_> = reached.filter_map(|(_, finding)| finding.target.clone()).collect();
-            match (Suppression { path, lines: &lines, index }).exceptions(&rules, &targets) {
-                Ok(some) => exceptions.extend(some),
-                Err(finding) => unjustified.push(finding),
-            }
-        }
-    }
-    findings.extend(unjustified);
-    Ok(Judgement { findings, exceptions })
-}
-
 fn unreadable(problem: impl std::fmt::Display) -> StepError {
     ReadError::new("semgrep's report", problem).into()
-}
-
-fn looked_at_all(report: &Report, sources: &[(Utf8PathBuf, String)], examples: &Examples) -> Result<(), StepError> {
-    let expected: BTreeSet<_> = sources.iter().map(|(path, _)| path).chain(&examples.files).collect();
-    let scanned: BTreeSet<_> = report.paths.scanned.iter().collect();
-    let missed: Vec<_> = expected.difference(&scanned).collect();
-    match missed.as_slice() {
-        [] => Ok(()),
-        [first, ..] => Err(StepError::not_looked(
-            format!("semgrep did not look at {} of {} files, among them {first}", missed.len(), expected.len()),
-            "see the step's log",
-        )),
-    }
 }
 
 /// Every rule has found what it must find in its example, and nothing else there.
@@ -248,10 +204,7 @@ fn proven(results: &[&Match], examples: &Examples) -> Result<(), StepError> {
     }
 }
 
-fn finding(one: &Match, sources: &[(Utf8PathBuf, String)]) -> Result<Finding, StepError> {
-    if !sources.iter().any(|(source, _)| *source == one.path) {
-        return Err(unreadable(format!("it names {}, which semgrep was not given", one.path)));
-    }
+fn hit(one: &Match) -> Result<Hit, StepError> {
     let severity = match one.extra.severity.as_str() {
         "CRITICAL" => Severity::Critical,
         "ERROR" | "HIGH" => Severity::High,
@@ -263,25 +216,18 @@ fn finding(one: &Match, sources: &[(Utf8PathBuf, String)]) -> Result<Finding, St
         Some((message, help)) => (message, Some(help)),
         None => (one.extra.message.as_str(), None),
     };
-    let finding = Finding::with_code(Code::new(printable(one.rule())), printable(message))
-        .severity(severity)
-        .target(Location::line(&one.path, one.start.line))
-        .at(Location::column(&one.path, one.start.line, one.start.col));
-    Ok(match help {
+    let finding = Finding::with_code(Code::new(printable(one.rule())), printable(message)).severity(severity);
+    let finding = match help {
         Some(help) => finding.help(printable(help)),
         None => finding,
-    })
+    };
+    let Match { path, start, end, .. } = one;
+    Ok(Hit::at(finding, path, start.line, start.col).heard_in(path, start.line..=end.line.max(start.line)))
 }
 
-/// A comment is for the match that it stands in, or directly above when it has a line of its own.
-fn hears(one: &Match, lines: &[&str], index: usize) -> bool {
-    let line = u32::try_from(index + 1).unwrap_or(u32::MAX);
-    let alone = lines.get(index).is_some_and(|text| text.trim_start().starts_with('#'));
-    (one.start.line..=one.end.line).contains(&line) || (alone && one.start.line == line.saturating_add(1))
-}
-
-/// The comments that ask semgrep to say nothing: their lines from 0, and the rules they name.
-fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
+/// The comments that ask semgrep to say nothing. One is for the match that it stands in, or directly above when it has a line of its
+/// own.
+fn pragmas(lines: &[&str]) -> Vec<Pragma> {
     let pragma = |(index, line): (usize, &&str)| {
         let rest = line.split('#').skip(1).find_map(|comment| {
             let comment = comment.trim_start();
@@ -293,7 +239,10 @@ fn pragmas(lines: &[&str]) -> Vec<(usize, Vec<String>)> {
         let rules = rest.trim_start().strip_prefix(':').unwrap_or("");
         let words = rules.split([',', ' ', '\t']).filter(|word| !word.is_empty());
         let name = |word: &str| word.rsplit('.').next().unwrap_or(word).to_owned();
-        Some((index, words.take_while(|word| *word != "-").map(name).collect()))
+        let rules = words.take_while(|word| *word != "-").map(name).collect();
+        let first = u32::try_from(index + 1).unwrap_or(u32::MAX);
+        let last = if line.trim_start().starts_with('#') { first.saturating_add(1) } else { first };
+        Some(Pragma { index, rules, reach: Reach::Lines(first..=last) })
     };
     lines.iter().enumerate().filter_map(pragma).collect()
 }

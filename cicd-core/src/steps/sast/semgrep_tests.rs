@@ -4,6 +4,7 @@ use super::*;
 use crate::model::Status;
 use crate::policy::{Policy, evaluate};
 use crate::process::Exit;
+use crate::scan::{Judgement, judge};
 
 const TODAY: Date = date(2026, 11, 21);
 const BAD: &str = include_str!("../../../tests/data/semgrep/bad.py.txt");
@@ -16,13 +17,23 @@ const BAD_RULE: &str = include_str!("../../../tests/data/semgrep/bad-rule.json")
 fn examples() -> Examples {
     let (copy, rule) = (Utf8PathBuf::from("examples/shell-command.py"), "shell-command".to_owned());
     let expected = (8..=12).map(|line| (copy.clone(), line, rule.clone()));
-    Examples { rules: BTreeSet::from([rule.clone()]), expected: expected.collect(), files: vec![copy.clone()] }
+    Examples {
+        rules: BTreeSet::from([rule.clone()]),
+        expected: expected.collect(),
+        files: vec![copy.clone()],
+        bench: None,
+    }
 }
 
 fn look(code: i32, json: &str, sources: &[(&str, &str)]) -> Result<Judgement, StepError> {
-    let sources: Vec<_> = sources.iter().map(|(path, text)| ((*path).into(), (*text).to_owned())).collect();
-    let captured = Captured::recorded(Exit::Code(code), json, "");
-    judge(&captured, &sources, &examples())
+    look_with(code, json, sources, &examples())
+}
+
+fn look_with(code: i32, json: &str, files: &[(&str, &str)], examples: &Examples) -> Result<Judgement, StepError> {
+    let sources = Sources::recorded("semgrep", semver::Version::new(1, 182, 0), files);
+    let scanner = SemgrepScanner { rules: "ci/semgrep".into() };
+    let report = scanner.read(&sources, examples, &[Captured::recorded(Exit::Code(code), json, "")])?;
+    judge(&scanner, &sources, &report)
 }
 
 const OK: (&str, &str) = ("shop/ok.py", "x = 1\n");
@@ -61,7 +72,7 @@ fn what_was_not_looked_at_is_an_error() {
     assert!(partial.starts_with("shop/latin.py: semgrep could not look: Syntax error"), "{partial}");
     assert!(error(2, MISSING, &[("shop/gone.py", ""), OK]).contains("Invalid scanning root: shop/gone.py"));
     assert!(error(2, BAD_RULE, &[OK]).contains("semgrep could not look: Rule parse error in rule rules.x"));
-    assert!(error(0, CLEAN, &[OK, ("shop/b.py", "")]).contains("did not look at 1 of 3 files, among them shop/b.py"));
+    assert!(error(0, CLEAN, &[OK, ("shop/b.py", "")]).contains("did not look at 1 of 2 files, among them shop/b.py"));
     assert!(error(0, FINDINGS, &[OK]).contains("it names shop/bad.py, which semgrep was not given"));
 }
 
@@ -75,9 +86,7 @@ fn a_rule_that_does_not_find_its_example_proves_nothing() {
     assert!(blind.contains("did not find shell-command in line 12 of the example shell-command"), "{blind}");
     let mut examples = examples();
     examples.expected.pop_first();
-    let sources = [(OK.0.into(), OK.1.to_owned())];
-    let captured = Captured::recorded(Exit::Code(0), CLEAN, "");
-    let wide = judge(&captured, &sources, &examples).expect_err("unmarked");
+    let wide = look_with(0, CLEAN, &[OK], &examples).expect_err("unmarked");
     assert!(wide.to_string().contains("line 8 of the example shell-command, which is not marked"), "{wide}");
 }
 

@@ -7,6 +7,7 @@ use crate::formats::hex;
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::{FoundSecret, TrivyReport};
 use crate::model::{Code, Finding, Location, Target, finding_codes};
+use crate::scan::Hit;
 use crate::step::{ReadError, StepError};
 
 finding_codes! {
@@ -26,7 +27,7 @@ pub(super) fn secrets(
     trivy: &semver::Version,
     exported: &[Exported],
     read: impl Fn(&Exported) -> Result<Vec<u8>, StepError>,
-) -> Result<Vec<Finding>, StepError> {
+) -> Result<Vec<Hit>, StepError> {
     let unreadable = |problem: String| StepError::from(ReadError::new("Trivy's report", problem));
     if report.artifact_type != "filesystem" {
         return Err(unreadable(format!("it is about a {}, not about files", printable(&report.artifact_type))));
@@ -55,16 +56,16 @@ pub(super) fn secrets(
             "every file carries a known secret while it is searched, and this one's was not found; see the step's log",
         ));
     }
-    let mut findings = Vec::new();
+    let mut hits = Vec::new();
     for file in exported {
         let secrets = found.get(file.name.as_str()).into_iter().flatten().filter(|one| !is_canary(file, one));
         let secrets: Vec<_> = secrets.collect();
         if !secrets.is_empty() {
             let text = read(file)?;
-            findings.extend(secrets.into_iter().map(|secret| finding(file, secret, &text)));
+            hits.extend(secrets.into_iter().map(|secret| Hit::in_file(finding(file, secret, &text), &file.path)));
         }
     }
-    Ok(findings)
+    Ok(hits)
 }
 
 fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
@@ -110,7 +111,8 @@ mod tests {
     fn look(text: &str, exported: &[Exported]) -> Result<Vec<Finding>, String> {
         let report = TrivyReport::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
         let trivy = semver::Version::new(0, 70, 0);
-        secrets(&report, &trivy, exported, |_| Ok(LEAK.into())).map_err(|error| error.to_string())
+        let hits = secrets(&report, &trivy, exported, |_| Ok(LEAK.into())).map_err(|error| error.to_string())?;
+        Ok(hits.into_iter().map(Hit::into_finding).collect())
     }
 
     #[test]

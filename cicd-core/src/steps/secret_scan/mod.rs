@@ -5,4 +5,4 @@ mod judge;
 mod step;
 
 pub use judge::SecretCode;
-pub use step::{SecretScan, SecretsSearched};
+pub use step::{SecretScan, SecretScanner};
