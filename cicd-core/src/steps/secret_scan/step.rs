@@ -21,7 +21,7 @@ const SCAN_DEADLINE: Duration = Duration::from_secs(600);
 const TRIVY_TIMEOUT: &str = "9m";
 
 /// What Trivy, called by hand, obeys.
-const CONFIGURATION: [Setting; 2] = [Setting::file("trivy.yaml"), Setting::file("trivy-secret.yaml")];
+const CONFIGURATION: [Setting; 2] = [Setting::in_root("trivy.yaml"), Setting::in_root("trivy-secret.yaml")];
 
 /// Searches every file of the repository for secrets with Trivy's rules: those that git tracks, and new ones that it does not ignore.
 ///
