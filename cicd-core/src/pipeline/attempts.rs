@@ -20,6 +20,9 @@ finding_codes! {
     }
 }
 
+/// An error may hold all that a step panicked with.
+const ERROR_BYTES_MAX: usize = 64 << 10;
+
 /// What a log shows around attempts, so that they are found at a glance.
 const RULE: &str = "==========";
 
@@ -57,7 +60,7 @@ impl Attempts<'_> {
             let started = Instant::now();
             let end = begin(&cx, number, attempts_max).and_then(|()| look(&cx));
             let duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-            let shown = |error: &StepError| cx.shared().redactor.redact(&error.to_string()).into_owned();
+            let shown = |error: &StepError| cx.shared().redactor.redact_start(&error.to_string(), ERROR_BYTES_MAX);
             attempts.push(Attempt { duration_ms, error: end.as_ref().err().map(shown) });
             let error = match end {
                 Err(error) => error,

@@ -8,6 +8,7 @@ use camino::Utf8PathBuf;
 
 use super::attempts::{Attempts, Granted};
 use super::effects;
+use super::bounds::{OUTPUT_BYTES_MAX, bounded};
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
@@ -221,7 +222,7 @@ impl Crew<'_> {
     }
 
     fn end(&self, shared: &mut Shared, index: usize, report: StepReport) {
-        let report = redacted(report, &self.context.redactor);
+        let report = redacted(bounded(report), &self.context.redactor);
         let counts_as_failure = matches!(report.status, Status::Failed | Status::Error);
         self.tell(&report);
         for consequence in shared.schedule.finish(index, report, &self.names) {
@@ -248,8 +249,8 @@ impl Crew<'_> {
         let name = &self.names[index];
         self.context.events.send(EventKind::StepStarted { step: name.clone() });
         let started = Instant::now();
-        let cx = Context::for_step(Arc::clone(&self.context), name.clone());
         let node = &self.pipeline.nodes[index];
+        let cx = Context::for_step(Arc::clone(&self.context), name.clone()).with_secrets(&node.job.secrets());
         let today = self.context.environment.clock.today();
         let holds = |granted: &&Granted| is_sound(&granted.exception, &self.pipeline.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
@@ -259,7 +260,6 @@ impl Crew<'_> {
         let (mut report, mut output) =
             verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        report.reason = report.reason.map(|reason| self.context.redactor.redact(&reason).into_owned());
         quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);
         match scrub(cx.dir_unmade(), &self.context.redactor, &self.context.cancel) {
             Ok(removed) => report.findings.extend(removed.told(&self.context.redactor).map(unsearched)),
@@ -290,6 +290,12 @@ impl Crew<'_> {
         if let JobEnd::Looked(JobOutcome { json, .. }) = &end
             && json != "null"
         {
+            if json.len() > OUTPUT_BYTES_MAX {
+                return Err(StepError::not_looked(
+                    format!("its output has {} bytes, more than the {OUTPUT_BYTES_MAX} that are kept", json.len()),
+                    "hand on a file in the step's folder instead",
+                ));
+            }
             let json = self.context.redactor.redact(json).into_owned();
             // The step may have left anything under this name, or in place of its folder.
             let folder = Folder::open(cx.dir()).and_then(|folder| folder.create("output.json"));

@@ -2,6 +2,7 @@
 
 mod alone;
 mod attempts;
+mod bounds;
 mod clear;
 mod crew;
 mod effects;

@@ -5,13 +5,14 @@ use crate::model::{Attempt, Code, ExceptionRef, Fact, Facts, Finding, Location};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::Redactor;
 
-/// A report as it may be shown: every text in it that came from outside without the secrets of the run.
+/// A text that is longer is a file, not a message. Nobody reads more, and a report holds thousands.
+const TEXT_BYTES_MAX: usize = 64 << 10;
+
+/// A report as it may be shown: every text in it that came from outside without the secrets of the run, and cut off where it is
+/// no message any more.
 ///
 /// Each struct is taken apart in full, so that a field that is added later is not forgotten here.
 pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
-    if !redactor.knows_any() {
-        return report;
-    }
     let StepReport {
         name,
         status,
@@ -49,7 +50,7 @@ struct By<'a>(&'a Redactor);
 
 impl By<'_> {
     fn text(&self, text: &str) -> String {
-        self.0.redact(text).into_owned()
+        self.0.redact_start(text, TEXT_BYTES_MAX)
     }
 
     fn path(&self, path: &Utf8PathBuf) -> Utf8PathBuf {

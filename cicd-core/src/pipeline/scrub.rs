@@ -18,6 +18,11 @@ finding_codes! {
             help: "leave no pipes, sockets or devices in the step's folder, and nothing larger than 1 GiB in a run with secrets",
             example: "a core file of 20 GiB, or a named pipe, in target/ci/runs/<id>/steps/<name>",
         },
+        LeftOut = "RUN-002" {
+            summary: "a step found, or said, more than a record keeps",
+            help: "narrow what the step looks at; what was cut decides nothing, and clearance waits where it might have",
+            example: "300,000 findings of one step, of which 60,000 are kept",
+        },
     }
 }
 

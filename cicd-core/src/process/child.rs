@@ -152,6 +152,7 @@ fn environment(invocation: &Invocation) -> BTreeMap<OsString, Option<OsString>> 
             || has_prefix(name, &invocation.env_removed_prefixes)
     });
     let mut all: BTreeMap<_, _> = removed.map(|name| (name, None)).collect();
+    all.extend(invocation.withheld.iter().map(|name| (name.clone(), None)));
     all.extend(invocation.search_path.clone().map(|path| ("PATH".into(), Some(path))));
     all.extend(invocation.mark.clone().map(|mark| (super::MARK.into(), Some(mark))));
     all.extend(invocation.env.iter().map(|(name, change)| {

@@ -66,6 +66,8 @@ pub struct Invocation {
     pub(crate) search_path: Option<OsString>,
     /// What tells the processes it starts from all others; not shown either.
     pub(crate) mark: Option<OsString>,
+    /// Variables that it does not inherit, because they hold secrets of others.
+    pub(crate) withheld: Vec<OsString>,
 }
 
 #[derive(Debug, Clone)]
@@ -102,6 +104,7 @@ impl Invocation {
             stderr_bytes_max: 0,
             search_path: None,
             mark: None,
+            withheld: Vec::new(),
         }
     }
 

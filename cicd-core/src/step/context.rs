@@ -1,7 +1,7 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Once, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -11,10 +11,15 @@ use jiff::civil::Date;
 use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
-    Cancel, Captured, Invocation, ProcessError, Redactor, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox,
-    execute,
+    Cancel, Captured, Invocation, ProcessError, Redactor, SecretSource, Tool, ToolError, ToolProblem, ToolRequirement,
+    Toolbox, execute,
 };
 use crate::source::Source;
+
+/// Nobody reads more lines of one step than this; a step that says more in a loop would fill the record.
+const PROGRESS_MAX: usize = 10_000;
+/// Nor longer ones.
+const PROGRESS_BYTES_MAX: usize = 4096;
 
 /// Tells the processes of a run apart.
 static NEXT_PROCESS: AtomicU64 = AtomicU64::new(0);
@@ -70,6 +75,9 @@ pub struct Context {
     tools: Arc<Mutex<BTreeMap<String, Tool>>>,
     attempt: u32,
     attempts_max: u32,
+    /// The secrets whose variables its processes may inherit.
+    secrets: Arc<Mutex<BTreeSet<String>>>,
+    progress: Arc<AtomicUsize>,
 }
 
 impl Context {
@@ -78,7 +86,43 @@ impl Context {
     pub(crate) fn for_step(run: Arc<RunContext>, step: StepName) -> Self {
         let dir = run.dir.join("steps").join(step.as_str());
         let log = StepLog::at(dir.join("log.txt"));
-        Self { run, step, dir, made: Arc::new(Once::new()), log, tools: Arc::default(), attempt: 1, attempts_max: 1 }
+        Self {
+            run,
+            step,
+            dir,
+            made: Arc::new(Once::new()),
+            log,
+            tools: Arc::default(),
+            attempt: 1,
+            attempts_max: 1,
+            secrets: Arc::default(),
+            progress: Arc::default(),
+        }
+    }
+
+    /// The same context of a step that declares these secrets.
+    #[must_use]
+    pub(crate) fn with_secrets(self, secrets: &[SecretSource]) -> Self {
+        secrets.iter().for_each(|source| self.may_pass_on(source.name()));
+        self
+    }
+
+    /// From now on, processes of the step inherit the variable of this secret.
+    pub(crate) fn may_pass_on(&self, secret: &str) {
+        self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
+    }
+
+    /// The variables with secrets that the step did not declare.
+    fn withheld(&self) -> Vec<OsString> {
+        let own = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut withheld = Vec::new();
+        for secret in self.run.redactor.secrets() {
+            let inherited = self.env(secret.name()).is_some_and(|value| value == secret.expose());
+            if inherited && !own.contains(secret.name()) {
+                withheld.push(secret.name().into());
+            }
+        }
+        withheld
     }
 
     /// The same context for one attempt of several.
@@ -190,7 +234,10 @@ impl Context {
 
     /// Says what the step is doing, for the reader at the terminal.
     pub fn progress(&self, message: impl Into<String>) {
-        let message = self.run.redactor.redact(&message.into()).into_owned();
+        if self.progress.fetch_add(1, Ordering::Relaxed) >= PROGRESS_MAX {
+            return;
+        }
+        let message = self.run.redactor.redact_start(&message.into(), PROGRESS_BYTES_MAX);
         self.run.events.send(EventKind::Progress { step: self.step.clone(), message });
     }
 
@@ -250,6 +297,7 @@ impl Context {
             invocation.dir = Some(self.root().to_owned());
         }
         invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
+        invocation.withheld = self.withheld();
         let number = NEXT_PROCESS.fetch_add(1, Ordering::Relaxed);
         invocation.mark = Some(format!("{}/{number}", self.run.dir).into());
         let command = self.run.redactor.redact(&invocation.to_string()).into_owned();

@@ -114,6 +114,8 @@ impl RunContext {
         let mut command = command.clone().deadline(COMMAND_DEADLINE);
         command.dir.get_or_insert_with(|| self.workspace.root().to_owned());
         command.search_path = Some(self.toolbox.search_path().to_owned());
+        // What it starts is found again, by this run and, should that be killed, by the next one.
+        command.mark = Some(format!("{}/secret-{}", self.dir, NEXT_FILE.fetch_add(1, Ordering::Relaxed)).into());
         let captured = execute(&command, &program, &mut Discard, &self.cancel)
             .map_err(|_| unreadable(format!("{} did not end as it should", command.program_name())))?;
         if !captured.success() {
@@ -138,7 +140,9 @@ impl Context {
     /// # Errors
     /// When it is not to be had, or cannot be redacted because it is no text or too short.
     pub fn secret(&self, source: impl Into<SecretSource>) -> Result<Secret, StepError> {
-        self.shared().secret(&source.into())
+        let source = source.into();
+        self.may_pass_on(source.name());
+        self.shared().secret(&source)
     }
 
     /// A file with a secret, for tools that take nothing else. It exists as long as the value that is returned.

@@ -21,7 +21,7 @@ mod encoders;
 #[cfg(test)]
 mod tests;
 
-use scan::{Patterns, Then};
+use scan::{Patterns, SPREAD_BYTES_MAX, Then};
 use stream::Mark;
 pub use stream::StreamRedactor;
 
@@ -119,6 +119,23 @@ impl Redactor {
         }
         shown.push_str(&text[done..]);
         Cow::Owned(shown)
+    }
+
+    /// The same of no more than the first `bytes_max` bytes; how many more there were is said. No part of a secret is left where
+    /// the text was cut.
+    #[must_use]
+    pub fn redact_start(&self, text: &str, bytes_max: usize) -> String {
+        if text.len() <= bytes_max {
+            return self.redact(text).into_owned();
+        }
+        let end = |text: &str, max: usize| {
+            (0..=max.min(text.len())).rev().find(|&place| text.is_char_boundary(place)).unwrap_or(0)
+        };
+        let read = &text[..end(text, bytes_max.saturating_add(SPREAD_BYTES_MAX))];
+        let mut shown = self.redact(read).into_owned();
+        shown.truncate(end(&shown, bytes_max));
+        shown.push_str(&format!("… ({} bytes in all)", text.len()));
+        shown
     }
 
     /// A redactor for bytes that come in pieces.

@@ -9,7 +9,7 @@ use crate::process::Secret;
 /// How far in front of a place something may begin that reads otherwise as a whole than from that place on.
 const CONTEXT_BYTES: usize = 48;
 /// A secret that is written over more bytes than this, line ends and colours included, is not recognised.
-const SPREAD_BYTES_MAX: usize = 16 << 10;
+pub(super) const SPREAD_BYTES_MAX: usize = 16 << 10;
 /// How much is looked at at once.
 const WINDOW_BYTES: usize = 1 << 20;
 

@@ -145,6 +145,17 @@ fn a_secret_in_bytes_is_told_by_name() {
 }
 
 #[test]
+fn a_text_that_is_cut_shows_no_part_of_a_secret_at_its_end() {
+    let redactor = redactor("CANARY-0123456789");
+    for length in 0..40 {
+        let text = format!("{}CANARY-0123456789{}", "x".repeat(length), "y".repeat(100_000));
+        let shown = redactor.redact_start(&text, 30);
+        assert!(!shown.contains("CAN") && shown.len() < 90 && shown.contains("bytes in all"), "{shown}");
+    }
+    assert_eq!(redactor.redact_start("short: CANARY-0123456789", 30), "short: ***");
+}
+
+#[test]
 fn nothing_is_held_back_without_secrets() {
     let mut stream = Redactor::new().stream();
     assert_eq!(&*stream.push(b"abc"), b"abc");
