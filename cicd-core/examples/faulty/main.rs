@@ -81,6 +81,20 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
         Ok(Outcome::of(()))
     });
     ci.add("stuck", stuck, ());
+    let plants = step_fn(|cx, ()| {
+        for name in ["log.txt", "output.json", "left"] {
+            cx.run_ok(&Invocation::tool("mkfifo").arg(cx.dir().join(name)))?;
+        }
+        cx.run_ok(&misbehave(&["say", "into the log"]))?;
+        Ok(Outcome::of("the output".to_owned()))
+    });
+    ci.add("plants", plants, ());
+    let report = step_fn(|cx, ()| {
+        let report = cx.dir().join("report.json");
+        cx.run_ok(&Invocation::tool("mkfifo").arg(&report).report(&report))?;
+        Ok(Outcome::of(()))
+    });
+    ci.add("pipe-report", report, ());
     ci.add(
         "removes-folder",
         step_fn(|cx, ()| {
@@ -130,6 +144,13 @@ fn many(_: &Workspace) -> Result<Pipeline, GraphError> {
         ci.command(&format!("step-{number}"), Invocation::program("/bin/true"));
     }
     Ok(ci)
+}
+
+/// Writes every form of the secret wherever a tool can.
+fn every_form(cx: &Context) -> Result<(), StepError> {
+    let script = include_str!("../../tests/data/forms.py");
+    cx.run_ok(&Invocation::tool("python3").args(["-c", script, "show", cx.dir().as_str()]))?;
+    Ok(())
 }
 
 /// A step with a secret that does one thing with it.
@@ -214,6 +235,25 @@ fn secrets(_: &Workspace) -> Result<Pipeline, GraphError> {
         }),
         (),
     );
+    ci.add(
+        "every-form",
+        WithSecret(|cx, _| {
+            every_form(cx)?;
+            Ok(Outcome::of(String::new()))
+        }),
+        (),
+    );
+    ci.add(
+        "every-form-stuck",
+        WithSecret(|cx, _| {
+            every_form(cx)?;
+            std::thread::sleep(Duration::from_secs(60));
+            Ok(Outcome::of(String::new()))
+        }),
+        (),
+    );
+    let undeclared = "sleep 0.3; echo \"inherited: ${CANARY-nothing} ${HOME+home}\"";
+    ci.command("undeclared", Invocation::tool("bash").args(["-c", undeclared]));
     ci.add(
         "times-out",
         WithSecret(|cx, _| {

@@ -18,6 +18,27 @@ const DEPTH_MAX: usize = 64;
 /// Makes the names of unfinished files of this process differ.
 static NEXT: AtomicU64 = AtomicU64::new(0);
 
+#[cfg(test)]
+thread_local! {
+    /// What was put on disk, in order.
+    pub(crate) static ORDER: std::cell::RefCell<Vec<String>> = const { std::cell::RefCell::new(Vec::new()) };
+}
+
+/// Lets a test see in which order things are put on disk.
+fn note(what: impl FnOnce() -> String) {
+    #[cfg(test)]
+    ORDER.with_borrow_mut(|order| order.push(what()));
+    #[cfg(not(test))]
+    let _ = what;
+}
+
+/// Puts what was written into a file on disk.
+pub(crate) fn sync(file: &File, name: &str) -> io::Result<()> {
+    file.sync_all()?;
+    note(|| format!("sync {name}"));
+    Ok(())
+}
+
 /// What something in a folder is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -158,7 +179,7 @@ impl Folder {
         let unfinished = unfinished_name(name);
         let mut file = self.create_new(unfinished.as_ref(), 0o666)?;
         let written =
-            file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| self.rename(&unfinished, name));
+            file.write_all(bytes).and_then(|()| sync(&file, name)).and_then(|()| self.rename(&unfinished, name));
         if written.is_err() {
             // What is wrong is told already.
             let _ = self.remove_name(&unfinished);
@@ -189,13 +210,18 @@ impl Folder {
     pub(crate) fn sync(&self) -> io::Result<()> {
         match rustix::fs::fsync(&self.0) {
             // A file system that cannot do it for folders needs it not.
-            Err(rustix::io::Errno::INVAL) | Ok(()) => Ok(()),
+            Err(rustix::io::Errno::INVAL) | Ok(()) => {
+                note(|| "sync folder".to_owned());
+                Ok(())
+            }
             Err(error) => Err(error.into()),
         }
     }
 
     pub(crate) fn rename(&self, from: impl AsRef<OsStr>, to: impl AsRef<OsStr>) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.0, from.as_ref(), &self.0, to.as_ref())?)
+        rustix::fs::renameat(&self.0, from.as_ref(), &self.0, to.as_ref())?;
+        note(|| format!("name {}", to.as_ref().display()));
+        Ok(())
     }
 
     /// Sets who may do what with something that is no link.

@@ -6,7 +6,9 @@
 mod folder;
 mod open;
 
-pub(crate) use folder::{Entry, Folder, Kind, unfinished_name};
+#[cfg(test)]
+pub(crate) use folder::ORDER;
+pub(crate) use folder::{Entry, Folder, Kind, sync, unfinished_name};
 pub(crate) use open::read;
 
 /// No report, summary or output of ours is larger. A report beyond this cannot be held in memory beside everything else on a

@@ -7,7 +7,7 @@ use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::Summary;
 use super::scrub::{Removed, scrub};
-use crate::files::{FILE_BYTES_MAX, Folder};
+use crate::files::{FILE_BYTES_MAX, Folder, sync};
 use crate::model::{Event, RunId};
 use crate::process::{Cancel, Redactor};
 use crate::step::{StepError, Workspace};
@@ -101,7 +101,7 @@ impl RunFolder {
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
         self.flush()?;
-        self.events.get_ref().sync_all().map_err(io(&self.dir.join("events.ndjson")))?;
+        sync(self.events.get_ref(), "events.ndjson").map_err(io(&self.dir.join("events.ndjson")))?;
         self.check_still_there()?;
         let path = self.dir.join("summary.json");
         let text = serde_json::to_string_pretty(summary).map_err(|error| {
@@ -186,6 +186,38 @@ mod tests {
 
     use super::*;
     use crate::process::CancelReason;
+
+    #[test]
+    fn the_record_is_on_disk_before_a_run_says_that_it_ended() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(dir.path()).expect("UTF-8"));
+        let id = RunId::new(jiff::Timestamp::UNIX_EPOCH, 1);
+        let mut folder = RunFolder::create(&workspace, "ci", &id, Redactor::new()).expect("made");
+        let others = |folder: &RunFolder| {
+            fs::metadata(folder.dir()).map(|found| found.permissions().mode() & 0o077).expect("there")
+        };
+        assert_eq!(others(&folder), 0, "only its owner looks into a run that goes on");
+        crate::files::ORDER.with_borrow_mut(Vec::clear);
+        let summary = serde_json::json!({
+            "schema_version": 1, "pipeline": "p", "run": id, "status": "passed", "exit_code": 0, "complete": true,
+            "commit": null, "dirty": null, "tree": null, "definition": "", "started_at": "1970-01-01T00:00:00Z",
+            "duration_ms": 0, "steps": [],
+        });
+        let summary: Summary = serde_json::from_value(summary).expect("a summary");
+        folder.finish(&summary).expect("finished");
+        let order = crate::files::ORDER.with_borrow(Vec::clone);
+        let expected = [
+            "sync events.ndjson",
+            "sync summary.json",
+            "name summary.json",
+            "sync folder",
+            "sync folder",
+            "name latest",
+            "sync folder",
+        ];
+        assert_eq!(order, expected);
+        assert!(latest_summary(&workspace, "ci").is_some());
+    }
 
     #[test]
     fn old_runs_are_removed_until_the_run_is_told_to_stop() {

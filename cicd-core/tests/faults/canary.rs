@@ -1,11 +1,15 @@
 //! A planted secret: every byte that a run writes or prints is searched for it, however the run ends.
 
+use std::collections::BTreeMap;
 use std::fs;
-use std::process::Output;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Output, Stdio};
+use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::support::{Place, code, contains};
 
@@ -48,7 +52,15 @@ fn traces(place: &Place, output: &Output) -> Vec<(String, Vec<u8>)> {
     };
     let mut traces =
         vec![("stdout".to_owned(), unmasked(&output.stdout)), ("stderr".to_owned(), unmasked(&output.stderr))];
-    let mut open: Vec<Utf8PathBuf> = vec![place.root.join("target")];
+    traces.extend(files(&place.root.join("target")));
+    traces.extend(step_summary(&place.root));
+    traces
+}
+
+/// Every file below a folder, with its path.
+fn files(folder: &Utf8Path) -> Vec<(String, Vec<u8>)> {
+    let mut traces = Vec::new();
+    let mut open: Vec<Utf8PathBuf> = vec![folder.to_owned()];
     while let Some(folder) = open.pop() {
         for entry in folder.read_dir_utf8().expect("a folder").flatten() {
             let kind = entry.file_type().expect("a kind");
@@ -59,7 +71,6 @@ fn traces(place: &Place, output: &Output) -> Vec<(String, Vec<u8>)> {
             }
         }
     }
-    traces.extend(step_summary(&place.root));
     traces
 }
 
@@ -68,16 +79,114 @@ fn step_summary(root: &Utf8Path) -> Option<(String, Vec<u8>)> {
 }
 
 fn shown(place: &Place, output: &Output) -> Vec<String> {
-    let traces = traces(place, output);
-    let forms = forms();
-    let found =
-        |bytes: &[u8]| forms.iter().filter(|form| contains(bytes, form.as_bytes())).cloned().collect::<Vec<_>>();
+    shown_of(&forms().into_iter().map(String::into_bytes).collect::<Vec<_>>(), &traces(place, output))
+}
+
+fn shown_of(forms: &[Vec<u8>], traces: &[(String, Vec<u8>)]) -> Vec<String> {
+    let found = |bytes: &[u8]| forms.iter().filter(|form| contains(bytes, form)).cloned().collect::<Vec<_>>();
     traces
         .iter()
-        .map(|(name, bytes)| (name, found(bytes)))
+        .map(|(name, bytes)| (name, [found(bytes), found(name.as_bytes())].concat()))
         .filter(|(_, found)| !found.is_empty())
-        .map(|(name, found)| format!("{name} shows {found:?}"))
+        .map(|(name, found)| {
+            let found: Vec<_> = found.iter().map(|form| String::from_utf8_lossy(form)).collect();
+            format!("{name} shows {found:?}")
+        })
         .collect()
+}
+
+/// With everything that some encoder writes otherwise.
+const DIFFICULT: &str = "c\"4n'ry%v4&lu3 +ok</>\\=ä€x";
+
+/// How a run that shows every form ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    Passes,
+    Fails,
+    Interrupted,
+    /// The step computes, and hears nothing.
+    Abandoned,
+    Killed,
+}
+
+/// What encoders make of the secret.
+fn every_form() -> Vec<Vec<u8>> {
+    let script = include_str!("../data/forms.py");
+    let mut python = Command::new("python3");
+    let output = python.args(["-c", script, "list"]).env("CANARY", DIFFICULT).output().expect("python3 is installed");
+    let forms: BTreeMap<String, String> = serde_json::from_slice(&output.stdout).expect("JSON");
+    let byte = |pair: &[u8]| u8::from_str_radix(&String::from_utf8_lossy(pair), 16).expect("hex");
+    forms.into_values().map(|hex| hex.as_bytes().chunks(2).map(byte).collect()).collect()
+}
+
+#[test]
+fn every_form_of_a_secret_is_shown_nowhere_however_the_run_ends() {
+    let forms = every_form();
+    assert!(forms.len() > 40, "{} forms", forms.len());
+    for end in [End::Passes, End::Fails, End::Interrupted, End::Abandoned, End::Killed] {
+        let place = Place::new();
+        fs::write(place.root.join("canary-file"), format!("{IN_FILE}\n")).expect("written");
+        let done = place.root.join("done");
+        let step = if end == End::Abandoned { "every-form-stuck" } else { "every-form" };
+        let how = match end {
+            End::Fails => "fail",
+            End::Interrupted | End::Killed => "wait",
+            End::Passes | End::Abandoned => "",
+        };
+        let mut command = place.command(&["canary", "--only", step, "--verbose"]);
+        command.env("CANARY", DIFFICULT).env("CANARY_PRINTED", PRINTED).env("DONE", &done).env("END", how);
+        let mut child = command.env_remove("GITHUB_ACTIONS").spawn().expect("started");
+        let (stdout, stderr) = (child.stdout.take().expect("a pipe"), child.stderr.take().expect("a pipe"));
+        let readers = [std::thread::spawn(|| read_all(stdout)), std::thread::spawn(|| read_all(stderr))];
+        if !matches!(end, End::Passes | End::Fails) {
+            let until = Instant::now() + Duration::from_secs(60);
+            while !done.exists() && Instant::now() < until {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(done.exists(), "{end:?}: the step has not shown everything");
+            let pid = Pid::from_raw(i32::try_from(child.id()).expect("a process id")).expect("not zero");
+            kill_process(pid, if end == End::Killed { Signal::KILL } else { Signal::INT }).expect("it runs");
+        }
+        child.wait().expect("it ends");
+        if end == End::Killed {
+            let run = place.root.join("target/ci-other/runs").read_dir_utf8().expect("runs").next();
+            let run = run.expect("a run").expect("a run").into_path();
+            let mode = fs::metadata(&run).expect("there").permissions().mode();
+            assert_eq!(mode & 0o077, 0, "others can look into what a killed run left: {mode:o}");
+            // Of another pipeline, which knows none of these secrets.
+            assert_eq!(code(place.run(&["ci", "--only", "fine"]).status), 0);
+            assert!(run.join("summary.json").exists(), "the record is completed");
+        }
+        let mut traces = files(&place.root.join("target"));
+        traces.extend(readers.map(|reader| ("output".to_owned(), reader.join().expect("read"))));
+        assert_eq!(shown_of(&forms, &traces), Vec::<String>::new(), "{end:?}");
+    }
+}
+
+fn read_all(mut pipe: impl std::io::Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    pipe.read_to_end(&mut bytes).expect("readable");
+    bytes
+}
+
+#[test]
+fn processes_see_no_secret_that_their_step_did_not_declare() {
+    let place = Place::new();
+    fs::write(place.root.join("canary-file"), format!("{IN_FILE}\n")).expect("written");
+    let mut command = place.command(&["canary", "--only", "undeclared", "finds-it"]);
+    command.env("CANARY", DIFFICULT).env("CANARY_PRINTED", PRINTED).env("HOME", "/").env_remove("GITHUB_ACTIONS");
+    let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let forms = every_form();
+    let mut seen = Vec::new();
+    while child.try_wait().expect("it can be asked").is_none() {
+        // The arguments of every process that the run has started.
+        let lines = place.processes().into_iter().map(|line| ("arguments".to_owned(), line.into_bytes()));
+        seen.extend(shown_of(&forms, &lines.collect::<Vec<_>>()));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(seen, Vec::<String>::new());
+    let log = fs::read_to_string(place.root.join("target/ci-other/latest/steps/undeclared/log.txt")).expect("a log");
+    assert!(log.contains("inherited: nothing home"), "{log}");
 }
 
 #[test]

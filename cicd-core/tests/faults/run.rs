@@ -95,15 +95,20 @@ fn newest_summary(place: &Place) -> Option<String> {
 fn killed(place: &Place) -> Seen {
     let seed = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("after 1970").subsec_nanos();
     let mut seen = Seen { status: String::new(), exit: 0, wrong: Vec::new(), left: 0, containers: None };
+    let temporary = place.root.join("temporary");
+    fs::create_dir(&temporary).expect("made");
     for round in 0..KILLS {
-        let mut child = place.start(&["ci", "--only", "ignores-signals", "session-silent", "fine"]);
+        let mut command = place.command(&["ci", "--only", "ignores-signals", "session-silent", "fine"]);
+        command.env("TMPDIR", &temporary).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut child = command.spawn().expect("started");
         let moment =
             (seed.wrapping_mul(2_654_435_761).wrapping_add(round.wrapping_mul(0x9E37_79B9)) >> 8) % KILLED_WITHIN_MS;
         std::thread::sleep(Duration::from_millis(u64::from(moment)));
         child.kill().expect("it runs");
         child.wait().expect("it ended");
     }
-    let output = place.run(&["ci", "--only", "fine"]);
+    let output = place.command(&["ci", "--only", "fine"]).env("TMPDIR", &temporary).output().expect("started");
+    seen.wrong.extend(fs::read_dir(&temporary).expect("a folder").flatten().map(|left| format!("{:?}", left.path())));
     seen.exit = code(output.status);
     seen.status = place.status("ci", "fine");
     let left = place.left_over();
@@ -191,6 +196,39 @@ fn clock_set_back(place: &Place) -> Seen {
     Seen::new(place, place.status("ci", "fine"), code(output.status))
 }
 
+/// What stands under the names of the record of an earlier run is neither waited for nor followed.
+fn hostile_record(place: &Place) -> Seen {
+    assert_eq!(code(place.run(&["ci", "--only", "fine"]).status), 0);
+    fs::write(place.root.join("precious"), "precious").expect("written");
+    let line = "cd target/ci && run=$(readlink latest) && for name in summary.json events.ndjson; do rm $run/$name && mkfifo $run/$name; done \
+        && mkdir -p runs/20200101T000000.000Z-1/steps runs/20200101T000001.000Z-1 runs/20200101T000002.000Z-1/summary.json \
+        && mkfifo runs/20200101T000000.000Z-1/steps/log.txt runs/pipe runs/20200101T000000.000Z-1/abandoned \
+        && ln -s ../../../../precious runs/20200101T000001.000Z-1/summary.json && ln -s / runs/20200101T000003.000Z-1 \
+        && rm lock && ln -s ../../precious lock && cd ../.. && timeout --signal=KILL 60 $FAULTY ci --only fine >&2; echo $?";
+    let (shown, exit) = shell(place, line);
+    let precious = fs::read_to_string(place.root.join("precious"));
+    Seen::new(place, place.status("ci", "fine"), exit)
+        .require(precious.is_ok_and(|text| text == "precious"), "a link was followed")
+        .require(!shown.contains("panicked"), &shown)
+}
+
+/// Named pipes where the runner is about to write its own files.
+fn plants(place: &Place) -> Seen {
+    let (shown, exit) = shell(place, "timeout --signal=KILL 60 $FAULTY ci --only plants >&2; echo $?");
+    let step = place.root.join("target/ci/latest/steps/plants");
+    let log = fs::read_to_string(step.join("log.txt")).unwrap_or_default();
+    let output = fs::read_to_string(step.join("output.json")).unwrap_or_default();
+    Seen::new(place, place.status("ci", "plants"), exit)
+        .require(log.contains("into the log"), &shown)
+        .require(output.contains("the output"), &output)
+}
+
+fn pipe_report(place: &Place) -> Seen {
+    let (_, exit) = shell(place, "timeout --signal=KILL 60 $FAULTY ci --only pipe-report >&2; echo $?");
+    let reason = place.reason("ci", "pipe-report");
+    Seen::new(place, place.status("ci", "pipe-report"), exit).require(reason.contains("a named pipe"), &reason)
+}
+
 fn panics(place: &Place) -> Seen {
     let output = place.run(&["ci", "--only", "panics", "fine"]);
     let reason = place.reason("ci", "panics");
@@ -248,6 +286,9 @@ const FAULTS: &[Fault] = &[
     Fault { name: "two runs at once", status: "told", exit: 3, run: two_at_once },
     Fault { name: "two runs at once, the second waits", status: "passed", exit: 0, run: waits },
     Fault { name: "SIGINT while it waits for another run", status: "told", exit: 130, run: waits_no_longer },
+    Fault { name: "pipes and links in the record of a run", status: "passed", exit: 0, run: hostile_record },
+    Fault { name: "pipes where the runner writes", status: "passed", exit: 0, run: plants },
+    Fault { name: "a pipe as a report", status: "error", exit: 3, run: pipe_report },
     Fault { name: "step panics", status: "error", exit: 3, run: panics },
     Fault { name: "1000 steps", status: "passed", exit: 0, run: thousand },
     Fault { name: "clock set back", status: "passed", exit: 0, run: clock_set_back },
