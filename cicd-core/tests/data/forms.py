@@ -28,11 +28,11 @@ forms = {
     "plain": b,
     "base64": b64(b).rstrip(b"="),
     "base64 url": base64.urlsafe_b64encode(b).rstrip(b"="),
-    "base64 user": b64(b"user:" + b)[8:-4],
-    "base64 one": b64(b"u:" + b)[4:-4],
-    "base64 two": b64(b"us:" + b)[4:-4],
-    "base64 twice": b64(b64(b)).rstrip(b"=")[:-4],
-    "base64 user twice": b64(b64(b"user:" + b))[12:-8],
+    "base64 user": b64(b"user:" + b),
+    "base64 one": b64(b"u:" + b),
+    "base64 two": b64(b"us:" + b),
+    "base64 twice": b64(b64(b)).rstrip(b"="),
+    "base64 user twice": b64(b64(b"user:" + b)),
     "base32": base64.b32encode(b).rstrip(b"="),
     "hex": b.hex().encode(),
     "HEX": b.hex().upper().encode(),
@@ -69,10 +69,13 @@ forms = {
 for columns in (20, 76):
     for end in (b"\n", b"\r\n"):
         forms[f"base64 at {columns} {end!r}"] = end.join(lines(b64(b), columns))
-        forms[f"base64 of two at {columns} {end!r}"] = end.join(lines(b64(b + b"\n" + b), columns))[:-4]
+        forms[f"base64 of two at {columns} {end!r}"] = end.join(lines(b64(b + b"\n" + b), columns))
+
+# What must not be found of those with something before the secret: the characters that hold nothing else.
+searched = {"base64 user": (8, -4), "base64 one": (4, -4), "base64 two": (4, -4), "base64 user twice": (12, -8)}
 
 if sys.argv[1] == "list":
-    print(json.dumps({name: form.hex() for name, form in forms.items()}))
+    print(json.dumps({name: form[slice(*searched.get(name, (0, None)))].hex() for name, form in forms.items()}))
     sys.exit()
 
 folder = os.path.join(sys.argv[2], "forms")
