@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use camino::Utf8PathBuf;
 
 use super::attempts::{Attempts, Granted};
-use super::effects;
 use super::bounds::{OUTPUT_BYTES_MAX, bounded};
+use super::effects;
 use super::graph::Node;
 use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
