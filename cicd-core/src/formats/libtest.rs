@@ -18,6 +18,8 @@ pub struct LibtestReport {
     pub failed: u64,
     /// How many were ignored.
     pub ignored: u64,
+    /// How many were not chosen.
+    pub filtered: u64,
     /// The tests that did not pass, in the order in which they ended.
     pub not_passed: Vec<NotPassed>,
 }
@@ -35,8 +37,11 @@ pub struct NotPassed {
     pub location: Option<Location>,
 }
 
-static RESULT: LazyLock<Regex> =
-    LazyLock::new(|| compiled(r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;"));
+static RESULT: LazyLock<Regex> = LazyLock::new(|| {
+    compiled(
+        r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;(?: \d+ measured; (\d+) filtered out;)?",
+    )
+});
 static NOT_PASSED: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"(?m)^test (\S.*?)(?: - should panic| - compile fail| - compile)? \.\.\. (FAILED|ignored)\b")
 });
@@ -83,6 +88,8 @@ impl LibtestReport {
             self.passed += u64::from(result[1].parse::<u32>()?);
             self.failed += u64::from(result[2].parse::<u32>()?);
             self.ignored += u64::from(result[3].parse::<u32>()?);
+            let filtered = result.get(4).map_or("0", |count| count.as_str());
+            self.filtered += u64::from(filtered.parse::<u32>()?);
         }
         let mut unsaid = failures.clone();
         for (_, [name, how]) in NOT_PASSED.captures_iter(said).map(|line| line.extract()) {

@@ -19,6 +19,11 @@ finding_codes! {
             help: "mend it or delete it; a test that never runs proves nothing",
             example: "#[test] #[ignore] fn skipped() {}",
         },
+        Filtered = "CARGO-003" {
+            summary: "Rust tests were not chosen",
+            help: "choose whole test programs (`--lib`, `--test NAME`), and no tests by their names",
+            example: "CargoTest::new([\"--lib\", \"parser::\"])",
+        },
     }
 }
 
@@ -79,7 +84,11 @@ fn read(captured: &Captured) -> Result<Outcome<()>, ReadError> {
     let report = read_libtest(text).map_err(|error| unreadable(error.to_string()))?;
     let (passed, failed) = (report.passed, report.failed);
     let named = report.not_passed.iter().filter(|test| !test.is_ignored).count() as u64;
-    let findings: Vec<Finding> = report.not_passed.into_iter().map(finding).collect();
+    let mut findings: Vec<Finding> = report.not_passed.into_iter().map(finding).collect();
+    if report.filtered > 0 {
+        let message = format!("{} not chosen", counted(report.filtered, "test"));
+        findings.push(Finding::new(CargoTestCode::Filtered, message));
+    }
     match captured.exit {
         Exit::Code(0) if passed == 0 => {
             Err(unreadable("no test was run".to_owned())
@@ -124,6 +133,19 @@ mod tests {
         let outcome = read(&Captured::recorded(Exit::Code(101), RUN, "")).expect("readable");
         let codes: Vec<_> = outcome.findings.iter().map(|finding| finding.code.as_str()).collect();
         assert_eq!(codes, ["CARGO-001", "CARGO-002"]);
+    }
+
+    #[test]
+    fn tests_that_were_not_chosen_are_a_finding() {
+        let run = |filtered| {
+            let text = format!(
+                "test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; {filtered} filtered out; finished in 0s\n"
+            );
+            let outcome = read(&Captured::recorded(Exit::Code(0), text, "")).expect("readable");
+            outcome.findings.iter().map(|finding| finding.message.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(run(0), Vec::<String>::new());
+        assert_eq!(run(3), ["3 tests not chosen"]);
     }
 
     #[test]

@@ -18,6 +18,9 @@ pub fn read_cobertura(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     reader.finish()
 }
 
+/// Shares are written with two digits at least.
+const RATE_ROUNDING: f64 = 0.0051;
+
 fn malformed(problem: String) -> CoverageError {
     CoverageError::Malformed { format: "Cobertura XML", problem }
 }
@@ -37,6 +40,8 @@ struct Root {
     lines_covered: Option<u32>,
     branches_valid: Option<u32>,
     branches_covered: Option<u32>,
+    line_rate: Option<f64>,
+    branch_rate: Option<f64>,
     created_at: Option<Timestamp>,
 }
 
@@ -114,6 +119,12 @@ impl CoberturaReader {
         }
         .checked()?;
         let whole = FileCoverage { path: "the whole report".to_owned(), ..FileCoverage::default() };
+        if root.lines_valid.is_none() {
+            not_above("lines", report.lines(), root.line_rate)?;
+        }
+        if let (None, Some(branches)) = (root.branches_valid, report.branches()) {
+            not_above("branches", branches, root.branch_rate)?;
+        }
         if let Some(valid) = root.lines_valid {
             whole.agree("lines", valid.into(), report.lines().total)?;
         }
@@ -132,6 +143,15 @@ impl CoberturaReader {
 
 fn root(element: &Element) -> Result<Root, XmlError> {
     let number = |name| element.get(name).map(|_| element.number(name)).transpose();
+    let rate = |name: &str| {
+        let parsed = element.get(name).map(|text| (text, text.trim().parse::<f64>()));
+        parsed
+            .map(|(text, number)| match number {
+                Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
+                _ => Err(XmlError(format!("<coverage {name}={text:?}>: not a share from 0 to 1"))),
+            })
+            .transpose()
+    };
     // Milliseconds by the book; several writers use seconds.
     let created_at = element.get("timestamp").and_then(|text| text.parse::<i64>().ok()).and_then(|moment| {
         if moment >= 100_000_000_000 { Timestamp::from_millisecond(moment) } else { Timestamp::from_second(moment) }
@@ -142,8 +162,25 @@ fn root(element: &Element) -> Result<Root, XmlError> {
         lines_covered: number("lines-covered")?,
         branches_valid: number("branches-valid")?,
         branches_covered: number("branches-covered")?,
+        line_rate: rate("line-rate")?,
+        branch_rate: rate("branch-rate")?,
         created_at,
     })
+}
+
+/// Refuses a report whose own share is lower than what its lines give: it counts something that it does not list.
+fn not_above(what: &str, counted: Ratio, said: Option<f64>) -> Result<(), CoverageError> {
+    let Some(said) = said.filter(|_| counted.total > 0) else { return Ok(()) };
+    let share = counted.covered as f64 / counted.total as f64;
+    if share <= said + RATE_ROUNDING {
+        return Ok(());
+    }
+    let (share, said) = (share * 100.0, said * 100.0);
+    let problem = format!(
+        "it says that {said:.1} % of the {what} are covered, but its lines give {share:.1} %; \
+         write it with counts (`lines-valid`, `branches-valid`), or as LCOV"
+    );
+    Err(CoverageError::Contradiction { file: "the whole report".to_owned(), problem })
 }
 
 /// The counts in `50% (1/2)`; the percentage is not looked at.
@@ -172,6 +209,7 @@ fn file(path: String, lines: BTreeMap<u32, Line>) -> FileCoverage {
         }
         let Some(branches) = line.branches else { continue };
         file.branches = file.branches + branches;
+        file.branch_lines.insert(number, branches);
         if branches.covered < branches.total {
             match line.missing.is_empty() {
                 true => missing.push((number, None)),

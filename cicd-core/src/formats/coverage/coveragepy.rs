@@ -7,18 +7,35 @@ use serde::de::{MapAccess, Visitor};
 use super::report::by_line;
 use super::{CoverageError, CoverageReport, FileCoverage, Ratio};
 
-/// Reads the JSON report of [coverage.py](https://coverage.readthedocs.io), formats 2 and 3.
+/// The first version whose report tells which branches were taken.
+const VERSION_MIN: (u32, u32) = (6, 5);
+/// From this version on `executed_lines` holds statements alone; before, docstrings and lines that are left out as well.
+const STATEMENTS_ALONE: (u32, u32) = (7, 13);
+
+/// Reads the JSON report of [coverage.py](https://coverage.readthedocs.io) 6.5 and newer, formats 2 and 3 and the one before them.
 ///
 /// # Errors
 /// When it is broken, of another format, contradicts itself or holds no statement.
 pub fn read_coveragepy(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     let malformed = |problem: String| CoverageError::Malformed { format: "coverage.py JSON", problem };
-    let document: Document = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
-    if !(2..=3).contains(&document.meta.format) {
-        return Err(malformed(format!("format {} is not known; formats 2 and 3 are", document.meta.format)));
+    if let Some((tool, instead)) = foreign(bytes) {
+        return Err(malformed(format!("it is the JSON of {tool}, which is not read; write {instead}")));
     }
-    let branches_measured = document.meta.branch_coverage;
-    let files = document.files.0.into_iter().map(|(path, file)| file.read(path, branches_measured));
+    let Head { meta } = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let said = meta.version.as_deref().unwrap_or("without a version");
+    // What names its format keeps to it.
+    let version = version(said).or(meta.format.map(|_| STATEMENTS_ALONE));
+    let version = version.ok_or_else(|| malformed(format!("its version {said:?} is none of coverage.py")))?;
+    if version < VERSION_MIN {
+        return Err(malformed(format!("coverage.py {said} does not tell enough; measure with 6.5 or newer")));
+    }
+    if let Some(format) = meta.format.filter(|format| !(2..=3).contains(format)) {
+        return Err(malformed(format!("format {format} is not known; formats 2 and 3 are")));
+    }
+    let document: Document = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
+    let branches_measured = meta.branch_coverage;
+    let exact = version >= STATEMENTS_ALONE;
+    let files = document.files.0.into_iter().map(|(path, file)| file.read(path, branches_measured, exact));
     let report = CoverageReport {
         files: files.collect::<Result<_, _>>()?,
         branches_measured,
@@ -43,16 +60,39 @@ fn agree_with_totals(report: &CoverageReport, totals: &Summary) -> Result<(), Co
     Ok(())
 }
 
+/// Other tools whose JSON people take for this one, and what is read of them.
+fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
+    let start = bytes.get(..4096).unwrap_or(bytes);
+    let has = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
+    [
+        ("\"gcovr/format_version\"", "gcovr", "Cobertura XML (`--cobertura`) or LCOV (`--lcov`)"),
+        ("\"statementMap\"", "istanbul", "LCOV or Cobertura XML (`coverageReporters: [\"lcov\", \"cobertura\"]`)"),
+        ("llvm.coverage.json.export", "llvm-cov", "LCOV (`--lcov`) or Cobertura XML (`--cobertura`)"),
+    ]
+    .into_iter()
+    .find_map(|(mark, tool, instead)| has(mark).then_some((tool, instead)))
+}
+
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut parts = text.split('.');
+    Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?))
+}
+
+#[derive(Deserialize)]
+struct Head {
+    meta: Meta,
+}
+
 #[derive(Deserialize)]
 struct Document {
-    meta: Meta,
     files: Files,
     totals: Summary,
 }
 
 #[derive(Deserialize)]
 struct Meta {
-    format: u32,
+    format: Option<u32>,
+    version: Option<String>,
     branch_coverage: bool,
 }
 
@@ -76,7 +116,7 @@ struct File {
 }
 
 impl File {
-    fn read(self, path: String, branches_measured: bool) -> Result<FileCoverage, CoverageError> {
+    fn read(self, path: String, branches_measured: bool, exact: bool) -> Result<FileCoverage, CoverageError> {
         let mut file = FileCoverage {
             path,
             covered_lines: self.executed_lines,
@@ -91,13 +131,42 @@ impl File {
             };
             let (covered, missed) = (taken.len() as u64, missing.len() as u64);
             file.branches = Ratio { covered, total: covered + missed };
+            let from = |(from, _): &(i64, i64)| u32::try_from(from.unsigned_abs()).unwrap_or(u32::MAX);
+            let ways = taken.iter().map(|way| (from(way), 1)).chain(missing.iter().map(|way| (from(way), 0)));
+            for (line, covered) in ways {
+                let known = file.branch_lines.entry(line).or_default();
+                *known = *known + Ratio { covered, total: 1 };
+            }
             file.missing_branches = by_line(missing.into_iter().map(|(from, to)| {
                 // A negative number is the entry or the exit of the function that starts on that line.
                 let to = if to > 0 { format!("line {to}") } else { "the exit".to_owned() };
                 (u32::try_from(from.unsigned_abs()).unwrap_or(u32::MAX), Some(to))
             }));
-            file.agree("branches", self.summary.num_branches.unwrap_or(0), covered + missed)?;
+            let said = self.summary.num_branches.unwrap_or(0);
+            // Ways that a setting calls partial are counted, but listed neither as taken nor as missing.
+            if said > covered + missed {
+                let problem = format!(
+                    "{} of its branches are listed neither as taken nor as missing: remove `partial_also` and \
+                     `partial_branches` from the settings of coverage.py, or measure with the step",
+                    said - covered - missed
+                );
+                return Err(CoverageError::Contradiction { file: file.path, problem });
+            }
+            file.agree("branches", said, covered + missed)?;
             file.agree("covered branches", self.summary.covered_branches.unwrap_or(0), covered)?;
+        }
+        let listed = file.covered_lines.len() as u64;
+        if !exact {
+            file.covered_lines = &file.covered_lines - &file.excluded_lines;
+            file.covered_lines.remove(&0);
+            let Summary { covered_lines: covered, num_statements: total, missing_lines: missing, .. } = self.summary;
+            // What is listed beyond the statements is no statement; which lines that are, only the source tells.
+            if covered < listed
+                && covered <= file.covered_lines.len() as u64
+                && covered.checked_add(missing) == Some(total)
+            {
+                file.said = Some(Ratio { covered, total });
+            }
         }
         let lines = file.lines();
         file.agree("statements", self.summary.num_statements, lines.total)?;

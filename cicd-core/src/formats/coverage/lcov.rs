@@ -101,6 +101,10 @@ impl Record {
         }
         let covered = self.branches.values().filter(|taken| **taken).count() as u64;
         file.branches = Ratio { covered, total: self.branches.len() as u64 };
+        for ((line, _, _), taken) in &self.branches {
+            let known = file.branch_lines.entry(*line).or_default();
+            *known = *known + Ratio { covered: u64::from(*taken), total: 1 };
+        }
         let missing = self.branches.into_iter().filter(|(_, taken)| !taken);
         file.missing_branches = by_line(missing.map(|((line, _, branch), _)| {
             let named = branch.strip_prefix("jump to ").map(str::to_owned);
@@ -111,7 +115,13 @@ impl Record {
             [("LF", lines.total), ("LH", lines.covered), ("BRF", file.branches.total), ("BRH", file.branches.covered)];
         for (key, counted) in counted {
             if let Some(&said) = self.summary.get(key) {
-                file.agree(key, said, counted)?;
+                if said != counted {
+                    let problem = format!(
+                        "its {key} says {said}, but its lines give {counted}; coverage.py before 7.8 writes such sums: use a \
+                         newer one, or its JSON"
+                    );
+                    return Err(CoverageError::Contradiction { file: file.path, problem });
+                }
             }
         }
         Ok((file.checked()?, self.branches_named))

@@ -37,6 +37,10 @@ pub struct FileCoverage {
     pub branches: Ratio,
     /// The ways out that were not taken.
     pub missing_branches: Vec<MissingBranch>,
+    /// The same counts by the line that the ways start from, as far as the report tells.
+    pub branch_lines: BTreeMap<u32, Ratio>,
+    /// The counts of the statements, where `covered_lines` holds lines as well that are none.
+    pub said: Option<Ratio>,
 }
 
 /// Ways out of a line that were never taken.
@@ -48,11 +52,21 @@ pub struct MissingBranch {
     pub to: Vec<String>,
 }
 
+impl MissingBranch {
+    /// The lines among the places that it would have led to.
+    pub fn lines(&self) -> impl Iterator<Item = u32> {
+        self.to.iter().filter_map(|to| to.strip_prefix("line ")?.parse().ok())
+    }
+}
+
 impl FileCoverage {
     /// How many statements were executed, of how many.
     #[must_use]
     pub fn lines(&self) -> Ratio {
         let (covered, missing) = (self.covered_lines.len() as u64, self.missing_lines.len() as u64);
+        if let Some(said) = self.said {
+            return said;
+        }
         Ratio { covered, total: covered + missing }
     }
 
@@ -62,7 +76,8 @@ impl FileCoverage {
             return wrong(format!("line {line} is both covered and missing"));
         }
         if self.covered_lines.contains(&0) || self.missing_lines.contains(&0) {
-            return wrong("line 0 does not exist".to_owned());
+            let old = "line 0 does not exist; coverage.py before 6.5 writes it: measure with 6.5 or newer";
+            return wrong(old.to_owned());
         }
         if self.branches.covered > self.branches.total {
             return wrong(format!("{} of {} branches are covered", self.branches.covered, self.branches.total));

@@ -119,3 +119,86 @@ fn one_cobertura_line_named_by_two_classes_counts_once() {
         <class filename='a.c'><line number='1' hits='3'/></class></coverage>";
     assert_eq!(read_coverage(xml).expect("plain").lines(), Ratio { covered: 2, total: 2 });
 }
+
+/// What each version of coverage.py says itself, as `coverage report` prints it: statements and branches, of all.
+const TOTALS: [(&str, [u64; 4]); 10] = [
+    ("5.5", [0; 4]),
+    ("6.5.0", [11, 18, 6, 12]),
+    ("7.0.0", [11, 18, 6, 12]),
+    ("7.4.4", [11, 18, 6, 12]),
+    ("7.6.0", [11, 18, 6, 12]),
+    ("7.8.0", [11, 18, 6, 12]),
+    ("7.10.6", [9, 15, 4, 8]),
+    ("7.12.0", [9, 15, 4, 8]),
+    ("7.13.5", [9, 15, 4, 8]),
+    ("7.17.4", [9, 15, 4, 8]),
+];
+
+#[test]
+fn every_version_of_coverage_py_is_read_with_its_own_totals_or_refused_with_the_one_that_is_needed() {
+    let folder = camino::Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/coverage/recorded"));
+    let (mut read, mut refused) = (0, Vec::new());
+    for (version, [covered, total, taken, ways]) in TOTALS {
+        for (suffix, branches) in [("", None), ("--branch", Some(Ratio { covered: taken, total: ways }))] {
+            for format in ["json", "xml", "lcov"] {
+                let name = format!("coveragepy-{version}{suffix}.{format}");
+                let Ok(bytes) = std::fs::read(folder.join(&name)) else {
+                    assert_eq!((version, format), ("5.5", "lcov"), "{name} is missing");
+                    continue;
+                };
+                match read_coverage(&bytes) {
+                    Ok(report) => {
+                        assert_eq!((report.lines(), report.branches()), (Ratio { covered, total }, branches), "{name}");
+                        read += 1;
+                    }
+                    Err(error) => {
+                        let error = error.to_string();
+                        assert!(error.contains("6.5 or newer") || error.contains("before 7.8"), "{name}: {error}");
+                        refused.push(name);
+                    }
+                }
+            }
+        }
+    }
+    let versions = ["6.5.0", "7.0.0", "7.4.4", "7.6.0"];
+    let wrong = versions.iter().flat_map(|version| [format!("{version}.lcov"), format!("{version}--branch.lcov")]);
+    let old = ["5.5.json", "5.5.xml", "5.5--branch.json", "5.5--branch.xml"].map(str::to_owned).into_iter();
+    let expected: Vec<_> = old.chain(wrong).map(|name| format!("coveragepy-{name}")).collect();
+    assert_eq!((read, refused), (46, expected));
+}
+
+#[test]
+fn a_report_that_counts_more_than_it_lists_is_not_read_higher_than_it_is() {
+    let report = |rates: &str, lines: &str| {
+        let text = format!("<coverage {rates}><class filename='a.cs'>{lines}</class></coverage>");
+        read_coverage(text.as_bytes()).map(|report| (report.lines(), report.branches()))
+    };
+    let half = "<line number='1' hits='1' branch='true' condition-coverage='50% (1/2)'/><line number='2' hits='0'/>";
+    assert!(report("line-rate='0.5' branch-rate='0.5'", half).is_ok());
+    assert!(report("line-rate='1' branch-rate='1'", half).is_ok(), "what its lines give is lower");
+    for rates in ["line-rate='0.07' branch-rate='0.5'", "line-rate='0.5' branch-rate='0.22'", "line-rate='0'"] {
+        let error = report(rates, half).expect_err(rates).to_string();
+        assert!(error.contains("of the") && error.contains("its lines give 50.0 %"), "{error}");
+    }
+    for rates in ["line-rate='x'", "line-rate='NaN'", "branch-rate='2'", "line-rate='-1'"] {
+        assert!(report(rates, half).is_err(), "{rates}");
+    }
+}
+
+#[test]
+fn json_of_other_tools_is_refused_with_what_is_read_of_them() {
+    for (text, instead) in [
+        ("{\"gcovr/format_version\": \"0.14\", \"files\": []}", "--cobertura"),
+        ("{\"/src/a.js\": {\"path\": \"/src/a.js\", \"statementMap\": {}}}", "coverageReporters"),
+        ("{\"data\": [], \"type\": \"llvm.coverage.json.export\", \"version\": \"2.0.1\"}", "--lcov"),
+        (
+            "{\"meta\": {\"version\": \"5.5\", \"branch_coverage\": false}, \"files\": {}, \"totals\": {}}",
+            "6.5 or newer",
+        ),
+    ] {
+        let error = read_coverage(text.as_bytes()).expect_err(instead).to_string();
+        assert!(error.contains(instead), "{error}");
+    }
+    let partial = replaced(JSON, "[[14, 15], [16, 17], [16, 18]]", "[[14, 15], [16, 17]]").expect_err("a way less");
+    assert!(partial.to_string().contains("partial_also"), "{partial}");
+}

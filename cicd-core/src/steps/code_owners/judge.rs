@@ -16,6 +16,8 @@ const NAMED_MAX: usize = 5;
 pub(super) struct Expected<'a> {
     /// Sensitive files, and who alone may approve their changes.
     pub(super) sensitive: &'a [(Vec<Pattern>, String)],
+    /// Settings of tools, which are sensitive wherever they lie, and who alone may approve their changes.
+    pub(super) settings: Option<(&'a [Pattern], &'a str)>,
     /// Every owner there may be; empty for any.
     pub(super) known: &'a [String],
     /// The exceptions that are written down in files of the repository.
@@ -69,7 +71,22 @@ pub(super) fn judge(
     }
     let mut sensitive = 0;
     for (patterns, team) in expected.sensitive {
-        let (count, elsewhere) = sensitive_elsewhere(path, owners, files, patterns, team)?;
+        if let Some(idle) = patterns.iter().find(|pattern| !files.iter().any(|file| pattern.matches(file))) {
+            let what = format!("the sensitive pattern `{}` matches no file", idle.as_str());
+            return Err(StepError::not_looked(what, "correct it in the step: it protects nothing"));
+        }
+        let chosen = files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file)));
+        let (count, elsewhere) = sensitive_elsewhere(path, owners, chosen, team);
+        sensitive += count;
+        findings.extend(elsewhere);
+    }
+    if let Some((patterns, team)) = expected.settings {
+        let is_named = |file: &Utf8PathBuf| {
+            expected.sensitive.iter().any(|(patterns, _)| patterns.iter().any(|pattern| pattern.matches(file)))
+        };
+        let chosen =
+            files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file)) && !is_named(file));
+        let (count, elsewhere) = sensitive_elsewhere(path, owners, chosen, team);
         sensitive += count;
         findings.extend(elsewhere);
     }
@@ -122,18 +139,13 @@ fn useless_rules(owners: &CodeOwnersFile, files: &[Utf8PathBuf]) -> Vec<Finding>
 }
 
 /// How many files are sensitive, and one finding for each rule that gives some of them to others.
-fn sensitive_elsewhere(
+fn sensitive_elsewhere<'a>(
     path: &Utf8Path,
     owners: &CodeOwnersFile,
-    files: &[Utf8PathBuf],
-    patterns: &[Pattern],
+    files: impl Iterator<Item = &'a Utf8PathBuf>,
     team: &str,
-) -> Result<(usize, Vec<Finding>), StepError> {
-    if let Some(idle) = patterns.iter().find(|pattern| !files.iter().any(|file| pattern.matches(file))) {
-        let what = format!("the sensitive pattern `{}` matches no file", idle.as_str());
-        return Err(StepError::not_looked(what, "correct it in the step: it protects nothing"));
-    }
-    let sensitive: Vec<_> = files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file))).collect();
+) -> (usize, Vec<Finding>) {
+    let sensitive: Vec<_> = files.collect();
     // By the place of the rule that decides; files without one come first.
     let mut elsewhere: BTreeMap<Option<&Location>, (Option<&Rule>, Vec<Utf8PathBuf>)> = BTreeMap::new();
     for &file in &sensitive {
@@ -156,7 +168,7 @@ fn sensitive_elsewhere(
         let location = rule.map_or_else(|| Location::file(path), |rule| rule.location.clone());
         Finding::new(OwnersCode::SensitiveElsewhere, message).at(location)
     };
-    Ok((sensitive.len(), elsewhere.into_values().map(finding).collect()))
+    (sensitive.len(), elsewhere.into_values().map(finding).collect())
 }
 
 fn foreign(owners: &CodeOwnersFile, exception: &Exception) -> Option<Finding> {
@@ -188,7 +200,7 @@ mod tests {
         let known: Vec<_> = known.iter().map(|owner| (*owner).to_owned()).collect();
         let exceptions = read_plain("ci/.trivyignore".into(), ignored.as_bytes()).exceptions;
         let sensitive = [(patterns, "@o/sec".to_owned())];
-        let expected = Expected { sensitive: &sensitive, known: &known, exceptions: &exceptions };
+        let expected = Expected { sensitive: &sensitive, settings: None, known: &known, exceptions: &exceptions };
         judge(".github/CODEOWNERS".into(), &owners, &FILES.map(Utf8PathBuf::from), &expected)
     }
 

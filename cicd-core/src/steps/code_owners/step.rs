@@ -16,6 +16,68 @@ use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, gi
 const LOCATIONS: [&str; 3] = [".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS"];
 /// From this size on GitHub ignores the file.
 const FILE_BYTES_MAX: usize = 3_000_000;
+/// Settings of tests, linters, scanners and builds, and what runs by itself beside them: whoever changes one of them can change what
+/// is green. They are sensitive wherever they lie.
+const SETTINGS: [&str; 58] = [
+    "**/.bandit",
+    "**/.cargo/**",
+    "**/.checkov.yaml",
+    "**/.checkov.yml",
+    "**/.clippy.toml",
+    "**/.coveragerc",
+    "**/.coveragerc.toml",
+    "**/.dockerignore",
+    "**/.flake8",
+    "**/.gitattributes",
+    "**/.gitlab-ci.yml",
+    "**/.gitleaks.toml",
+    "**/.gitleaksignore",
+    "**/.gitmodules",
+    "**/.hadolint.yaml",
+    "**/.hadolint.yml",
+    "**/.pre-commit-config.yaml",
+    "**/.pytest.ini",
+    "**/.pytest.toml",
+    "**/.ruff.toml",
+    "**/.rustfmt.toml",
+    "**/.semgrep.yml",
+    "**/.semgrepignore",
+    "**/.trivyignore",
+    "**/.trivyignore.yaml",
+    "**/*.Dockerfile",
+    "**/*.pth",
+    "**/CODEOWNERS",
+    "**/Containerfile",
+    "**/Dockerfile",
+    "**/Dockerfile.*",
+    "**/Jenkinsfile",
+    "**/clippy.toml",
+    "**/cloudbuild.yaml",
+    "**/conftest.py",
+    "**/deny.toml",
+    "**/hadolint.yaml",
+    "**/mypy.ini",
+    "**/noxfile.py",
+    "**/pyproject.toml",
+    "**/pytest.ini",
+    "**/pytest.toml",
+    "**/ruff.toml",
+    "**/rust-toolchain",
+    "**/rust-toolchain.toml",
+    "**/rustfmt.toml",
+    "**/setup.cfg",
+    "**/setup.py",
+    "**/sitecustomize.py",
+    "**/tox.ini",
+    "**/trivy-secret.yaml",
+    "**/trivy.yaml",
+    "**/usercustomize.py",
+    "**/uv.toml",
+    "**/zizmor.yml",
+    "**/.zizmor.yml",
+    "/.github/actions/**",
+    "/.github/workflows/**",
+];
 /// The list of files without an owner, in the step's folder.
 const UNOWNED_FILE: &str = "unowned.txt";
 
@@ -29,6 +91,9 @@ const UNOWNED_FILE: &str = "unowned.txt";
 ///     .known_owners(["@example/security", "@example/developers"])
 ///     .exceptions_in(["ci/.trivyignore"]);
 /// ```
+///
+/// Settings of tests, linters, scanners and builds (`pyproject.toml`, `conftest.py`, `ruff.toml`, Dockerfiles, workflows and others)
+/// are sensitive wherever they lie, by themselves; the first team that is named owns them.
 ///
 /// Every file that git tracks, and new ones that it does not ignore, has to have an owner; sensitive ones the named team and nobody
 /// else, since the approval of any one owner is enough.
@@ -144,7 +209,11 @@ impl Step for CodeOwners {
         let (judgement, rules) = match self.read(cx)? {
             Ok(text) => {
                 let owners = CodeOwnersFile::parse(&self.file, &text);
-                let expected = Expected { sensitive: &patterns, known: &self.known, exceptions: &exceptions };
+                let settings = settings_patterns()?;
+                // Without a team nobody can be required; that such a file has an owner at all is required of every file.
+                let team = self.sensitive.first().map(|(_, team)| team.as_str());
+                let settings = team.map(|team| (settings.as_slice(), team));
+                let expected = Expected { sensitive: &patterns, settings, known: &self.known, exceptions: &exceptions };
                 (judge(&self.file, &owners, &files, &expected)?, owners.rules.len())
             }
             Err(finding) => (Judgement { findings: vec![finding], unowned: files.clone(), sensitive: 0 }, 0),
@@ -182,6 +251,14 @@ impl Step for CodeOwners {
     }
 }
 
+fn settings_patterns() -> Result<Vec<Pattern>, StepError> {
+    let parse = |text: &&str| {
+        Pattern::parse(text)
+            .map_err(|error| StepError::not_looked(format!("`{text}` is not a pattern: {error}"), "report it"))
+    };
+    SETTINGS.iter().map(parse).collect()
+}
+
 /// The other files that GitHub might read, or that people might take for the one it reads.
 fn second_files(file: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Finding> {
     let is_other = |other: &&Utf8PathBuf| {
@@ -199,6 +276,48 @@ fn second_files(file: &Utf8Path, files: &[Utf8PathBuf]) -> Vec<Finding> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn settings_of_tools_are_sensitive_without_being_named() {
+        let patterns = settings_patterns().expect("patterns");
+        let owners = CodeOwnersFile::parse(".github/CODEOWNERS".into(), "* @o/dev\n/.github/ @o/sec\n/ci/ @o/sec\n");
+        let sensitive = [(vec![Pattern::parse("/ci/**").expect("a pattern")], "@o/sec".to_owned())];
+        let settings = Some((patterns.as_slice(), "@o/sec"));
+        let expected = Expected { sensitive: &sensitive, settings, known: &[], exceptions: &[] };
+        let found = |file: &str| {
+            let files = [".github/CODEOWNERS", "ci/a", "src/main.py", file].map(Utf8PathBuf::from);
+            let judged = judge(".github/CODEOWNERS".into(), &owners, &files, &expected).expect("looked");
+            judged.findings.iter().any(|one| one.code.as_str() == "CO-002" && one.message.contains(file))
+        };
+        for file in [
+            "app/pyproject.toml",
+            "pytest.ini",
+            "app/.pytest.ini",
+            "tox.ini",
+            "a/b/setup.cfg",
+            "app/tests/conftest.py",
+            ".coveragerc",
+            "ruff.toml",
+            ".ruff.toml",
+            ".bandit",
+            ".semgrepignore",
+            "rustfmt.toml",
+            "x/clippy.toml",
+            "deny.toml",
+            ".hadolint.yaml",
+            "trivy.yaml",
+            "Dockerfile",
+            "app/deps.Dockerfile",
+            ".cargo/config.toml",
+            "sitecustomize.py",
+            ".gitattributes",
+        ] {
+            assert!(found(file), "{file}");
+        }
+        for file in ["app/main.py", "docs/pyproject.toml.md", ".github/workflows/ci.yml", "ci/pytest.ini"] {
+            assert!(!found(file), "{file}");
+        }
+    }
 
     #[test]
     fn github_reads_one_file_of_several() {

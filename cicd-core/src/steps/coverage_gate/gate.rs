@@ -12,7 +12,7 @@ use crate::formats::hex;
 use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
-use crate::python::TestReport;
+use crate::python::{TestReport, read_syntax};
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 
 /// Judges the coverage of every source file below a folder.
@@ -209,12 +209,17 @@ impl Step for CoverageGate {
             let bytes = cx.read_file(&path)?;
             texts.insert(path, bytes);
         }
-        let (report, dir) = match (input, &self.report) {
+        let (report, dir, syntax) = match (input, &self.report) {
             (CoverageInput::Measured(measured), None) => {
                 unchanged(&measured, &texts)?;
-                (measured.report, measured.dir)
+                let MeasuredCoverage { report, dir, sources } = measured;
+                (report, dir, sources.into_iter().map(|(path, source)| (path, source.syntax)).collect())
             }
-            (CoverageInput::OwnReport, Some(report)) => self.read_own(cx, report, sources, texts.keys())?,
+            (CoverageInput::OwnReport, Some(report)) => {
+                let (report, dir) = self.read_own(cx, report, sources, texts.keys())?;
+                let paths: Vec<_> = texts.keys().cloned().collect();
+                (report, dir, read_syntax(cx, None, &paths)?)
+            }
             (CoverageInput::NotMeasured, _) => {
                 return Err(StepError::not_looked(
                     "the tests measured no coverage",
@@ -234,7 +239,7 @@ impl Step for CoverageGate {
                 ));
             }
         };
-        let measurement = Measurement { report: &report, dir: &dir, root: cx.root(), sources: &texts };
+        let measurement = Measurement { report: &report, dir: &dir, root: cx.root(), sources: &texts, syntax: &syntax };
         let judged = judge(self, &measurement, |path| cx.path(path).is_file())?;
         self.outcome(cx, judged)
     }

@@ -1,13 +1,15 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
 
 use super::CoverageGate;
+use super::excluded::{Measured, PRAGMA, plural};
 use crate::formats::Suppressions;
-use crate::formats::coverage::{CoverageReport, FileCoverage, LineRanges, Percent, Ratio, candidate_paths};
-use crate::model::{Finding, Level, Location, Severity, finding_codes};
-use crate::policy::{Exception, Suppression};
+use crate::formats::coverage::{CoverageReport, FileCoverage, Percent, Ratio, candidate_paths};
+use crate::formats::python_syntax::PythonSyntax;
+use crate::model::{Finding, Location, Severity, finding_codes};
+use crate::policy::Exception;
 use crate::step::{ReadError, StepError};
 
 finding_codes! {
@@ -44,18 +46,20 @@ finding_codes! {
             example: "def debug():  # pragma: no cover",
         },
         ExcludedByConfiguration = "COV-007" {
-            summary: "code is left out of the measurement by the configuration",
-            help: "check `exclude_also` and `exclude_lines` of coverage.py",
+            summary: "code of the source is not in the measurement",
+            help: "measure without `exclude_also`, `exclude_lines`, `partial_also` or plugins, delete code that never runs, or justify it with reason, owner and expiry on the lines above it",
             example: "exclude_also = [\"def main\"]",
+        },
+        Unmeasurable = "COV-008" {
+            summary: "whether code runs shows in no line and no branch",
+            help: "give it lines of its own, or justify it with reason, owner and expiry on the lines above it",
+            example: "def unlock(): door.open()",
         },
     }
 }
 
 /// Of more files than this the worst are shown; the rest is counted.
 const FILES_SHOWN_MAX: usize = 10;
-
-/// What coverage.py leaves out by a comment, and its sibling for branches.
-const PRAGMA: &str = r"(?i)#\s*pragma[:\s]?\s*no\s*(cover|branch)";
 
 /// A threshold, and whether it is a lowered one.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -77,6 +81,8 @@ pub(super) struct Measurement<'a> {
     pub(super) dir: &'a Utf8Path,
     pub(super) root: &'a Utf8Path,
     pub(super) sources: &'a BTreeMap<Utf8PathBuf, Vec<u8>>,
+    /// What each of them holds.
+    pub(super) syntax: &'a BTreeMap<Utf8PathBuf, PythonSyntax>,
 }
 
 /// What there is to say of a measurement.
@@ -96,9 +102,13 @@ pub(super) fn judge(
     measurement: &Measurement<'_>,
     exists: impl Fn(&Utf8Path) -> bool,
 ) -> Result<Judgement, StepError> {
-    let (files, files_outside) = measurement.match_files(exists)?;
+    let (listed, files_outside) = measurement.match_files(exists)?;
+    let measures = listed.values().any(|file| file.lines().total > 0);
+    let mut comments = Suppressions::default();
+    let counted = measurement.counted(&listed, gate.branches.is_some(), &mut comments)?;
+    let files: Files<'_> = counted.iter().map(|(path, file)| (*path, file)).collect();
     let lines = files.values().map(|file| file.lines()).fold(Ratio::default(), std::ops::Add::add);
-    if lines.total == 0 {
+    if lines.total == 0 || !measures {
         return Err(StepError::not_looked(
             "the coverage report holds no statement of the sources",
             "check what the tests measure and the gate's `.sources(folder)`",
@@ -108,7 +118,7 @@ pub(super) fn judge(
         .report
         .branches_measured
         .then(|| files.values().map(|file| file.branches).fold(Ratio::default(), std::ops::Add::add));
-    let mut findings = measurement.absent(&files);
+    let mut findings = measurement.absent(&listed);
     findings.extend(below(lines, gate.lines, CoverageCode::LinesBelow, CoverageCode::LinesLowered, "line"));
     if !lines.reaches(gate.lines.percent) {
         findings.extend(uncovered_lines(&files));
@@ -131,13 +141,7 @@ pub(super) fn judge(
         }
         (None, _) => {}
     }
-    let mut comments = Suppressions::default();
-    let mut excluded_lines = 0;
-    for (path, bytes) in measurement.sources {
-        let file = files.get(path.as_path()).copied();
-        excluded_lines += file.map_or(0, |file| file.excluded_lines.len());
-        exclusions(path, &String::from_utf8_lossy(bytes), file, &mut findings, &mut comments)?;
-    }
+    let excluded_lines = files.values().map(|file| file.excluded_lines.len()).sum();
     let exceptions = comments.settle(&mut findings);
     Ok(Judgement { lines, branches, files: files.len(), files_outside, excluded_lines, findings, exceptions })
 }
@@ -171,10 +175,38 @@ impl Measurement<'_> {
         Ok((files, outside))
     }
 
+    /// The report's files as they count: without what needs no measurement, or has somebody who answers for it.
+    fn counted<'a>(
+        &'a self,
+        files: &Files<'a>,
+        branches_required: bool,
+        comments: &mut Suppressions,
+    ) -> Result<BTreeMap<&'a Utf8Path, FileCoverage>, StepError> {
+        let pragma = Regex::new(PRAGMA).map_err(|error| ReadError::new("the pattern of pragmas", error))?;
+        let branches_required = branches_required && self.report.branches_measured;
+        let mut counted = BTreeMap::new();
+        for (path, bytes) in self.sources {
+            let Some(syntax) = self.syntax.get(path) else {
+                return Err(StepError::not_looked(format!("the syntax of {path} was not read"), "run the tests again"));
+            };
+            let text = String::from_utf8_lossy(bytes);
+            let lines: Vec<&str> = text.lines().collect();
+            let Some(&file) = files.get(path.as_path()) else { continue };
+            let code = syntax.code_lines();
+            if let Some(line) = file.missing_lines.iter().find(|line| !code.contains(line)) {
+                return Err(stale(format!("the coverage report misses line {line} of {path}, where there is no code")));
+            }
+            let measured = Measured { path, lines: &lines, syntax, branches_required };
+            counted.insert(path.as_path(), measured.judge(file, &pragma, comments));
+        }
+        Ok(counted)
+    }
+
     fn absent(&self, files: &Files<'_>) -> Vec<Finding> {
-        let absent = self.sources.iter().filter(|(path, bytes)| !files.contains_key(path.as_path()) && has_code(bytes));
+        let has_code = |path: &Utf8PathBuf| self.syntax.get(path).is_none_or(PythonSyntax::has_code);
+        let absent = self.sources.keys().filter(|path| !files.contains_key(path.as_path()) && has_code(path));
         absent
-            .map(|(path, _)| {
+            .map(|path| {
                 Finding::new(CoverageCode::SourceMissing, format!("{path} is not in the coverage report"))
                     .at(Location::file(path))
             })
@@ -184,10 +216,6 @@ impl Measurement<'_> {
 
 fn stale(what: String) -> StepError {
     StepError::not_looked(what, "it was not measured on these sources; run the tests again")
-}
-
-fn has_code(bytes: &[u8]) -> bool {
-    bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii).any(|line| !line.is_empty() && line[0] != b'#')
 }
 
 /// The finding of a share below the norm, and the one of a share below its own threshold.
@@ -214,11 +242,6 @@ fn uncovered_lines(files: &Files<'_>) -> Vec<Finding> {
             Finding::new(CoverageCode::LinesBelow, message).at(Location::line(path, first))
         })
         .collect()
-}
-
-fn plural(noun: &str, lines: &BTreeSet<u32>, what: &str) -> String {
-    let ranges = LineRanges(lines);
-    if lines.len() == 1 { format!("{noun} {ranges} is {what}") } else { format!("{noun}s {ranges} are {what}") }
 }
 
 fn untaken_branches(files: &Files<'_>) -> Vec<Finding> {
@@ -248,51 +271,4 @@ fn worst<'a>(
         files.iter().map(|(path, file)| (*path, *file)).filter(|(_, file)| missing(file) > 0).collect();
     bad.sort_by_key(|(_, file)| std::cmp::Reverse(missing(file)));
     bad.into_iter().take(FILES_SHOWN_MAX)
-}
-
-/// What is left out of the measurement, and whether somebody answers for it.
-fn exclusions(
-    path: &Utf8Path,
-    text: &str,
-    file: Option<&FileCoverage>,
-    findings: &mut Vec<Finding>,
-    comments: &mut Suppressions,
-) -> Result<(), StepError> {
-    let pragma = Regex::new(PRAGMA).map_err(|error| ReadError::new("the pattern of pragmas", error))?;
-    let lines: Vec<&str> = text.lines().collect();
-    for index in (0..lines.len()).filter(|&index| pragma.is_match(lines[index])) {
-        let finding = Finding::new(CoverageCode::Excluded, "this code is left out of the measurement");
-        comments.judge_unseen(Suppression { path, lines: &lines, index }, finding.severity(Severity::Low));
-    }
-    let Some(file) = file else { return Ok(()) };
-    for range in runs(&file.excluded_lines) {
-        let of_range = || range.iter().filter_map(|&line| lines.get(line as usize - 1));
-        // What coverage.py leaves out by itself: imports for type checkers, and bodies that are only `...`.
-        let expected = |line: &&str| pragma.is_match(line) || line.contains("TYPE_CHECKING") || line.contains("...");
-        if !of_range().any(expected) {
-            let first = range.first().copied().unwrap_or(1);
-            let message = format!("{path}: {}", plural("line", &range, "left out"));
-            findings.push(
-                Finding::new(CoverageCode::ExcludedByConfiguration, message)
-                    .severity(Severity::Low)
-                    .level(Level::Warn)
-                    .at(Location::line(path, first)),
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Lines that follow each other, together.
-fn runs(lines: &BTreeSet<u32>) -> Vec<BTreeSet<u32>> {
-    let mut runs: Vec<BTreeSet<u32>> = Vec::new();
-    for &line in lines.iter().filter(|&&line| line > 0) {
-        match runs.last_mut() {
-            Some(run) if run.last().is_some_and(|&last| last + 1 == line) => {
-                run.insert(line);
-            }
-            _ => runs.push(BTreeSet::from([line])),
-        }
-    }
-    runs
 }

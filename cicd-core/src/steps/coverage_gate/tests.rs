@@ -6,6 +6,7 @@ use jiff::civil::date;
 use super::judge::{Judgement, Measurement, judge};
 use super::*;
 use crate::formats::coverage::read_coverage;
+use crate::formats::python_syntax::{PythonSyntax, read_python_syntax};
 use crate::model::Status;
 use crate::policy::{Justification, Policy, evaluate};
 use crate::step::StepError;
@@ -47,9 +48,37 @@ fn sources() -> BTreeMap<Utf8PathBuf, Vec<u8>> {
     texts.map(|(name, text)| (Utf8Path::new("app/shop").join(name), text.as_bytes().to_vec())).into()
 }
 
+/// What these sources hold, as Python says it.
+#[expect(clippy::disallowed_methods, reason = "a test asks Python itself")]
+fn syntax_of(sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> BTreeMap<Utf8PathBuf, PythonSyntax> {
+    use std::io::Write as _;
+    use std::process::{Command, Stdio};
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
+    let mut wanted = Vec::new();
+    for (number, (path, bytes)) in sources.iter().enumerate() {
+        let file = folder.join(number.to_string());
+        std::fs::write(&file, bytes).expect("written");
+        wanted.push((path.clone(), file));
+    }
+    let program = folder.join("syntax.py");
+    std::fs::write(&program, include_str!("../../python/syntax.py")).expect("written");
+    let answer = folder.join("answer");
+    let mut python = Command::new("python3");
+    python.args(["-I", "-S", program.as_str(), answer.as_str()]).stdin(Stdio::piped());
+    let mut child = python.spawn().expect("python3");
+    let wanted_json = serde_json::to_vec(&wanted).expect("JSON");
+    child.stdin.take().expect("piped").write_all(&wanted_json).expect("heard");
+    assert!(child.wait().expect("ended").success());
+    let paths: Vec<_> = sources.keys().cloned().collect();
+    read_python_syntax(&std::fs::read(answer).expect("an answer"), &paths).expect("Python")
+}
+
 fn look(gate: &CoverageGate, bytes: &[u8], sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Judgement, StepError> {
     let report = read_coverage(bytes).expect("a report");
-    let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources };
+    let syntax = syntax_of(sources);
+    let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources, syntax: &syntax };
     judge(gate, &measurement, |_| false)
 }
 
@@ -82,7 +111,7 @@ fn what_is_missing_is_named_worst_first() {
             "COV-002 app/shop/cart.py: never taken: from line 14 to line 15; from line 16 to line 17 and line 18 @ app/shop/cart.py:14",
         ]
     );
-    assert_eq!((judged.files, judged.excluded_lines), (3, 5));
+    assert_eq!((judged.files, judged.excluded_lines), (3, 4));
     assert_eq!(
         evaluate(judged.findings, &judged.exceptions, &Policy::default(), date(2026, 11, 21)).status,
         Status::Failed
@@ -101,12 +130,7 @@ fn a_source_that_was_never_imported_does_not_vanish() {
 
 #[test]
 fn a_lowered_threshold_is_an_exception_that_shows_and_ends() {
-    let lines = br#"SF:shop/cart.py
-DA:3,1
-DA:5,1
-DA:13,0
-end_of_record
-"#;
+    let lines = b"SF:shop/cart.py\nDA:3,1\nDA:5,1\nDA:11,1\nDA:13,1\nDA:14,1\nDA:15,0\nDA:16,0\nDA:17,0\nDA:18,1\nend_of_record\n";
     let only: BTreeMap<_, _> = sources().into_iter().filter(|(path, _)| path.ends_with("cart.py")).collect();
     let today = date(2026, 11, 21);
     let gate = |percent: f64| {
@@ -121,8 +145,9 @@ end_of_record
     assert_eq!(verdict(&gate(60.0), lines, date(2027, 3, 1)).status, Status::Failed, "expired");
     let failed = verdict(&gate(70.0), lines, today);
     assert_eq!(failed.status, Status::Failed);
-    assert!(failed.findings.iter().any(|finding| finding.message == "line coverage is 66.6 % (2 of 3), below 70 %"));
-    let complete = verdict(&gate(60.0), b"SF:shop/cart.py\nDA:3,1\nend_of_record\n", today);
+    assert!(failed.findings.iter().any(|finding| finding.message == "line coverage is 66.6 % (6 of 9), below 70 %"));
+    let hit = String::from_utf8_lossy(lines).replace(",0", ",1");
+    let complete = verdict(&gate(60.0), hit.as_bytes(), today);
     assert_eq!(complete.status, Status::Failed, "a threshold that is lower than need be");
     assert!(complete.findings.iter().any(|finding| finding.code.as_str() == "EXC-002"));
 }
@@ -150,7 +175,10 @@ fn what_the_configuration_leaves_out_is_told() {
         .replace("\"excluded_lines\": [6, 7, 8, 21, 22]", "\"excluded_lines\": [6, 7, 8, 11, 12, 21, 22]");
     let judged = look(&full(), text.as_bytes(), &sources()).expect("judged");
     assert!(
-        shown(&judged).contains(&"COV-007 app/shop/cart.py: lines 11-12 are left out @ app/shop/cart.py:11".to_owned()),
+        shown(&judged).contains(
+            &"COV-007 app/shop/cart.py: line 11 is left out, among them total (it has no reason, owner and expiry) @ app/shop/cart.py:11"
+                .to_owned()
+        ),
         "{:?}",
         shown(&judged)
     );
@@ -168,7 +196,9 @@ fn a_report_of_other_sources_is_an_error() {
     assert!(error.contains("covers shop/forgotten.py, which does not exist"), "{error}");
     let report = read_coverage(JSON).expect("a report");
     let elsewhere = BTreeMap::from([("other/x.py".into(), b"x = 1\n".to_vec())]);
-    let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources: &elsewhere };
+    let syntax = syntax_of(&elsewhere);
+    let measurement =
+        Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources: &elsewhere, syntax: &syntax };
     let error = judge(&full(), &measurement, |_| true).expect_err("nothing").to_string();
     assert!(error.contains("holds no statement of the sources"), "{error}");
 }
@@ -191,4 +221,88 @@ fn thresholds_are_percentages_and_lowering_needs_a_justification() {
     assert!(matches!(full().branches(0.0), Err(InvalidThreshold::Lowered(_))));
     assert!(matches!(full().lines_lowered(100.0, because()), Err(InvalidThreshold::NotLowered)));
     assert!(matches!(full().branches_lowered(f64::NAN, because()), Err(InvalidThreshold::NotAPercentage(_))));
+}
+
+/// A report of coverage.py on one file.
+fn report(covered: &[u32], missing: &[u32], excluded: &[u32], taken: &[(i64, i64)], untaken: &[(i64, i64)]) -> Vec<u8> {
+    let summary = serde_json::json!({
+        "covered_lines": covered.len(), "num_statements": covered.len() + missing.len(), "missing_lines": missing.len(),
+        "num_branches": taken.len() + untaken.len(), "covered_branches": taken.len(),
+    });
+    let file = serde_json::json!({
+        "executed_lines": covered, "missing_lines": missing, "excluded_lines": excluded, "summary": summary,
+        "executed_branches": taken, "missing_branches": untaken,
+    });
+    let meta = serde_json::json!({"format": 3, "version": "7.13.5", "branch_coverage": true});
+    serde_json::to_vec(&serde_json::json!({"meta": meta, "files": {"shop/a.py": file}, "totals": summary}))
+        .expect("JSON")
+}
+
+fn shown_of(text: &str, report: &[u8]) -> (Status, String) {
+    let sources = BTreeMap::from([(Utf8PathBuf::from("app/shop/a.py"), text.as_bytes().to_vec())]);
+    let judged = look(&full(), report, &sources).expect("judged");
+    let text = shown(&judged).join("\n");
+    (evaluate(judged.findings, &judged.exceptions, &Policy::default(), date(2026, 11, 21)).status, text)
+}
+
+#[test]
+fn what_the_report_leaves_out_is_known_from_the_source() {
+    let function = "A = 1\n\n\ndef secret():\n    return A\n";
+    for (name, text, report) in [
+        ("exclude_also", function, report(&[1], &[], &[4, 5], &[], &[])),
+        ("a plugin that says nothing", function, report(&[1], &[], &[], &[], &[])),
+        (
+            "a comment with dots",
+            "A = 1\n\n\ndef secret():  # ...\n    return A\n",
+            report(&[1], &[], &[4, 5], &[], &[]),
+        ),
+        ("code that is never compiled", "A = 1\nif 0:\n    A = 2\n\n", report(&[1], &[], &[], &[], &[])),
+        ("a debugging constant", "A = 1\nif not __debug__:\n    A = 2\n", report(&[1], &[], &[], &[], &[])),
+        ("a statement behind a return", "def f():\n    return 1\n    f()\n", report(&[1, 2], &[], &[], &[], &[])),
+        (
+            "types with code",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    def f():\n        return 1\n",
+            report(&[1], &[], &[2, 3, 4], &[], &[]),
+        ),
+        ("partial_branches", "A = 1\nif A:\n    A = 2\nA = 3\n", report(&[1, 2, 3, 4], &[], &[], &[], &[])),
+    ] {
+        let (status, found) = shown_of(text, &report);
+        assert!(status == Status::Failed && found.contains("COV-007"), "{name}: {found}");
+    }
+    let why = "# reason: the shop is being replaced this winter\n# owner: @example/shop\n# expires: 2027-03-01\n";
+    let justified = format!("A = 1\n{why}def secret():\n    return A\n");
+    let (status, found) = shown_of(&justified, &report(&[1], &[], &[5, 6], &[], &[]));
+    assert_eq!(status, Status::Exempted, "{found}");
+}
+
+#[test]
+fn code_that_no_line_shows_is_found() {
+    for (name, text, report) in [
+        ("a body on the line of its head", "def f(): return 1\n", report(&[1], &[], &[], &[], &[])),
+        ("a condition on one line", "A = 1\nif A: A = 2\n", report(&[1, 2], &[], &[], &[], &[])),
+        ("a lambda", "f = lambda: 1\n", report(&[1], &[], &[], &[], &[])),
+        ("a lambda in a table", "f = {1: lambda: 1}\n", report(&[1], &[], &[], &[], &[])),
+        ("text", "exec('x = 1')\n", report(&[1], &[], &[], &[], &[])),
+        ("a value for type checkers", "TYPE_CHECKING = True\n", report(&[1], &[], &[], &[], &[])),
+    ] {
+        let (status, found) = shown_of(text, &report);
+        assert!(status == Status::Failed && found.contains("COV-008"), "{name}: {found}");
+    }
+}
+
+#[test]
+fn what_needs_no_measurement_is_left_out_by_the_gate_itself() {
+    let stub = "A = 1\n\n\ndef f() -> int:\n    ...\n";
+    assert_eq!(shown_of(stub, &report(&[1, 4], &[5], &[], &[], &[])), (Status::Passed, String::new()));
+    let types = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import os\nA = 1\n";
+    let report_of = report(&[1, 2, 4], &[3], &[], &[(2, 4)], &[(2, 3)]);
+    assert_eq!(shown_of(types, &report_of), (Status::Passed, String::new()));
+    // A pragma that somebody answers for: the line, and the way to it.
+    let why =
+        "    # reason: the shop is being replaced this winter\n    # owner: @example/shop\n    # expires: 2027-03-01\n";
+    let pragma = format!("A = 1\nif A:\n{why}    A = 2  # pragma: no cover\nA = 3\n");
+    let (status, found) = shown_of(&pragma, &report(&[1, 2, 7], &[6], &[], &[(2, 7)], &[(2, 6)]));
+    assert_eq!(status, Status::Exempted, "{found}");
+    let (status, found) = shown_of(&pragma.replace(why, ""), &report(&[1, 2, 4], &[3], &[], &[(2, 4)], &[(2, 3)]));
+    assert!(status == Status::Failed && found.contains("IGN-016") && found.contains("COV-001"), "{found}");
 }
