@@ -19,6 +19,7 @@ fn examine(path: &OsStr, tools: &[(&str, ToolRequirement)]) -> Report {
         tools.iter().map(|(step, tool)| (StepName::new(*step).expect("a name"), tool.clone())).collect();
     doctor::check(Inputs {
         tools: &tools,
+        programs: &[],
         toolbox: &Toolbox::new(&[], path, workspace.root()),
         workspace: &workspace,
         provenance: Vec::new(),

@@ -15,13 +15,17 @@ use crate::step::Workspace;
 /// This process's surroundings, with the tools that setup installed in front of `PATH`.
 pub(super) fn outside(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> {
     let variables = std::env::vars_os().collect();
-    Ok(Outside::gather(workspace, setup::tool_folders(&variables, workspace)?)?)
+    // While git is asked, the tools are checked.
+    let guards = setup::guards(&variables, workspace)?;
+    let outside = Outside::gather(workspace, setup::tool_folders(&variables, workspace)?)?;
+    Ok(Outside { guards, ..outside })
 }
 
 /// The same for a caller who asks git himself, or not at all.
 pub(super) fn without_git(workspace: &Workspace) -> Result<Outside, Box<dyn Error>> {
     let variables = std::env::vars_os().collect();
-    Ok(Outside::without_git(setup::tool_folders(&variables, workspace)?)?)
+    let guards = setup::guards(&variables, workspace)?;
+    Ok(Outside { guards, ..Outside::without_git(setup::tool_folders(&variables, workspace)?)? })
 }
 
 pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatus, Box<dyn Error>> {
@@ -49,6 +53,7 @@ pub(super) fn doctor(pipeline: &Pipeline, workspace: &Workspace) -> Result<ExitS
     let outside = outside(workspace)?;
     let report = doctor::check(doctor::Inputs {
         tools: &pipeline.tools(),
+        programs: &pipeline.programs(),
         toolbox: &outside.toolbox(workspace),
         workspace,
         provenance: setup::provenance(&outside.environment.variables, workspace)?,

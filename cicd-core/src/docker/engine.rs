@@ -3,6 +3,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::silent;
+use crate::formats::printable::printable;
 use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 
@@ -30,6 +31,27 @@ const NO_ENGINE: &str = "unix:///dev/null";
 pub fn docker_tool() -> ToolRequirement {
     ToolRequirement::new("docker", ">=20.10")
         .probe(["build", "--help"], [("DOCKER_BUILDKIT", "1"), ("DOCKER_HOST", NO_ENGINE)])
+}
+
+/// Why no engine answers, in one line, and what to do about it, from what the client wrote to standard error.
+#[must_use]
+pub(crate) fn unreachable(said: &str) -> (String, &'static str) {
+    // Where it gets no answer, the client prints its template's own complaint last, which says nothing of the reason.
+    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("template:"));
+    let refused = |line: &&str| line.to_lowercase().contains("permission denied");
+    match lines().find(refused) {
+        Some(line) => (
+            format!("this user may not use the Docker engine: {}", printable(line)),
+            "add yourself to the group docker (`sudo usermod --append --groups docker \"$USER\"`, then log in again), or point DOCKER_HOST at an engine of your own",
+        ),
+        None => (
+            format!(
+                "the Docker engine does not answer: {}",
+                printable(lines().next().unwrap_or("the client gave no reason"))
+            ),
+            "start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs; `cargo xtask doctor` tells more",
+        ),
+    }
 }
 
 /// How long the engine may take to remove something that a step has made.
@@ -75,12 +97,45 @@ pub fn engine_info(cx: &Context) -> Result<EngineInfo, StepError> {
         captured => captured?,
     };
     if !captured.success() {
-        return Err(StepError::not_looked(
-            format!("the Docker engine does not answer: {}", captured.stderr_text()),
-            "start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs; `cargo xtask doctor` tells more",
-        ));
+        let (problem, fix) = unreachable(&captured.stderr_text());
+        return Err(StepError::not_looked(problem, fix));
     }
     let info = serde_json::from_slice(&captured.stdout)
         .map_err(|error| ReadError::new("the answer of the Docker engine", error))?;
     Ok(info)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_that_may_not_be_used_is_told_from_one_that_is_not_there() {
+        for refused in [
+            "Got permission denied while trying to connect to the Docker daemon socket at unix:///var/run/docker.sock: dial unix: connect: permission denied\ntemplate: :1:7: executing \"\" at <.Server>: nil pointer evaluating",
+            "template: :1:2: nil pointer\n\nERROR: permission denied while trying to connect to the docker API at unix:///var/run/docker.sock",
+            "dial unix /run/user/1000/docker.sock: connect: Permission denied",
+        ] {
+            let (problem, fix) = unreachable(refused);
+            assert!(
+                problem.contains("may not use the Docker engine")
+                    && problem.to_lowercase().contains("permission denied"),
+                "{problem}"
+            );
+            assert!(!problem.contains("template") && !problem.contains("nil pointer"), "{problem}");
+            assert!(fix.contains("group docker"), "{fix}");
+        }
+        for silent in [
+            "Cannot connect to the Docker daemon at unix:///var/run/docker.sock. Is the docker daemon running?\ntemplate: :1:7: nil pointer",
+            "",
+            "template: :1:7: nil pointer evaluating",
+        ] {
+            let (problem, fix) = unreachable(silent);
+            assert!(
+                problem.starts_with("the Docker engine does not answer: ") && !problem.contains("nil pointer"),
+                "{problem}"
+            );
+            assert!(fix.contains("systemctl start docker"), "{fix}");
+        }
+    }
 }

@@ -16,7 +16,7 @@ pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_la
 pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::{LayerFile, walk_image};
-pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, removal_deadline};
+pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, removal_deadline, unreachable};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub(crate) use exported::ExportedImage;
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};

@@ -1,11 +1,14 @@
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use semver::VersionReq;
 
 use super::{Report, Row, State};
+use crate::docker::unreachable;
 use crate::model::StepName;
 use crate::process::{Cancel, Discard, Invocation, Tool, ToolError, ToolProblem, ToolRequirement, Toolbox, execute};
 use crate::setup::{self, Provenance};
-use crate::step::Workspace;
+use crate::step::{Workspace, git_tool};
 
 /// A build without cache, the images of one run and a vulnerability database fit into this; with less, a run ends in the middle.
 pub const DISK_FREE_BYTES_MIN: u64 = 5 << 30;
@@ -18,6 +21,8 @@ const PYTHON: (u32, u32) = (3, 11);
 pub struct Inputs<'a> {
     /// What each step of the pipeline needs.
     pub tools: &'a [(StepName, ToolRequirement)],
+    /// What their command lines name beside these; any version will do.
+    pub programs: &'a [(StepName, String)],
     /// Finds them as the run will.
     pub toolbox: &'a Toolbox,
     /// Where the run will be.
@@ -33,18 +38,49 @@ pub struct Inputs<'a> {
 #[must_use]
 pub fn check(inputs: Inputs<'_>) -> Report {
     let mut rows: Vec<Row> = Vec::new();
-    let git = ToolRequirement::new("git", ">=2.20").fix("install git");
+    let git = git_tool();
     let mut docker = None;
-    for (requirement, needed_by) in merged(inputs.tools, git) {
+    let all = merged(inputs.tools, git);
+    let wanted: Vec<_> = all.iter().map(|(requirement, _)| requirement.clone()).collect();
+    // Nobody is told what goes on: all rows come at once.
+    inputs.toolbox.find_all(&wanted, inputs.cancel, &|_| ());
+    for (requirement, needed_by) in all {
         let found = inputs.toolbox.find(&requirement, inputs.cancel);
         if requirement.name == "docker" {
             docker = Some((found.clone().ok(), needed_by.clone()));
         }
         rows.push(row(requirement.name.clone(), requirement.version.to_string(), needed_by, found));
     }
+    let mut programs: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (step, program) in inputs.programs {
+        programs.entry(program).or_default().push(step.to_string());
+    }
+    programs.retain(|program, _| !rows.iter().any(|row| row.name == *program));
+    rows.extend(programs.into_iter().map(|(program, needed_by)| {
+        let state = match inputs.toolbox.locate(program) {
+            Some(path) => State::Fine { version: "-".to_owned(), place: path.into_string() },
+            None => State::Wrong {
+                kind: "missing".to_owned(),
+                problem: ToolProblem::Missing.to_string(),
+                fix: format!("install {program}, or correct its name in the pipeline"),
+            },
+        };
+        Row { name: program.to_owned(), required: "any".to_owned(), needed_by, state }
+    }));
     let (major, minor) = PYTHON;
     let python = setup::find_python(PYTHON, inputs.toolbox, inputs.cancel);
     rows.push(row(format!("python{major}.{minor}"), format!("~{major}.{minor}"), vec!["setup".to_owned()], python));
+    let altered = inputs.toolbox.altered().into_iter().map(|(folder, why)| Row {
+        name: "installed tools".to_owned(),
+        required: "as installed".to_owned(),
+        needed_by: Vec::new(),
+        state: State::Wrong {
+            kind: "altered".to_owned(),
+            problem: format!("{folder} is not as it was installed: {why}"),
+            fix: "find out who changed it, then run `cargo xtask setup --yes`, which installs it anew".to_owned(),
+        },
+    });
+    rows.extend(altered);
     rows.push(disk("disk", inputs.workspace.root(), Vec::new()));
     if let Some((client, needed_by)) = docker {
         rows.push(engine(client.as_ref(), &needed_by, &inputs));
@@ -79,6 +115,8 @@ fn row(name: String, required: String, needed_by: Vec<String>, found: Result<Too
             kind: match error.problem {
                 ToolProblem::Missing => "missing",
                 ToolProblem::WrongVersion { .. } => "version",
+                ToolProblem::Silent { .. } => "silent",
+                ToolProblem::Altered { .. } => "altered",
                 _ => "broken",
             }
             .to_owned(),
@@ -99,7 +137,11 @@ fn engine(client: Option<&Tool>, needed_by: &[String], inputs: &Inputs<'_>) -> R
         None => wrong("there is no client to ask it with".to_owned()),
         Some(client) => match setup::engine_version(client, inputs.toolbox, inputs.cancel) {
             Ok(version) => State::Fine { version, place: "answers".to_owned() },
-            Err(why) => wrong(format!("the engine does not answer: {why}")),
+            // The client's own words again, for what to do about them.
+            Err(why) => {
+                let fix = unreachable(&why).1;
+                State::Wrong { kind: "silent".to_owned(), problem: why, fix: fix.to_owned() }
+            }
         },
     };
     Row { name: "docker engine".to_owned(), required: "answers".to_owned(), needed_by: needed_by.to_vec(), state }

@@ -242,7 +242,7 @@ mod tests {
                     ),
                 ),
             ],
-            provenance: vec![Provenance::new("/tools/trivy-1".into(), vec![trivy])],
+            provenance: vec![Provenance::new("/tools/trivy-1".into(), Sha256::of(b""), vec![trivy])],
         }
     }
 

@@ -297,10 +297,19 @@ impl Parser<'_> {
         };
         match (metric, unit) {
             (Metric::ErrorRate, "%") | (Metric::Rate, "") => Ok((limit, start)),
+            // 0 is the same either way, and what no share can be is said first: then there is nothing to choose.
+            (Metric::ErrorRate, "") if limit <= 0.0 || limit >= 100.0 => Err(self.error(
+                start,
+                "an error rate is a share in percent, above 0% and below 100%",
+                metric.example(100.0),
+            )),
             (Metric::ErrorRate, "") => Err(self.error(
                 unit_start,
                 "a share without a percent sign can be read in two ways",
-                format!("write {limit}% or {}%", limit * 100.0),
+                match limit <= 1.0 {
+                    true => format!("write {limit}% or {}%", limit * 100.0),
+                    false => format!("write {limit}%"),
+                },
             )),
             (metric, "") if metric.is_latency() => Ok((limit, start)),
             (metric, _) => Err(self.error(
@@ -447,5 +456,17 @@ mod tests {
             let example = suggestion.split('`').nth(1).expect("an example");
             parsed(example).check(REACH).unwrap_or_else(|error| panic!("{error}"));
         }
+    }
+
+    #[test]
+    fn a_limit_that_no_rule_can_have_is_answered_with_the_range() {
+        for rule in ["error_rate<0", "error_rate<-1", "error_rate>=100", "error_rate<250"] {
+            let error = rule.parse::<Threshold>().expect_err(rule).to_string();
+            assert!(error.contains("above 0% and below 100%") && !error.contains("0% or 0%"), "{error}");
+        }
+        let both = "error_rate<0.5".parse::<Threshold>().expect_err("two readings").to_string();
+        assert!(both.contains("write 0.5% or 50%"), "{both}");
+        let one = "error_rate<5".parse::<Threshold>().expect_err("no sign").to_string();
+        assert!(one.contains("write 5%") && !one.contains("500%"), "{one}");
     }
 }

@@ -25,6 +25,9 @@ use crate::policy::is_sound;
 use crate::process::{CancelReason, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
+/// What the run does before its steps, as it is told.
+const LOOKING: &str = "tools";
+
 /// How often a waiting thread looks for a cancellation that came between two ends of steps.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -127,6 +130,7 @@ impl Crew<'_> {
     /// Finds every tool and reads every secret before the first step starts; a step that lacks some ends here, with all its
     /// problems at once.
     fn check_tools_and_secrets(&self) {
+        self.find_tools();
         for (index, node) in self.pipeline.nodes.iter().enumerate() {
             if self.lock().schedule.report(index).is_some() {
                 continue;
@@ -143,6 +147,19 @@ impl Crew<'_> {
                 self.end(&mut self.lock(), index, report);
             }
         }
+    }
+
+    /// Finds the tools of all steps that are to run at the same time; a step that lacks one is told so later.
+    fn find_tools(&self) {
+        let open = |(index, _): &(usize, &Node)| self.lock().schedule.report(*index).is_none();
+        let nodes = self.pipeline.nodes.iter().enumerate().filter(open);
+        let tools: Vec<_> = nodes.flat_map(|(_, node)| node.job.tools()).collect();
+        self.context.toolbox.find_all(&tools, &self.context.cancel, &|message| {
+            // The run itself has no step; should the name not do, nobody is told, and nothing else changes.
+            if let Ok(step) = StepName::new(LOOKING) {
+                self.context.events.send(EventKind::Progress { step, message });
+            }
+        });
     }
 
     /// What is wrong with the secrets of a step, and where a command line that it will run holds any secret.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 
 use crate::model::Revision;
-use crate::process::{Cancel, Toolbox};
+use crate::process::{Cancel, Guard, Toolbox};
 use crate::source::Source;
 use crate::step::{Clock, RunEnvironment, Workspace};
 
@@ -16,6 +16,8 @@ pub struct Outside {
     pub environment: RunEnvironment,
     /// The folders that tools are looked for in before `PATH`.
     pub tool_folders: Vec<Utf8PathBuf>,
+    /// What checks that the tools in those folders are as they were installed.
+    pub guards: Vec<Guard>,
     /// Stops everything.
     pub cancel: Cancel,
     /// What is checked out; an error text where that cannot be told.
@@ -44,7 +46,14 @@ impl Outside {
         let environment =
             RunEnvironment { variables: std::env::vars_os().collect(), clock: Clock::System, live_output: false };
         let unknown = || "git was not asked".to_owned();
-        Ok(Self { environment, tool_folders, cancel: Cancel::new()?, revision: Err(unknown()), source: Err(unknown()) })
+        Ok(Self {
+            environment,
+            tool_folders,
+            guards: Vec::new(),
+            cancel: Cancel::new()?,
+            revision: Err(unknown()),
+            source: Err(unknown()),
+        })
     }
 
     /// The same with these files, and the commit that they belong to.
@@ -56,7 +65,7 @@ impl Outside {
     /// What finds tools, as a run will.
     #[must_use]
     pub fn toolbox(&self, workspace: &Workspace) -> Toolbox {
-        toolbox(workspace, &self.tool_folders, &self.environment)
+        toolbox(workspace, &self.tool_folders, &self.environment).guarded(self.guards.clone())
     }
 }
 

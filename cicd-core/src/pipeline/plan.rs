@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::fmt::{self, Write as _};
 
 use serde::Serialize;
@@ -122,6 +123,24 @@ impl Pipeline {
     pub fn secrets(&self) -> Vec<(StepName, SecretSource)> {
         let nodes = self.nodes.iter();
         nodes.flat_map(|node| node.job.secrets().into_iter().map(|source| (node.name.clone(), source))).collect()
+    }
+
+    /// The programs that command lines of steps name and that no step has in its `tools()`, each with the step: any version will do.
+    #[must_use]
+    pub fn programs(&self) -> Vec<(StepName, String)> {
+        let mut all = Vec::new();
+        for node in &self.nodes {
+            let tools: BTreeSet<String> = node.job.tools().into_iter().map(|tool| tool.name).collect();
+            let named = node.job.explain();
+            let named: BTreeSet<&str> = named.iter().filter_map(|invocation| invocation.tool_name()).collect();
+            all.extend(
+                named
+                    .into_iter()
+                    .filter(|name| !tools.contains(*name))
+                    .map(|name| (node.name.clone(), name.to_owned())),
+            );
+        }
+        all
     }
 
     /// The tools that the steps need, each with the steps that need it.

@@ -272,6 +272,7 @@ pub(super) fn open(
     let redactor = Redactor::new();
     let folder = RunFolder::create(workspace, area, &id, redactor.clone())?;
     let dir = folder.dir().to_owned();
+    let toolbox = toolbox.marked(format!("{dir}/tools"));
     Ok((
         RunContext {
             workspace: workspace.clone(),

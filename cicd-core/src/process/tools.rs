@@ -133,6 +133,22 @@ pub enum ToolProblem {
         /// Why.
         why: String,
     },
+    /// Found, but it says nothing.
+    #[error("{path} did not answer within {seconds} s: the machine is busy, or it hangs")]
+    Silent {
+        /// The file.
+        path: Utf8PathBuf,
+        /// How long was waited for the last answer.
+        seconds: u64,
+    },
+    /// Found, but not as it was installed.
+    #[error("{path} must not be used: {why}")]
+    Altered {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What has changed since.
+        why: String,
+    },
     /// The step did not name it in `tools()`.
     #[error("not declared in the step's `tools()`")]
     Undeclared,

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use super::shell::Shell;
 use super::{Engine, Init, SetupError, plan};
-use crate::docker::docker_tool;
+use crate::docker::{docker_tool, unreachable};
 use crate::process::{Cancel, Discard, Invocation, ProcessError, Tool, Toolbox, execute};
 
 /// Where the id of an engine that setup started is kept.
@@ -73,8 +73,7 @@ pub(crate) fn version(client: &Tool, toolbox: &Toolbox, cancel: &Cancel) -> Resu
     if captured.success() && !version.is_empty() {
         return Ok(version.to_owned());
     }
-    let said = captured.stderr_text();
-    Err(said.lines().last().unwrap_or("it tells no version").to_owned())
+    Err(unreachable(&captured.stderr_text()).0)
 }
 
 /// Starts the engine, unless it answers already, and waits until it answers.

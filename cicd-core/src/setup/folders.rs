@@ -7,10 +7,13 @@ use semver::Version;
 use super::provenance::Provenance;
 use super::{
     MANIFEST_PATH, Platform, PythonEnvironment, PythonLibrary, PythonPackage, Release, SetupError, Sha256,
-    ToolsManifest,
+    ToolsManifest, files,
 };
+use crate::process::Guard;
 use crate::step::Workspace;
 
+/// The form of what is recorded of a set: another one needs another folder, so that programs of both forms live side by side.
+const FORM: u32 = 2;
 /// How many digits of a set's sum stand in the name of its folder: enough that two sets never meet.
 const ID_DIGITS: usize = 16;
 
@@ -36,6 +39,18 @@ pub fn provenance(
     workspace: &Workspace,
 ) -> Result<Vec<Provenance>, SetupError> {
     Ok(installed(variables, workspace)?.into_iter().map(|(_, provenance)| provenance).collect())
+}
+
+/// Begins to check the installed tools, each set by itself: what a run uses is what was installed.
+///
+/// # Errors
+/// When the manifest or a record cannot be used.
+pub fn guards(variables: &BTreeMap<OsString, OsString>, workspace: &Workspace) -> Result<Vec<Guard>, SetupError> {
+    let guard = |(set, record): (ToolSet, Provenance)| {
+        let folder = set.folder.clone();
+        Guard::start(&folder, move || files::verify(&set.folder, &record))
+    };
+    Ok(installed(variables, workspace)?.into_iter().map(guard).collect())
 }
 
 fn installed(
@@ -166,7 +181,7 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
     let python = manifest.python;
     let folder = |name: &str, pinned: &str| {
         let platform = platform.map_or_else(|| "other".to_owned(), |platform| platform.to_string());
-        let sum = Sha256::of(format!("{platform}\npython {}.{}\n{pinned}", python.0, python.1).as_bytes());
+        let sum = Sha256::of(format!("form {FORM}\n{platform}\npython {}.{}\n{pinned}", python.0, python.1).as_bytes());
         root.join(format!("{name}-{}", &sum.as_str()[..ID_DIGITS]))
     };
     let mut sets = Vec::new();

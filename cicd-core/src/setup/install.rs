@@ -1,5 +1,6 @@
 use std::fs::{self, File, TryLockError};
 use std::io::Read as _;
+use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -10,7 +11,7 @@ use super::folders::{Content, requirements};
 use super::observe::{check_programs, python};
 use super::provenance::{InstalledTool, Provenance, Source};
 use super::shell::Shell;
-use super::{Platform, PythonLibrary, PythonPackage, SetupError, Sha256, ToolSet, plan, release};
+use super::{Platform, PythonLibrary, PythonPackage, SetupError, Sha256, ToolSet, files, plan, release};
 
 /// Longer than the longest installation.
 const LOCK_PATIENCE: Duration = Duration::from_secs(1800);
@@ -50,7 +51,8 @@ pub(super) fn install(set: &ToolSet, platform: Platform, shell: &mut Shell<'_>) 
             source,
         })
     });
-    Provenance::new(&set.folder, tools.collect::<Result<_, SetupError>>()?).write()
+    let tools = tools.collect::<Result<_, SetupError>>()?;
+    Provenance::new(&set.folder, files::write_list(&set.folder)?, tools).write()
 }
 
 /// Makes a virtual environment in the set's folder with exactly these wheels.
@@ -81,7 +83,8 @@ pub(super) fn wheel_source(package: &PythonPackage, platform: Platform, instead_
 }
 
 /// The sum of a file, read in pieces.
-pub(super) fn file_sha256(path: &Utf8Path) -> Result<Sha256, SetupError> {
+pub(super) fn file_sha256(path: impl AsRef<Path>) -> Result<Sha256, SetupError> {
+    let path = path.as_ref();
     let sum = || -> std::io::Result<Sha256> {
         let mut file = File::open(path)?;
         let mut hasher = sha2::Sha256::new();
@@ -93,7 +96,7 @@ pub(super) fn file_sha256(path: &Utf8Path) -> Result<Sha256, SetupError> {
             }
         }
     };
-    sum().map_err(SetupError::io("reading", path))
+    sum().map_err(SetupError::io("reading", path.to_string_lossy().as_ref()))
 }
 
 /// Keeps two setups from working in one tools folder at once. The system gives the lock back when the process ends, however

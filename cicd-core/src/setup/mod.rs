@@ -7,6 +7,7 @@
 mod consent;
 mod engine;
 mod error;
+mod files;
 mod folders;
 mod install;
 mod machine;
@@ -23,7 +24,9 @@ mod shell;
 pub use consent::Consent;
 pub(crate) use engine::version as engine_version;
 pub use error::SetupError;
-pub use folders::{Content, ToolSet, provenance, read_manifest, requirements, tool_folders, tool_sets, tools_root};
+pub use folders::{
+    Content, ToolSet, guards, provenance, read_manifest, requirements, tool_folders, tool_sets, tools_root,
+};
 pub use machine::{Engine, Init, Machine, System, User};
 pub use manifest::{
     Archive, DebianPackage, MANIFEST_PATH, PythonEnvironment, PythonLibrary, PythonPackage, Release, ToolsManifest,

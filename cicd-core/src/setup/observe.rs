@@ -7,7 +7,7 @@ use semver::Version;
 
 use super::provenance::Provenance;
 use super::shell::Shell;
-use super::{Engine, Init, Machine, Platform, System, ToolSet, ToolsManifest, User, engine};
+use super::{Engine, Init, Machine, Platform, System, ToolSet, ToolsManifest, User, engine, files};
 use crate::process::{Cancel, Tool, ToolError, ToolRequirement, Toolbox};
 
 /// Looks at this machine.
@@ -41,10 +41,12 @@ pub(super) fn observe(
     }
 }
 
-/// Whether a set is installed and each of its programs tells the version that is pinned.
+/// Whether a set is installed, as it was, and each of its programs tells the version that is pinned.
 pub(super) fn works(set: &ToolSet, shell: &Shell<'_>) -> bool {
     // A record that cannot be read is as good as none: the set is installed again.
-    matches!(Provenance::read(&set.folder), Ok(Some(_))) && check_programs(set, shell).is_ok()
+    let unaltered = |record: &Provenance| files::verify(&set.folder, record).is_ok();
+    matches!(Provenance::read(&set.folder), Ok(Some(record)) if unaltered(&record))
+        && check_programs(set, shell).is_ok()
 }
 
 fn user(shell: &Shell<'_>) -> User {

@@ -346,25 +346,25 @@ mod tests {
                   $ DEBIAN_FRONTEND=noninteractive apt-get update
                   $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
                   undo: apt-get purge --autoremove debootstrap docker-registry docker.io
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-74e9417ed9a18957
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-74e9417ed9a18957
-                  $ /tools/python-74e9417ed9a18957/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-74e9417ed9a18957/requirements.txt
-                  undo: rm --recursive /tools/python-74e9417ed9a18957
-                install pip-audit 2.10.1 into /tools/pip-audit-13d997e8bd7565bf
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-13d997e8bd7565bf
-                  $ /tools/pip-audit-13d997e8bd7565bf/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-13d997e8bd7565bf/requirements.txt
-                  undo: rm --recursive /tools/pip-audit-13d997e8bd7565bf
-                install semgrep 1.182.0 into /tools/semgrep-48db240ba162fd41
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-48db240ba162fd41
-                  $ /tools/semgrep-48db240ba162fd41/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-48db240ba162fd41/requirements.txt
-                  undo: rm --recursive /tools/semgrep-48db240ba162fd41
-                install checkov 3.3.30 into /tools/checkov-c3f2bdb13f3dc31b
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-c3f2bdb13f3dc31b
-                  $ /tools/checkov-c3f2bdb13f3dc31b/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-c3f2bdb13f3dc31b/requirements.txt
-                  undo: rm --recursive /tools/checkov-c3f2bdb13f3dc31b
-                install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
-                  $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
-                  undo: rm --recursive /tools/trivy-ab687f7927ac9c22
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-aeaf3ba8e66aa906
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-aeaf3ba8e66aa906
+                  $ /tools/python-aeaf3ba8e66aa906/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-aeaf3ba8e66aa906/requirements.txt
+                  undo: rm --recursive /tools/python-aeaf3ba8e66aa906
+                install pip-audit 2.10.1 into /tools/pip-audit-513fa7bb1bc688d7
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-513fa7bb1bc688d7
+                  $ /tools/pip-audit-513fa7bb1bc688d7/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-513fa7bb1bc688d7/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-513fa7bb1bc688d7
+                install semgrep 1.182.0 into /tools/semgrep-a61f19c6d8e3727a
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-a61f19c6d8e3727a
+                  $ /tools/semgrep-a61f19c6d8e3727a/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-a61f19c6d8e3727a/requirements.txt
+                  undo: rm --recursive /tools/semgrep-a61f19c6d8e3727a
+                install checkov 3.3.30 into /tools/checkov-d2fe1b46515166c0
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-d2fe1b46515166c0
+                  $ /tools/checkov-d2fe1b46515166c0/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-d2fe1b46515166c0/requirements.txt
+                  undo: rm --recursive /tools/checkov-d2fe1b46515166c0
+                install trivy 0.70.0 into /tools/trivy-a42657455af1763b
+                  $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-a42657455af1763b/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
+                  undo: rm --recursive /tools/trivy-a42657455af1763b
                 start the Docker engine
                   $ start-stop-daemon --start --background --make-pidfile --pidfile /run/cicd-core-dockerd.pid --output /var/log/cicd-core-dockerd.log --exec /usr/sbin/dockerd -- --host unix:///var/run/docker.sock
                   undo: start-stop-daemon --stop --pidfile /run/cicd-core-dockerd.pid
@@ -489,9 +489,9 @@ mod tests {
         check(
             &Machine { user: User::Ordinary, ..none },
             expect![[r#"
-                install trivy 0.70.0 into /tools/trivy-ab687f7927ac9c22
-                  $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-ab687f7927ac9c22/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
-                  undo: rm --recursive /tools/trivy-ab687f7927ac9c22
+                install trivy 0.70.0 into /tools/trivy-a42657455af1763b
+                  $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-a42657455af1763b/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
+                  undo: rm --recursive /tools/trivy-a42657455af1763b
                 by hand: debootstrap docker-registry python3.11 python3.11-venv docker.io
                   run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry python3.11 python3.11-venv docker.io`, or setup as root
                 by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
@@ -518,22 +518,22 @@ mod tests {
         check(
             &Machine { platform: arm, sets_missing: sets(arm), ..quiet.clone() },
             expect![[r#"
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-7f2a93c5e297d1ff
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-7f2a93c5e297d1ff
-                  $ /tools/python-7f2a93c5e297d1ff/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-7f2a93c5e297d1ff/requirements.txt
-                  undo: rm --recursive /tools/python-7f2a93c5e297d1ff
-                install pip-audit 2.10.1 into /tools/pip-audit-9eb1444fe995f113
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-9eb1444fe995f113
-                  $ /tools/pip-audit-9eb1444fe995f113/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-9eb1444fe995f113/requirements.txt
-                  undo: rm --recursive /tools/pip-audit-9eb1444fe995f113
-                install semgrep 1.182.0 into /tools/semgrep-77625eb17e513afb
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-77625eb17e513afb
-                  $ /tools/semgrep-77625eb17e513afb/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-77625eb17e513afb/requirements.txt
-                  undo: rm --recursive /tools/semgrep-77625eb17e513afb
-                install checkov 3.3.30 into /tools/checkov-4dcddd4d14f52851
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-4dcddd4d14f52851
-                  $ /tools/checkov-4dcddd4d14f52851/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-4dcddd4d14f52851/requirements.txt
-                  undo: rm --recursive /tools/checkov-4dcddd4d14f52851
+                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-804d25d2e67dccce
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-804d25d2e67dccce
+                  $ /tools/python-804d25d2e67dccce/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-804d25d2e67dccce/requirements.txt
+                  undo: rm --recursive /tools/python-804d25d2e67dccce
+                install pip-audit 2.10.1 into /tools/pip-audit-df84672af75b70d2
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-df84672af75b70d2
+                  $ /tools/pip-audit-df84672af75b70d2/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-df84672af75b70d2/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-df84672af75b70d2
+                install semgrep 1.182.0 into /tools/semgrep-107bf4c62cade223
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-107bf4c62cade223
+                  $ /tools/semgrep-107bf4c62cade223/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-107bf4c62cade223/requirements.txt
+                  undo: rm --recursive /tools/semgrep-107bf4c62cade223
+                install checkov 3.3.30 into /tools/checkov-e5c06d2e7ddb872e
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-e5c06d2e7ddb872e
+                  $ /tools/checkov-e5c06d2e7ddb872e/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-e5c06d2e7ddb872e/requirements.txt
+                  undo: rm --recursive /tools/checkov-e5c06d2e7ddb872e
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for linux-aarch64: add its sha256 there, or put exactly that version on PATH
             "#]],

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 use super::{SetupError, Sha256};
 
 /// The version of the record's form.
-const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 2;
 /// The record's file in a set's folder. It is written last: a set without it is not installed.
-const FILE: &str = "provenance.json";
+pub(super) const FILE: &str = "provenance.json";
 
 /// What a set of tools was installed from: the record beside the tools.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +18,8 @@ pub struct Provenance {
     pub schema: u32,
     /// The set's folder.
     pub folder: Utf8PathBuf,
+    /// The sum of the list of all its files, `files.sha256` beside this record.
+    pub files_sha256: Sha256,
     /// Its tools.
     pub tools: Vec<InstalledTool>,
 }
@@ -63,8 +65,8 @@ pub enum Source {
 impl Provenance {
     /// The record of a set that is complete now.
     #[must_use]
-    pub fn new(folder: &Utf8Path, tools: Vec<InstalledTool>) -> Self {
-        Self { schema: SCHEMA, folder: folder.to_owned(), tools }
+    pub fn new(folder: &Utf8Path, files_sha256: Sha256, tools: Vec<InstalledTool>) -> Self {
+        Self { schema: SCHEMA, folder: folder.to_owned(), files_sha256, tools }
     }
 
     /// The record in a folder; nothing where the set is not, or not completely, installed.

@@ -22,7 +22,9 @@ const FAMILIES: &[&str] = &[
 
 #[expect(clippy::expect_used, reason = "the pattern is made of literals, and every test of this file compiles it")]
 static IDENTIFIER: LazyLock<Regex> = LazyLock::new(|| {
-    let misconfigurations = format!(r"(?:AVD-)?(?:{})-\d{{4}}", MISCONFIGURATIONS.join("|"));
+    let families = MISCONFIGURATIONS.join("|");
+    // The oldest names, such as `DS002`, are aliases to Trivy to this day.
+    let misconfigurations = format!(r"(?:AVD-)?(?:{families})-\d{{4}}|(?:{families})\d{{3}}");
     Regex::new(&format!("^(?:{}|{misconfigurations})$", FAMILIES.join("|"))).expect("a valid pattern")
 });
 
@@ -43,6 +45,7 @@ pub(super) enum Kind {
 impl Kind {
     pub(super) fn of(id: &str) -> Self {
         let family = id.strip_prefix("AVD-").unwrap_or(id).split('-').next().unwrap_or(id);
+        let family = family.trim_end_matches(|c: char| c.is_ascii_digit());
         if MISCONFIGURATIONS.contains(&family) {
             Self::Misconfiguration
         } else if id.contains(|c: char| c.is_ascii_uppercase()) {
@@ -129,5 +132,16 @@ mod tests {
         ] {
             assert_eq!(judge(bad), meant, "{bad}");
         }
+    }
+
+    #[test]
+    fn the_oldest_names_of_rules_are_names_to_trivy_too() {
+        for good in ["DS002", "KSV001", "AVD-DS-0002", "KSV-0001"] {
+            assert_eq!((judge(good), Kind::of(good)), (Verdict::Good, Kind::Misconfiguration), "{good}");
+        }
+        for bad in ["DS-002", "ds-0002", "DS02", "KSV0001"] {
+            assert_ne!(judge(bad), Verdict::Good, "{bad}");
+        }
+        assert_eq!(Kind::of("ALAS2-2023-1"), Kind::Flaw);
     }
 }

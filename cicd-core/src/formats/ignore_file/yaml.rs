@@ -53,6 +53,12 @@ pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFile
             judge.defects([source.unknown("section", &section, &SECTIONS)]);
             continue;
         }
+        // A section with nothing under it is an empty one, for Trivy too; a text in quotation marks is none.
+        let is_empty = matches!(&list.value, Node::Text(text) if text.is_empty())
+            && !source.is_quoted(&source.at(list.referenced));
+        if is_empty {
+            continue;
+        }
         let Node::List(items) = list.value else {
             return Err(failed(source.at(list.referenced), format!("expected a list under `{}`", section.value)));
         };
@@ -149,6 +155,11 @@ impl Source<'_> {
     }
 
     fn unknown(&self, what: &str, key: &Spanned<String>, known: &[&str]) -> Finding {
+        if what == "section" && key.value == "licenses" {
+            let message = "the section `licenses` allows nothing here, although Trivy reads it";
+            return defect(IgnoreCode::UnknownKey, self.at(key.referenced), message)
+                .help("have the packages approved in the list that the licence check compares them with");
+        }
         let message = format!("the {what} `{}` is not known, and Trivy passes over it", printable(&key.value));
         let finding = defect(IgnoreCode::UnknownKey, self.at(key.referenced), message);
         match closest(&key.value, known.iter().copied()) {
@@ -239,5 +250,38 @@ impl<'de> Visitor<'de> for NodeVisitor {
             map.push(entry);
         }
         Ok(Node::Map(map))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn codes(text: &str) -> Result<Vec<String>, String> {
+        let file = read_yaml("i.yaml".into(), text.as_bytes()).map_err(|error| error.to_string())?;
+        Ok(file.findings.into_iter().map(|one| format!("{} {}", one.code, one.message)).collect())
+    }
+
+    #[test]
+    fn an_empty_section_is_as_empty_as_trivy_takes_it() {
+        for empty in [
+            "vulnerabilities:\n",
+            "secrets: ~\n",
+            "misconfigurations: null\nvulnerabilities: []\n",
+            "secrets: # none\n",
+        ] {
+            assert_eq!(codes(empty), Ok(Vec::new()), "{empty:?}");
+        }
+        for wrong in ["vulnerabilities: ''\n", "secrets: none\n", "misconfigurations: {}\n"] {
+            assert!(codes(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn the_licences_section_is_told_apart_from_a_slip() {
+        let told = codes("licenses:\n  - id: MIT\n").expect("read");
+        assert!(told[0].contains("although Trivy reads it"), "{told:?}");
+        let slip = codes("vulnerabilites:\n").expect("read");
+        assert!(slip[0].contains("Trivy passes over it"), "{slip:?}");
     }
 }

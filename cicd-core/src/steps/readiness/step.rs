@@ -5,6 +5,7 @@ use super::disk::{Disk, disk_free};
 use super::port::holder;
 use crate::docker::{
     ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove, silent,
+    unreachable,
 };
 use crate::formats::printable::counted;
 use crate::model::{Finding, FindingCode as _, Level, Target};
@@ -198,10 +199,10 @@ fn ask_engine(cx: &Context) -> Result<Utf8PathBuf, StepError> {
     let dir = serde_json::from_str::<Utf8PathBuf>(captured.stdout_text()?.trim()).ok().filter(|dir| dir.is_absolute());
     match dir {
         Some(dir) if captured.success() => Ok(dir),
-        _ => Err(StepError::not_looked(
-            format!("docker does not answer: {}", captured.stderr_text()),
-            "start the Docker engine, and see that this user may use it",
-        )),
+        _ => {
+            let (problem, fix) = unreachable(&captured.stderr_text());
+            Err(StepError::not_looked(problem, fix))
+        }
     }
 }
 

@@ -82,7 +82,7 @@ impl Judgement<'_> {
         if !found.resolution.trim().is_empty() {
             finding = finding.help(printable(&found.resolution));
         }
-        finding.aliases = vec![format!("AVD-{}", finding.code)];
+        finding.aliases = misconfiguration_aliases(finding.code.as_str());
         finding.location = self.sources.place_of(report, found.layer.diff_id.as_deref());
         finding
     }
@@ -96,6 +96,13 @@ impl Judgement<'_> {
         let (path, locked) = self.locked.filter(|_| result.kind == "python-pkg")?;
         locked.line_of(&normalized_name(package)).map(|line| Location::line(path, line))
     }
+}
+
+/// The older names of a rule for configuration files, which Trivy takes too: `AVD-DS-0002` and `DS002` for `DS-0002`.
+pub(super) fn misconfiguration_aliases(code: &str) -> Vec<String> {
+    let oldest = code.split_once("-0").filter(|(_, digits)| digits.len() == 3);
+    let oldest = oldest.map(|(family, digits)| format!("{family}{digits}"));
+    [format!("AVD-{code}")].into_iter().chain(oldest).collect()
 }
 
 /// How many packages there are of which kind, and whether the database can judge them.

@@ -2,7 +2,7 @@ use std::fs;
 
 use camino::Utf8Path;
 
-use super::findings::Judgement;
+use super::findings::{Judgement, misconfiguration_aliases};
 use super::sources::{Source, Sources};
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::{Misconfiguration, TrivyReport};
@@ -106,7 +106,7 @@ fn misconfiguration(source: &Source, found: &Misconfiguration, judgement: &Judge
     if !found.resolution.trim().is_empty() {
         finding = finding.help(printable(&found.resolution));
     }
-    finding.aliases = vec![format!("AVD-{}", finding.code)];
+    finding.aliases = misconfiguration_aliases(finding.code.as_str());
     finding
 }
 
