@@ -93,10 +93,21 @@ impl Checkout {
         status
     }
 
+    /// Runs the whole pipeline.
+    #[track_caller]
+    pub(crate) fn whole(&self) -> (i32, Summary) {
+        self.run_with(&[])
+    }
+
     #[track_caller]
     fn run(&self, step: &str) -> (i32, Summary) {
+        self.run_with(&["--only", step])
+    }
+
+    #[track_caller]
+    fn run_with(&self, options: &[&str]) -> (i32, Summary) {
         let xtask = env!("CARGO_BIN_EXE_xtask");
-        let mut command = cmd!(self.shell, "{xtask} ci --only {step}").quiet().ignore_status();
+        let mut command = cmd!(self.shell, "{xtask} ci {options...}").quiet().ignore_status();
         for (name, value) in &self.env {
             command = command.env(name, value);
         }
@@ -122,7 +133,7 @@ pub(crate) fn assert_step(summary: &Summary, step: &str, status: Status, code: O
 }
 
 /// Every step of a run, for the message of a failed assertion.
-fn told(summary: &Summary) -> String {
+pub(crate) fn told(summary: &Summary) -> String {
     let steps = summary.steps.iter().map(|report| {
         let codes: Vec<_> = report.findings.iter().map(|finding| finding.code.as_str()).collect();
         format!("{} {} {codes:?} {}", report.name, report.status, report.reason.as_deref().unwrap_or(""))

@@ -10,4 +10,5 @@ mod checkout;
 mod could_not_look;
 mod flipped;
 mod found_something;
+mod planted;
 mod tools;
