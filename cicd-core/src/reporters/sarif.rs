@@ -337,14 +337,16 @@ mod tests {
     fn a_fingerprint_outlives_lines_and_versions_and_nothing_else() {
         let (summary, _) = example::run(1);
         let step = &summary.steps[0];
-        let package = |target: &str, line| {
-            let finding = Finding::with_code(Code::new("CVE-2023-32681"), "x").target(Target::package(target));
+        let about = |target: Target, line| {
+            let finding = Finding::with_code(Code::new("CVE-2023-32681"), "x").target(target);
             fingerprint(step, &finding.at(Location::line("requirements.txt", line)))
         };
+        let package = |purl: &str, line| about(Target::package(purl), line);
+        let place = |line| about(Location::line("requirements.txt", line).into(), line);
         let one = package("pkg:pypi/requests@2.30.0", 3);
         assert_eq!(one, package("pkg:pypi/requests@2.30.1", 9));
         assert_ne!(one, package("pkg:pypi/flask@2.30.0", 3));
-        assert_eq!(package("requirements.txt:3", 3), package("requirements.txt:4", 4));
+        assert_eq!(place(3), place(4));
     }
 
     #[test]
