@@ -13,7 +13,7 @@ use super::args::{ExceptionsArgs, ListFormat};
 use crate::formats::spreadsheet::inert;
 use crate::model::{Code, ExitStatus, Location, StepName};
 use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
-use crate::policy::{ExceptionCode, FindingsByName};
+use crate::policy::{ExceptionCode, FindingsByName, Origin};
 use crate::reporters::plain;
 use crate::step::{Clock, Workspace};
 
@@ -21,8 +21,20 @@ use crate::step::{Clock, Workspace};
 const SOON_DAYS: i64 = 14;
 
 /// The columns of the CSV form, which it has without any exception too.
-const COLUMNS: [&str; 10] =
-    ["expires", "days_left", "state", "step", "id", "owner", "covers", "covered", "place", "reason"];
+const COLUMNS: [&str; 12] = [
+    "expires",
+    "days_left",
+    "state",
+    "step",
+    "id",
+    "owner",
+    "covers",
+    "covered",
+    "place",
+    "reason",
+    "origin",
+    "environments",
+];
 
 #[derive(Debug, Serialize)]
 struct Row<'a> {
@@ -39,6 +51,9 @@ struct Row<'a> {
     covered: String,
     place: String,
     reason: String,
+    origin: Origin,
+    /// Those that it is limited to; empty where it holds everywhere.
+    environments: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -114,6 +129,8 @@ fn row<'a>(
         covered: plain(&targets.join(", ")).into_owned(),
         place: plain(&exception.location.to_string()).into_owned(),
         reason: plain(&exception.justification.reason).into_owned(),
+        origin: exception.origin,
+        environments: plain(&exception.justification.environments.to_string()).into_owned(),
     }
 }
 
@@ -137,7 +154,11 @@ fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
             (count, "") => format!("{count} findings"),
             (_, covered) => covered.to_owned(),
         };
-        let what = format!("{} covers {covers} of {}; {}", row.place, row.step, row.reason);
+        let only = match row.environments.as_str() {
+            "" => String::new(),
+            some => format!(" in {some} only"),
+        };
+        let what = format!("{} covers {covers} of {}{only}; {}", row.place, row.step, row.reason);
         writeln!(text, "            {}", plain(&what))?;
     }
     match rows.len() {
@@ -164,6 +185,7 @@ fn csv(rows: &[Row<'_>]) -> Result<String, Box<dyn Error>> {
             covered: inert(&row.covered).into_owned(),
             place: inert(&row.place).into_owned(),
             reason: inert(&row.reason).into_owned(),
+            environments: inert(&row.environments).into_owned(),
             ..*row
         })?;
     }
@@ -178,7 +200,7 @@ mod tests {
     use super::*;
     use crate::model::by_key::counting;
     use crate::model::{Finding, Severity, Target};
-    use crate::policy::{Applies, Exception, Justification, Origin, Policy, Scope, evaluate};
+    use crate::policy::{Applies, Exception, Justification, Policy, Scope, evaluate};
 
     #[test]
     fn no_cell_of_the_csv_is_a_formula() {
@@ -233,7 +255,12 @@ mod tests {
         let exception = |id: &str, reason: &str, line, expires| Exception {
             id: id.to_owned(),
             scope: Scope::Any,
-            justification: Justification { reason: reason.to_owned(), owner: "@example/platform".to_owned(), expires },
+            justification: Justification {
+                reason: reason.to_owned(),
+                owner: "@example/platform".to_owned(),
+                expires,
+                environments: crate::model::Environments::default(),
+            },
             origin: Origin::IgnoreFile,
             location: Location::line("shop/cart.py", line),
             applies: Applies::Here,
@@ -273,10 +300,10 @@ mod tests {
         "#]]
         .assert_eq(&text(&rows_at(date(2026, 11, 21)), date(2026, 11, 21)).expect("text"));
         expect![[r#"
-            expires,days_left,state,step,id,owner,covers,covered,place,reason
-            2026-12-01,-81,expired,lint,B301,'@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago"
-            2027-02-01,-19,expired,lint,DL3008,'@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J
-            2027-03-01,9,expires_soon,lint,F401,'@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec
+            expires,days_left,state,step,id,owner,covers,covered,place,reason,origin,environments
+            2026-12-01,-81,expired,lint,B301,'@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago",ignore_file,
+            2027-02-01,-19,expired,lint,DL3008,'@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J,ignore_file,
+            2027-03-01,9,expires_soon,lint,F401,'@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec,ignore_file,
         "#]].assert_eq(&csv(&rows_at(date(2027, 2, 20))).expect("text"));
     }
 }

@@ -44,6 +44,7 @@ impl ExceptionsFile {
 /// reason = "the proxy in front of it takes the header away"
 /// owner = "@example/security"
 /// expires = "2027-01-15"
+/// environments = ["local"]                  # may be left out; it clears nothing for any other
 /// ```
 ///
 /// An entry for a secret names the text and not its line, so that it survives edits above it and does not cover another secret that takes its place.
@@ -71,6 +72,7 @@ struct RawDast {
     reason: Spanned<String>,
     owner: Spanned<String>,
     expires: Spanned<String>,
+    environments: Option<Spanned<Vec<String>>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -82,6 +84,7 @@ struct RawSecret {
     reason: Spanned<String>,
     owner: Spanned<String>,
     expires: Spanned<String>,
+    environments: Option<Spanned<Vec<String>>>,
 }
 
 impl RawConfig for RawFile {
@@ -121,7 +124,11 @@ impl RawDast {
         Some(Exception {
             id: self.code.get_ref().clone(),
             scope: Scope::Targets(vec![Target::route(self.route.get_ref().as_str())]),
-            justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
+            justification: justification(
+                [&self.reason, &self.owner, &self.expires],
+                self.environments.as_ref(),
+                problems,
+            )?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.code.span()),
             applies: Applies::Here,
@@ -130,18 +137,23 @@ impl RawDast {
 }
 
 fn justification(
-    reason: &Spanned<String>,
-    owner: &Spanned<String>,
-    expires: &Spanned<String>,
+    [reason, owner, expires]: [&Spanned<String>; 3],
+    environments: Option<&Spanned<Vec<String>>>,
     problems: &mut Problems<'_>,
 ) -> Option<Justification> {
-    match Justification::new(reason.get_ref(), owner.get_ref(), expires.get_ref()) {
+    let justification = Justification::new(reason.get_ref(), owner.get_ref(), expires.get_ref());
+    let limited = justification.and_then(|justification| match environments {
+        Some(names) => justification.only_in(names.get_ref()),
+        None => Ok(justification),
+    });
+    match limited {
         Ok(justification) => Some(justification),
         Err(error) => {
             let span = match error {
                 InvalidJustification::Reason(_) => reason.span(),
                 InvalidJustification::Owner(_) => owner.span(),
                 InvalidJustification::Expiry(_) => expires.span(),
+                InvalidJustification::Environment(_) => environments.map_or_else(|| reason.span(), Spanned::span),
             };
             problems.add(span, error.to_string());
             None
@@ -170,7 +182,11 @@ impl RawSecret {
         Some(Exception {
             id: self.rule.get_ref().clone(),
             scope: Scope::target(Target::Secret { path: path.clone(), sha256: digits.clone() }),
-            justification: justification(&self.reason, &self.owner, &self.expires, problems)?,
+            justification: justification(
+                [&self.reason, &self.owner, &self.expires],
+                self.environments.as_ref(),
+                problems,
+            )?,
             origin: Origin::ExceptionsFile,
             location: problems.location(self.rule.span()),
             applies: Applies::Here,

@@ -1,7 +1,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use super::{Code, FindingCode, Location, Severity, Target};
+use super::{Code, Environments, FindingCode, Location, Severity, Target};
 
 /// What a finding does to the step that reports it, unless a valid exception covers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -146,4 +146,7 @@ pub struct ExceptionRef {
     pub owner: String,
     /// The first day (UTC) on which it no longer holds.
     pub expires: Date,
+    /// The environments that it is limited to.
+    #[serde(default, skip_serializing_if = "Environments::is_every")]
+    pub environments: Environments,
 }

@@ -3,6 +3,7 @@
 mod attempt;
 pub(crate) mod by_key;
 mod code;
+mod environment;
 mod event;
 mod exit;
 mod facts;
@@ -18,6 +19,7 @@ mod target;
 pub use attempt::Attempt;
 pub(crate) use code::finding_codes;
 pub use code::{Code, CodeInfo, FindingCode};
+pub use environment::{Environments, InvalidEnvironment};
 pub use event::{Event, EventKind};
 pub use exit::ExitStatus;
 pub use facts::{Fact, Facts};

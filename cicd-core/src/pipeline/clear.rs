@@ -3,7 +3,8 @@ use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
 use super::unchanged;
 use crate::docker::{Fresh, Image};
-use crate::model::{Finding, Level, Severity, Subject, finding_codes};
+use crate::model::{Finding, Severity, Subject, finding_codes};
+use crate::policy::blocking;
 use crate::step::{Cleared, Context, GateRecord, Handle, Outcome, StepError, Wiring};
 
 finding_codes! {
@@ -35,11 +36,28 @@ finding_codes! {
 pub(super) struct ClearJob {
     pub(super) image: Handle<Image<Fresh>>,
     pub(super) gates: Wiring<Subjects>,
+    pub(super) environment: String,
 }
 
 fn resumed(report: &StepReport) -> Option<Finding> {
     let run = report.loaded_from.as_ref()?;
     Some(Finding::new(ClearanceCode::Resumed, format!("{} was loaded from run {run}", report.name)))
+}
+
+impl ClearJob {
+    /// What a step found that no exception allows in this environment.
+    fn blocking(&self, report: &StepReport, cx: &Context) -> Vec<Finding> {
+        let exceptions: Vec<_> = report.exceptions.iter().map(|one| &one.exception).collect();
+        let open = blocking(&report.findings, &exceptions, &self.environment, cx.today()).into_iter();
+        let blocked = open.map(|finding| {
+            let elsewhere = finding.exception.as_ref().map_or_else(String::new, |exception| {
+                format!(" (accepted in {} only, not in {})", exception.environments, self.environment)
+            });
+            let Finding { code, message, .. } = finding;
+            Finding::new(ClearanceCode::Blocked, format!("{}: {code} {message}{elsewhere}", report.name))
+        });
+        blocked.collect()
+    }
 }
 
 impl Job for ClearJob {
@@ -62,11 +80,7 @@ impl Job for ClearJob {
         let blockers: Vec<Finding> = upstream
             .ancestors
             .values()
-            .flat_map(|report| report.findings.iter().map(move |finding| (report, finding)))
-            .filter(|(_, finding)| finding.level == Level::BlockClearance && finding.exception.is_none())
-            .map(|(report, finding)| {
-                Finding::new(ClearanceCode::Blocked, format!("{}: {} {}", report.name, finding.code, finding.message))
-            })
+            .flat_map(|report| self.blocking(report, cx))
             .chain(upstream.ancestors.values().filter_map(resumed))
             .chain(unchanged::blockers(cx, upstream.ancestors.values())?)
             .collect();
@@ -75,13 +89,14 @@ impl Job for ClearJob {
             return Ok(JobEnd::Withheld(format!("not cleared: {}", reasons.join("; "))));
         }
         findings.extend(blockers);
-        let headline = format!("{} by {} gates", image.short_id(), gates.len());
-        let outcome = Outcome::of(Cleared::grant(cx, image, gates)).findings(findings).headline(headline);
+        let headline = format!("{} for {} by {} gates", image.short_id(), self.environment, gates.len());
+        let cleared = Cleared::grant(cx, image, gates, self.environment.clone());
+        let outcome = Outcome::of(cleared).findings(findings).headline(headline);
         Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
     }
 
-    /// What it compares is in the graph.
+    /// What it compares is in the graph; what it clears for is not.
     fn settings(&self) -> String {
-        "clearance".to_owned()
+        format!("clearance for {}", self.environment)
     }
 }

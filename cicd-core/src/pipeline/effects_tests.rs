@@ -163,7 +163,7 @@ fn a_clearance_holds_in_the_run_that_gave_it() {
     let workspace = Workspace::at(Utf8Path::from_path(folder.path()).expect("UTF-8"));
     let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
     let [one, other] = ["one", "other"].map(|name| alone(&workspace, name, outside.clone()).expect("a context"));
-    let cleared = Cleared::grant(&one, 7, Vec::<GateRecord>::new());
+    let cleared = Cleared::grant(&one, 7, Vec::<GateRecord>::new(), "production".to_owned());
     assert_eq!(cleared.get(&one).expect("the same run"), &7);
     for stale in [cleared.clone().get(&other).err(), cleared.carry(8).get(&other).err()] {
         let error = stale.expect("another run").to_string();

@@ -9,10 +9,13 @@ use super::effects::{self, EffectCode};
 use super::gates::Gates;
 use super::job::{Job, StepJob};
 use crate::docker::{Fresh, Image};
-use crate::model::{Location, StepName};
+use crate::model::{Environments, Location, StepName};
 use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
 use crate::step::{Artifact, Author, Cleared, CommandStep, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step};
+
+/// What a clearance is for unless another environment is named.
+const PRODUCTION: &str = "production";
 
 static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
 
@@ -176,13 +179,32 @@ impl Pipeline {
     /// pass in this same run. Pushing and deploying take nothing else.
     #[track_caller]
     pub fn clear(&mut self, image: &Handle<Image<Fresh>>, gates: impl Gates) -> Handle<Cleared<Image<Fresh>>> {
+        self.clear_for(PRODUCTION, image, gates)
+    }
+
+    /// As [`clear`](Self::clear), for another environment than `production`: what is accepted only elsewhere blocks it.
+    #[track_caller]
+    pub fn clear_for(
+        &mut self,
+        environment: &str,
+        image: &Handle<Image<Fresh>>,
+        gates: impl Gates,
+    ) -> Handle<Cleared<Image<Fresh>>> {
+        if let Err(error) = Environments::only([environment]) {
+            self.problem(Caller::caller(), error.to_string());
+        }
         let gates = gates.wire(&Seal::new());
         let mut needs = gates.nodes().to_vec();
         needs.push(image.node());
         let count = self.nodes.iter().filter(|node| node.name.as_str().starts_with("clearance")).count();
         let name = if count == 0 { "clearance".to_owned() } else { format!("clearance-{}", count + 1) };
         let nature = Nature { output: Kind::Clearance, author: Author::Library, effect: Effect::None };
-        self.insert(&name, needs, nature, Box::new(ClearJob { image: *image, gates }))
+        self.insert(
+            &name,
+            needs,
+            nature,
+            Box::new(ClearJob { image: *image, gates, environment: environment.to_owned() }),
+        )
     }
 
     /// Lets a step have its effect without a clearance, where there is nothing to clear, such as a page of documentation. That is

@@ -41,7 +41,7 @@ fn attempts(node: &Node) -> Option<String> {
     let own = Some(node.job.retry()).filter(|retry| retry.attempts_max() > 1);
     let own = own.map(|retry| format!("{retry} when the network fails it"));
     let granted = node.granted.as_ref().map(|Granted { retry, exception }| {
-        let Justification { reason, owner, expires } = &exception.justification;
+        let Justification { reason, owner, expires, .. } = &exception.justification;
         format!("{retry} until {expires} by {owner}: {reason}")
     });
     let all: Vec<String> = own.into_iter().chain(granted).collect();

@@ -88,18 +88,19 @@ impl By<'_> {
             fixed_in: fixed_in.map(|text| self.text(&text)),
             source_line: source_line.map(|text| self.text(&text)),
             is_secret,
-            exception: exception.map(|ExceptionRef { location, reason, owner, expires }| ExceptionRef {
+            exception: exception.map(|ExceptionRef { location, reason, owner, expires, environments }| ExceptionRef {
                 location: self.location(location),
                 reason: self.text(&reason),
                 owner: self.text(&owner),
                 expires,
+                environments,
             }),
         }
     }
 
     fn exception(&self, exception: Exception) -> Exception {
         let Exception { id, scope, justification, origin, location, applies } = exception;
-        let Justification { reason, owner, expires } = justification;
+        let Justification { reason, owner, expires, environments } = justification;
         Exception {
             id: self.text(&id),
             scope: match scope {
@@ -108,7 +109,12 @@ impl By<'_> {
                     Scope::Targets(targets.iter().map(|target| target.map(|text| self.text(text))).collect())
                 }
             },
-            justification: Justification { reason: self.text(&reason), owner: self.text(&owner), expires },
+            justification: Justification {
+                reason: self.text(&reason),
+                owner: self.text(&owner),
+                expires,
+                environments,
+            },
             origin,
             location: self.location(location),
             applies,

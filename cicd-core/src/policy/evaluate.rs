@@ -93,20 +93,57 @@ impl<'a> Allowed<'a> {
         let mut earlier = None;
         for &part in parts {
             if let Some(first) = self.claimed[part] {
-                earlier = earlier.or(Some(first));
+                earlier = earlier.or(Some(first).filter(|&first| self.overlap(first, place)));
                 continue;
             }
             self.claimed[part] = Some(place);
             for &finding in self.by_name.list(part) {
                 counting::one();
                 match self.by[finding] {
-                    Some(first) => earlier = earlier.or(Some(first)),
+                    Some(first) => earlier = earlier.or(Some(first).filter(|&first| self.overlap(first, place))),
                     None => self.by[finding] = Some(place),
                 }
             }
         }
         earlier.and_then(|first| self.exceptions.get(first))
     }
+
+    /// Whether two exceptions hold in one environment; where they do not, the second says something of its own.
+    fn overlap(&self, one: usize, other: usize) -> bool {
+        let environments = |place: usize| self.exceptions.get(place).map(|one| &one.justification.environments);
+        environments(one).zip(environments(other)).is_some_and(|(one, other)| one.overlap(other))
+    }
+}
+
+/// The findings that stand in the way of a clearance for an environment: those that fail a step or block a clearance, unless an
+/// exception covers them that holds there.
+#[must_use]
+pub fn blocking<'a>(
+    findings: &'a [Finding],
+    exceptions: &[&Exception],
+    environment: &str,
+    today: Date,
+) -> Vec<&'a Finding> {
+    let by_name = FindingsByName::new(findings);
+    let mut is_allowed = vec![false; findings.len()];
+    let mut is_done = vec![false; by_name.len()];
+    let holds = |exception: &&&Exception| {
+        let Exception { justification, applies, .. } = exception;
+        *applies != Applies::Elsewhere
+            && !justification.is_expired(today)
+            && justification.environments.hold_in(environment)
+    };
+    for part in exceptions.iter().filter(holds).flat_map(|exception| by_name.parts(exception)) {
+        if !std::mem::replace(&mut is_done[part], true) {
+            for &place in by_name.list(part) {
+                counting::one();
+                is_allowed[place] = true;
+            }
+        }
+    }
+    let open =
+        findings.iter().zip(is_allowed).filter(|(finding, is_allowed)| finding.level > Level::Warn && !is_allowed);
+    open.map(|(finding, _)| finding).collect()
 }
 
 /// For each part, the severity that is allowed for the shortest time.

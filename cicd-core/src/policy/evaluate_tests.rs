@@ -120,3 +120,80 @@ fn no_verdict_grows_faster_than_its_findings_and_exceptions() {
         assert_eq!(judged(many(count, &lines), vec![scoped(scope)]).covered, [count]);
     });
 }
+
+fn only_in(environments: &[&str], id: &str) -> Exception {
+    let mut limited = exception(id, "2027-01-01");
+    limited.justification = limited.justification.only_in(environments).expect("names");
+    limited
+}
+
+#[test]
+fn what_is_accepted_for_one_environment_clears_nothing_for_another() {
+    let block = |code| vulnerable(code).level(Level::BlockClearance);
+    let open = |findings: &[Finding], exceptions: &[Exception], environment: &str| -> Vec<String> {
+        let all: Vec<_> = exceptions.iter().collect();
+        blocking(findings, &all, environment, TODAY).iter().map(|finding| finding.code.to_string()).collect()
+    };
+    let found = [vulnerable("CVE-2023-0001"), block("CVE-2023-0002"), block("CVE-2023-0003").level(Level::Warn)];
+    let local = [only_in(&["local"], "CVE-2023-0001"), only_in(&["local", "staging"], "CVE-2023-0002")];
+    let verdict = evaluate(found.to_vec(), &local, &Policy::default(), TODAY);
+    assert_eq!(verdict.status, Status::Exempted, "the step's own verdict is not limited");
+    assert_eq!(open(&found, &local, "local"), [""; 0]);
+    assert_eq!(open(&found, &local, "staging"), ["CVE-2023-0001"]);
+    assert_eq!(open(&found, &local, "production"), ["CVE-2023-0001", "CVE-2023-0002"]);
+    // Another exception for production is no duplicate, and one for everywhere is.
+    let both = [only_in(&["local"], "CVE-2023-0001"), only_in(&["production"], "CVE-2023-0001")];
+    assert_eq!(evaluate(found[..1].to_vec(), &both, &Policy::default(), TODAY).status, Status::Exempted);
+    assert_eq!(open(&found[..1], &both, "production"), [""; 0]);
+    let twice = [only_in(&["local"], "CVE-2023-0001"), exception("CVE-2023-0001", "2027-01-01")];
+    assert_eq!(evaluate(found[..1].to_vec(), &twice, &Policy::default(), TODAY).status, Status::Failed);
+    // Neither an expired exception nor one that another step uses clears anything.
+    for void in
+        [exception("CVE-2023-0001", "2026-11-21"), exception("CVE-2023-0001", "2027-01-01").applies(Applies::Elsewhere)]
+    {
+        assert_eq!(open(&found[..1], &[void], "production"), ["CVE-2023-0001"]);
+    }
+}
+
+#[test]
+fn every_exception_is_held_to_the_policy_whatever_its_origin() {
+    let policy = Policy::default().owners(["@org/security"]);
+    for origin in [Origin::IgnoreFile, Origin::ExceptionsFile, Origin::Comment, Origin::Pipeline] {
+        for applies in [Applies::Here, Applies::AtTimes, Applies::Elsewhere] {
+            let sound = Exception { origin, applies, ..exception("CVE-2023-32681", "2027-01-01") };
+            let found = || vec![vulnerable("CVE-2023-32681")];
+            let codes = |exception: Exception| -> Vec<String> {
+                let verdict = evaluate(found(), &[exception], &policy, TODAY);
+                verdict.findings.iter().skip(1).map(|finding| finding.code.to_string()).collect()
+            };
+            assert_eq!(codes(sound.clone()), [""; 0], "{origin:?} {applies:?}");
+            let wrong = |change: &dyn Fn(&mut Justification)| {
+                let mut wrong = sound.clone();
+                change(&mut wrong.justification);
+                codes(wrong)
+            };
+            let of_file = |code: &'static str, other: &'static str| match origin {
+                Origin::IgnoreFile => [code],
+                _ => [other],
+            };
+            assert_eq!(wrong(&|it| it.expires = date(2099, 1, 1)), of_file("IGN-005", "EXC-004"));
+            assert_eq!(wrong(&|it| it.expires = date(9999, 12, 31)), of_file("IGN-005", "EXC-004"));
+            assert_eq!(wrong(&|it| it.expires = date(2026, 11, 21)), of_file("IGN-004", "EXC-001"));
+            assert_eq!(wrong(&|it| it.owner = "@org/secruity".to_owned()), of_file("IGN-010", "EXC-005"));
+            assert_eq!(wrong(&|it| it.reason = "todo".to_owned()), ["EXC-006"]);
+            assert_eq!(wrong(&|it| it.reason = "CVE-2023-32681 CVE-2023-32681".to_owned()), ["EXC-006"]);
+        }
+    }
+    let comment = Exception { origin: Origin::Comment, ..exception("B301", "2020-01-01") };
+    let help = evaluate(Vec::new(), &[comment], &policy, TODAY).findings[0].help.clone().expect("advice");
+    assert!(help.contains("comment") && !help.contains("package"), "{help}");
+}
+
+#[test]
+fn what_is_wrong_with_an_exception_cannot_be_allowed() {
+    for code in ["IGN-016", "EXC-002", "IGN-001"] {
+        let found = vec![Finding::with_code(Code::new(code), "wrong")];
+        let verdict = evaluate(found, &[exception(code, "2027-01-01")], &Policy::default(), TODAY);
+        assert_eq!((verdict.status, verdict.covered[0]), (Status::Failed, 0), "{code}");
+    }
+}

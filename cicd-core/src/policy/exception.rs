@@ -116,7 +116,7 @@ impl Exception {
     /// The form that is shown beside an exempted finding.
     #[must_use]
     pub fn to_ref(&self) -> ExceptionRef {
-        let Justification { reason, owner, expires } = self.justification.clone();
-        ExceptionRef { location: self.location.clone(), reason, owner, expires }
+        let Justification { reason, owner, expires, environments } = self.justification.clone();
+        ExceptionRef { location: self.location.clone(), reason, owner, expires, environments }
     }
 }

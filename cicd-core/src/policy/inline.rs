@@ -29,6 +29,9 @@ pub enum Unjustified {
     /// A key that stands there twice.
     #[error("it has two lines with `{0}:`")]
     Twice(&'static str),
+    /// A key that is almost `environments`.
+    #[error("`{0}:` is not a key: write `environments:`")]
+    Mistyped(String),
     /// Values that do not justify anything.
     #[error(transparent)]
     Invalid(#[from] InvalidJustification),
@@ -50,12 +53,12 @@ impl fmt::Display for MissingKeys {
 /// Reads the justification in the `#` comments directly above the line with this index (from 0).
 ///
 /// The comments are `# reason: …`, `# owner: …` and `# expires: YYYY-MM-DD`, in any order and with nothing between them and the
-/// line; `# ticket: …` is allowed as well.
+/// line; `# ticket: …` is allowed as well, and `# environments: local` limits where it holds.
 ///
 /// # Errors
 /// When one is missing, stands there twice or says nothing.
 pub fn justification_above(lines: &[&str], index: usize) -> Result<Justification, Unjustified> {
-    let (mut reason, mut owner, mut expires) = (None, None, None);
+    let (mut reason, mut owner, mut expires, mut environments) = (None, None, None, None);
     for line in lines.iter().take(index).rev() {
         let Some((key, value)) = line.trim().strip_prefix('#').and_then(|comment| comment.split_once(':')) else {
             break;
@@ -64,7 +67,12 @@ pub fn justification_above(lines: &[&str], index: usize) -> Result<Justification
             "reason" => (&mut reason, "reason"),
             "owner" => (&mut owner, "owner"),
             "expires" => (&mut expires, "expires"),
+            "environments" => (&mut environments, "environments"),
             "ticket" => continue,
+            // A limit that is not read would widen the exception.
+            key if key.to_ascii_lowercase().starts_with("environment") => {
+                return Err(Unjustified::Mistyped(key.to_owned()));
+            }
             _ => break,
         };
         if place.replace(value.trim()).is_some() {
@@ -72,7 +80,13 @@ pub fn justification_above(lines: &[&str], index: usize) -> Result<Justification
         }
     }
     match (reason, owner, expires) {
-        (Some(reason), Some(owner), Some(expires)) => Ok(Justification::new(reason, owner, expires)?),
+        (Some(reason), Some(owner), Some(expires)) => {
+            let justification = Justification::new(reason, owner, expires)?;
+            Ok(match environments {
+                Some(names) => justification.only_in(names.split(','))?,
+                None => justification,
+            })
+        }
         (reason, owner, expires) => {
             let all = [("reason", reason), ("owner", owner), ("expiry", expires)];
             Err(Unjustified::Missing(MissingKeys(

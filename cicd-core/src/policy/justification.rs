@@ -1,6 +1,8 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::model::{Environments, InvalidEnvironment};
+
 /// A reason shorter than this says too little to be reviewed.
 pub const REASON_CHARS_MIN: usize = 20;
 
@@ -29,6 +31,9 @@ pub struct Justification {
     pub owner: String,
     /// The first day (UTC) on which it no longer holds.
     pub expires: Date,
+    /// The environments that it is limited to; what it allows clears nothing for any other.
+    #[serde(default, skip_serializing_if = "Environments::is_every")]
+    pub environments: Environments,
 }
 
 impl Justification {
@@ -45,7 +50,19 @@ impl Justification {
         check_reason(&reason)?;
         check_owner(&owner)?;
         let expires = expires.parse().map_err(|_| InvalidJustification::Expiry(expires.to_owned()))?;
-        Ok(Self { reason, owner, expires })
+        Ok(Self { reason, owner, expires, environments: Environments::default() })
+    }
+
+    /// The same, limited to environments, such as `local`: what is accepted for a laptop clears nothing for production.
+    ///
+    /// # Errors
+    /// No environment at all, or a name that cannot be one.
+    pub fn only_in(
+        mut self,
+        environments: impl IntoIterator<Item = impl AsRef<str>>,
+    ) -> Result<Self, InvalidJustification> {
+        self.environments = Environments::only(environments)?;
+        Ok(self)
     }
 
     /// Whether it no longer holds on `today` (UTC). The date itself is already too late, which is how Trivy reads `exp:`.
@@ -68,6 +85,9 @@ pub enum InvalidJustification {
     /// The expiry is not a calendar date.
     #[error("{0:?} is not a date: use YYYY-MM-DD")]
     Expiry(String),
+    /// It is limited to no environment, or to what cannot be one.
+    #[error(transparent)]
+    Environment(#[from] InvalidEnvironment),
 }
 
 /// Checks that a reason has substance: enough visible characters, more than one word, no placeholder.

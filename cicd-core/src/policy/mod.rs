@@ -11,7 +11,7 @@ mod suppression;
 
 pub use by_name::FindingsByName;
 pub use codes::ExceptionCode;
-pub use evaluate::{Verdict, evaluate, is_sound};
+pub use evaluate::{Verdict, blocking, evaluate, is_sound};
 pub use exception::{Applies, Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
 pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};

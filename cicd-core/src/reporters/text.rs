@@ -60,8 +60,13 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
     for (step, finding) in findings(summary, |finding| finding.exception.is_some()) {
         if let Some(exception) = &finding.exception {
             let Finding { code, .. } = finding;
+            let only = if exception.environments.is_every() {
+                String::new()
+            } else {
+                format!(" in {} only", exception.environments)
+            };
             let line = format!(
-                "exempted {step}: {code} until {} by {} ({}): {}",
+                "exempted {step}: {code}{only} until {} by {} ({}): {}",
                 exception.expires, exception.owner, exception.location, exception.reason
             );
             let _ = writeln!(text, "{}", plain(&line));
@@ -102,8 +107,7 @@ fn findings<'a>(
     summary: &'a Summary,
     wanted: impl Fn(&Finding) -> bool + Copy + 'a,
 ) -> impl Iterator<Item = (&'a str, &'a Finding)> {
-    let steps = summary.steps.iter().filter(|step| !is_red(step.status));
-    steps.flat_map(move |step| {
+    summary.steps.iter().flat_map(move |step| {
         step.findings.iter().filter(move |finding| wanted(finding)).map(|finding| (step.name.as_str(), finding))
     })
 }
@@ -307,5 +311,35 @@ mod tests {
         assert_eq!(plain("a\u{1b}[31mred\u{202e}"), "a\\u{1b}[31mred\\u{202e}");
         assert_eq!(plain("step | ##[error]x"), "step | # #[error]x");
         assert!(matches!(plain("ünïcode is kept"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn what_a_red_step_warns_of_and_exempts_is_printed_as_for_any_other() {
+        for status in [Status::Failed, Status::Error, Status::Skipped, Status::Blocked, Status::Passed] {
+            let finding = |code: &'static str, level| Finding::with_code(Code::from_static(code), "seen").level(level);
+            let mut exempted = finding("X-3", Level::Deny);
+            exempted.exception = Some(crate::model::ExceptionRef {
+                location: Location::line("a.py", 3),
+                reason: "only tests reach it".to_owned(),
+                owner: "@example/web".to_owned(),
+                expires: jiff::civil::date(2027, 1, 1),
+                environments: crate::model::Environments::only(["local"]).expect("a name"),
+            });
+            let mut step = failed(finding("X-1", Level::Warn));
+            step.findings.extend([finding("X-2", Level::BlockClearance), exempted]);
+            step.status = status;
+            let text = include_str!("../../tests/data/summary/one-step.json");
+            let mut summary: Summary = serde_json::from_str(text).expect("a summary");
+            summary.steps = vec![step];
+            let shown = report(&summary, "run", "ci", 80);
+            for line in [
+                "warning: trivy: X-1 seen",
+                "warning, blocks clearance: trivy: X-2 seen",
+                "exempted trivy: X-3 in local only until 2027-01-01 by @example/web (a.py:3): only tests reach it",
+            ] {
+                assert!(shown.contains(line), "{status}: {shown}");
+            }
+            assert!(brief(&summary, "run", "ci", 80).contains("warning: trivy: X-1 seen"), "{status}");
+        }
     }
 }

@@ -14,6 +14,7 @@ use crate::model::{StepName, Subject};
 pub struct Cleared<T> {
     value: T,
     gates: Vec<GateRecord>,
+    environment: String,
     #[serde(skip)]
     run: RunToken,
 }
@@ -41,8 +42,8 @@ pub struct GateRecord {
 }
 
 impl<T> Cleared<T> {
-    pub(crate) fn grant(cx: &Context, value: T, gates: Vec<GateRecord>) -> Self {
-        Self { value, gates, run: cx.shared().token.clone() }
+    pub(crate) fn grant(cx: &Context, value: T, gates: Vec<GateRecord>, environment: String) -> Self {
+        Self { value, gates, environment, run: cx.shared().token.clone() }
     }
 
     /// What was cleared, shown to a step of the run that cleared it.
@@ -54,6 +55,12 @@ impl<T> Cleared<T> {
         Ok(&self.value)
     }
 
+    /// The environment that it is cleared for, such as `production`.
+    #[must_use]
+    pub fn environment(&self) -> &str {
+        &self.environment
+    }
+
     /// The gates that let it pass.
     #[must_use]
     pub fn gates(&self) -> &[GateRecord] {
@@ -62,7 +69,7 @@ impl<T> Cleared<T> {
 
     /// The same clearance for what has become of the thing, such as an image in a registry.
     pub(crate) fn carry<U>(&self, value: U) -> Cleared<U> {
-        Cleared { value, gates: self.gates.clone(), run: self.run.clone() }
+        Cleared { value, gates: self.gates.clone(), environment: self.environment.clone(), run: self.run.clone() }
     }
 
     fn check(&self, cx: &Context) -> Result<(), StepError> {
@@ -111,6 +118,6 @@ impl Permit {
     /// Whether it is of this run.
     pub(crate) fn check(&self, cx: &Context) -> Result<(), StepError> {
         let Some(run) = &self.0 else { return Ok(()) };
-        Cleared { value: (), gates: Vec::new(), run: run.clone() }.check(cx)
+        Cleared { value: (), gates: Vec::new(), environment: String::new(), run: run.clone() }.check(cx)
     }
 }

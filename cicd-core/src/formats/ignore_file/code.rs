@@ -35,7 +35,7 @@ finding_codes! {
         },
         UnknownKey = "IGN-011" {
             summary: "a key of an ignore entry is not known, does not fit it or stands there twice",
-            help: "the keys are reason, owner, expires, ticket, fix-blocked-by, purl, path and found-by; in YAML id, statement, owner, expired_at, ticket, fix-blocked-by, purls, paths and found_by",
+            help: "the keys are reason, owner, expires, ticket, fix-blocked-by, purl, path, found-by and environments; in YAML id, statement, owner, expired_at, ticket, fix-blocked-by, purls, paths, found_by and environments",
             example: "# expire: 2027-01-01",
         },
         FixExists = "IGN-012" {

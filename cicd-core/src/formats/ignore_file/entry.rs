@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
-use crate::model::{Finding, Location, Severity, Target};
+use crate::model::{Environments, Finding, Location, Severity, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope, check_owner, check_reason};
 
 /// What `found-by` may say: the one tool beside Trivy that is asked for flaws.
@@ -27,6 +27,8 @@ pub(super) struct RawEntry {
     pub(super) expires: Option<Placed>,
     pub(super) purls: Vec<Placed>,
     pub(super) found_by: Option<Placed>,
+    /// The environments that it is limited to.
+    pub(super) environments: Option<Vec<Placed>>,
     pub(super) paths: Vec<Placed>,
     /// Why the fix that exists cannot be taken.
     pub(super) fix_blocked_by: Option<Placed>,
@@ -111,7 +113,19 @@ impl Judge {
 
 /// Judges one entry; `earlier` are the complete entries of the same identifier above it.
 fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
-    let RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, found_by, mut defects, hint } = entry;
+    let RawEntry {
+        id,
+        reason,
+        owner,
+        expires,
+        purls,
+        paths,
+        fix_blocked_by,
+        found_by,
+        environments,
+        mut defects,
+        hint,
+    } = entry;
     let shown = printable(&id.text);
     let hint = hint.map_or_else(String::new, |hint| format!("; {hint}"));
     let missing = |code, what: &str| defect(code, id.at.clone(), format!("the entry for {shown} has no {what}{hint}"));
@@ -163,10 +177,22 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         }
         Some(Ok(_)) => {}
     }
+    let limited = environments.as_ref().map(|names| Environments::only(names.iter().map(|name| &name.text)));
+    let limited = match limited {
+        None => Environments::default(),
+        Some(Ok(limited)) => limited,
+        Some(Err(error)) => {
+            let at = environments.iter().flatten().next().map_or(&id.at, |first| &first.at);
+            defects.push(defect(IgnoreCode::UnknownKey, at.clone(), printable(&error.to_string())));
+            Environments::default()
+        }
+    };
     let packages = purls.iter().map(|purl| Target::package(&purl.text));
     let targets: Vec<_> = packages.chain(paths.iter().map(|path| Target::file(&path.text))).collect();
     let scope = if targets.is_empty() { Scope::Any } else { Scope::Targets(targets) };
-    if let Some(first) = earlier.find(|first| overlap(&first.scope, &scope)) {
+    if let Some(first) =
+        earlier.find(|first| overlap(&first.scope, &scope) && first.justification.environments.overlap(&limited))
+    {
         let message = format!("{shown} is listed at {} already", first.location);
         defects.push(defect(IgnoreCode::Duplicate, id.at.clone(), message));
     }
@@ -174,7 +200,7 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
         (Some(reason), Some(owner), Some(Ok(expires))) if defects.is_empty() => Ok(Exception {
             id: id.text,
             scope,
-            justification: Justification { reason: reason.text, owner: owner.text, expires },
+            justification: Justification { reason: reason.text, owner: owner.text, expires, environments: limited },
             origin: Origin::IgnoreFile,
             location: id.at,
             applies: Applies::Here,

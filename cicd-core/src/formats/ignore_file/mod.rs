@@ -16,6 +16,7 @@
 //! `# purl:` narrows the entry down to packages, `# path:` an entry for a secret or a misconfiguration to files. Where a version without
 //! the flaw exists, `# fix-blocked-by:` has to say why it is not taken yet.
 //! An entry for a flaw that only pip-audit knows has the line `# found-by: pip-audit` as well (in YAML `found_by:`).
+//! `# environments: local` limits an entry to environments (in YAML `environments: [local]`): it clears nothing for any other.
 
 mod code;
 mod entry;

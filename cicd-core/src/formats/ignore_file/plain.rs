@@ -8,7 +8,8 @@ use crate::model::{Finding, Location};
 /// Trivy reads lines into a buffer of 64 KiB; at the first longer line it stops reading, without a word.
 const LINE_BYTES_MAX: usize = (64 << 10) - 1;
 
-const KEYS: [&str; 8] = ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path", "found-by"];
+const KEYS: [&str; 9] =
+    ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path", "found-by", "environments"];
 
 /// Reads the plain form: identifiers on lines of their own, each with a block of comments directly above it.
 #[must_use]
@@ -51,6 +52,7 @@ struct Block {
     ticket: Option<Placed>,
     fix_blocked_by: Option<Placed>,
     found_by: Option<Placed>,
+    environments: Option<Placed>,
     purls: Vec<Placed>,
     paths: Vec<Placed>,
     defects: Vec<Finding>,
@@ -93,7 +95,8 @@ impl Line<'_> {
 
 impl Block {
     fn has_keys(&self) -> bool {
-        let texts = [&self.reason, &self.owner, &self.expires, &self.ticket, &self.fix_blocked_by, &self.found_by];
+        let Self { reason, owner, expires, ticket, fix_blocked_by, found_by, environments, .. } = self;
+        let texts = [reason, owner, expires, ticket, fix_blocked_by, found_by, environments];
         texts.into_iter().any(Option::is_some) || !self.purls.is_empty() || !self.paths.is_empty()
     }
 
@@ -107,6 +110,7 @@ impl Block {
             "expires" => &mut self.expires,
             "ticket" => &mut self.ticket,
             "found-by" => &mut self.found_by,
+            "environments" => &mut self.environments,
             "fix-blocked-by" => &mut self.fix_blocked_by,
             "path" => return self.paths.push(line.placed(value)),
             "purl" => return self.purls.push(line.placed(value)),
@@ -115,7 +119,8 @@ impl Block {
         if slot.is_some() {
             let message = format!("`{name}` stands twice above one entry");
             self.defects.push(defect(IgnoreCode::UnknownKey, line.at(key), message));
-        } else if !value.is_empty() {
+        // A limit without a name must not become none at all.
+        } else if !value.is_empty() || name == "environments" {
             *slot = Some(line.placed(value));
         }
     }
@@ -174,9 +179,26 @@ impl Reader {
             defects.push(line.differs(id, "Trivy knows no patterns and matches nothing"));
         }
         let expires = expiry(line, words, block.expires, &mut defects);
-        let Block { reason, owner, fix_blocked_by, purls, paths, found_by, .. } = block;
+        let Block { reason, owner, fix_blocked_by, purls, paths, found_by, environments, .. } = block;
+        let each = |all: Placed| {
+            let names: Vec<_> = all.text.split(',').map(str::to_owned).collect();
+            names.into_iter().map(|text| Placed { text, at: all.at.clone() }).collect()
+        };
+        let environments = environments.map(each);
         let id = line.placed(id);
-        let entry = RawEntry { id, reason, owner, expires, purls, paths, fix_blocked_by, found_by, defects, hint };
+        let entry = RawEntry {
+            id,
+            reason,
+            owner,
+            expires,
+            purls,
+            paths,
+            fix_blocked_by,
+            found_by,
+            environments,
+            defects,
+            hint,
+        };
         self.judge.entry(entry);
     }
 }

@@ -13,8 +13,18 @@ use crate::model::{Finding, Location};
 
 /// Trivy has a fourth, `licenses`; those are approved package by package, elsewhere.
 const SECTIONS: [&str; 3] = ["vulnerabilities", "misconfigurations", "secrets"];
-const KEYS: [&str; 9] =
-    ["id", "statement", "owner", "expired_at", "ticket", "fix-blocked-by", "purls", "paths", "found_by"];
+const KEYS: [&str; 10] = [
+    "id",
+    "statement",
+    "owner",
+    "expired_at",
+    "ticket",
+    "fix-blocked-by",
+    "purls",
+    "paths",
+    "found_by",
+    "environments",
+];
 
 /// Reads the YAML form: lists of entries under `vulnerabilities`, `misconfigurations` and `secrets`.
 ///
@@ -112,6 +122,7 @@ impl Source<'_> {
             paths: Vec::new(),
             fix_blocked_by: None,
             found_by: None,
+            environments: None,
             defects: Vec::new(),
             hint: None,
         };
@@ -132,6 +143,17 @@ impl Source<'_> {
                 ("ticket", Node::Text(_)) => {}
                 ("found_by", Node::Text(text)) => entry.found_by = Some(Placed { text, at }),
                 ("fix-blocked-by", Node::Text(text)) => entry.fix_blocked_by = Some(Placed { text, at }),
+                ("environments", Node::List(items)) => {
+                    entry.environments = Some(
+                        items
+                            .into_iter()
+                            .map(|item| {
+                                let text = if let Node::Text(text) = item.value { text } else { String::new() };
+                                Placed { text, at: self.at(item.referenced) }
+                            })
+                            .collect(),
+                    );
+                }
                 (scope @ ("purls" | "paths"), Node::List(items)) => {
                     if items.is_empty() {
                         let message = format!("an empty list of `{scope}` means all of them to Trivy");
