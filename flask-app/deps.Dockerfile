@@ -43,12 +43,14 @@ RUN --mount=type=secret,id=ca,target=/run/secrets/ca \
 # --- What is shipped. ------------------------------------------------------------------------------------------------
 FROM ${BASE_IMAGE}
 
+# No program may give whoever starts it the rights of another user: `su`, `mount` and their like have no use in a container.
 RUN apt-get update \
     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends \
         libpython3.11-stdlib=3.11.* \
         python3.11-minimal=3.11.* \
     && apt-get clean \
-    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log
+    && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log \
+    && find / -xdev -type f -perm /6000 -exec chmod a-s {} +
 
 COPY --from=builder /opt/app/site-packages /opt/app/site-packages
 

@@ -14,7 +14,7 @@ use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
 use cicd_core::process::Secret;
 use cicd_core::step::{Outcome, Step, StepError};
-use cicd_core::steps::{DevBuild, DockerBuild};
+use cicd_core::steps::{DevBuild, DockerBuild, ImageCode};
 use docker_support::{COMMIT, Sandbox};
 
 const GOOD: &str = "\
@@ -27,7 +27,7 @@ RUN echo \"${REVISION}\" > /revision
 COPY --from=builder /made /made
 COPY app.txt /app.txt
 USER 10001:10001
-HEALTHCHECK CMD [\"/bin/cat\", \"/app.txt\"]
+HEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]
 ";
 
 fn sandbox(dockerfile: &str) -> Sandbox {
@@ -289,7 +289,10 @@ fn images_without_a_base_are_built_and_their_bases_are_none() {
 fn a_base_that_the_dockerfile_names_itself_must_be_pinned() {
     let mut sandbox = sandbox("FROM scratch\n");
     let base = sandbox.base("unpinned");
-    sandbox.write("app/Dockerfile", &format!("FROM {}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\"]\n", base.reference));
+    sandbox.write(
+        "app/Dockerfile",
+        &format!("FROM {}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n", base.reference),
+    );
     let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
     assert_eq!(codes(&outcome), ["IMG-003"]);
     assert_eq!(outcome.findings[0].location.as_ref().expect("a place").to_string(), "app/Dockerfile:1");
@@ -370,7 +373,7 @@ fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found(
     const CANARY: &str = "canary-0123456789";
     let dockerfile = |does: &str| {
         format!(
-            "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=index cat /run/secrets/index && {does}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\"]\n"
+            "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}}\nRUN --mount=type=secret,id=index cat /run/secrets/index && {does}\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n"
         )
     };
     for (does, expected) in [("echo used > /used", &[][..]), ("cat /run/secrets/index > /leaked", &["IMG-005"][..])] {
@@ -397,4 +400,54 @@ fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found(
         let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());
         assert_eq!(holds, !expected.is_empty(), "the layers are searched as they are");
     }
+}
+
+#[test]
+fn a_health_check_that_passes_where_nothing_runs_is_none() {
+    let mut sandbox = sandbox(GOOD);
+    let base = sandbox.base("health");
+    for check in [
+        "CMD true",
+        "CMD exit 0",
+        "CMD :",
+        "CMD echo ok",
+        "CMD cat /run/ready || true",
+        "CMD cat /run/ready; exit 0",
+        "CMD [\"/bin/cat\", \"/app.txt\"]",
+        "CMD kill -0 1",
+        "NONE",
+    ] {
+        let text = GOOD.replace("CMD [\"/bin/cat\", \"/run/ready\"]", check);
+        assert_ne!(text, GOOD);
+        sandbox.write("app/Dockerfile", &text);
+        let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
+        let codes = codes(&outcome);
+        assert!(codes.contains(&"IMG-010".to_owned()), "{check}: {codes:?}");
+        assert_eq!(outcome.findings.iter().find(|it| it.code.as_str() == "IMG-010").expect("one").level, Level::Deny);
+    }
+}
+
+#[test]
+fn what_an_image_may_do_is_found_and_allowed_only_with_a_justification() {
+    let mut sandbox = sandbox(GOOD);
+    let base = sandbox.base("rights");
+    let rights = "ADD rights.tar /\nCOPY --chmod=777 app.txt /opt/app/app.py\nCOPY --chown=10001:10001 app.txt /opt/own/own.py\nCOPY app.txt /root/.ssh/authorized_keys\nEXPOSE 80\nVOLUME /data\nCMD serve\n";
+    let mut tar = tar::Builder::new(std::fs::File::create(sandbox.root.join("app/rights.tar")).expect("created"));
+    let mut header = tar::Header::new_gnu();
+    header.set_mode(0o4755);
+    header.set_size(2);
+    tar.append_data(&mut header, "opt/su", &b"su"[..]).expect("written");
+    tar.into_inner().expect("written");
+    sandbox.write("app/Dockerfile", &GOOD.replace("USER 10001:10001\n", &format!("{rights}USER 10001:10001\n")));
+    let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
+    let shown: Vec<_> = outcome.findings.iter().map(|it| (it.code.to_string(), it.level)).collect();
+    let deny = ["IMG-011", "IMG-012", "IMG-013", "IMG-014"].map(|code| (code.to_owned(), Level::Deny));
+    let warn = ["IMG-020", "IMG-021", "IMG-022"].map(|code| (code.to_owned(), Level::Warn));
+    assert_eq!(shown, [&deny[..], &warn[..]].concat());
+    let accepting = application().accept(ImageCode::Privileged, "/opt/**", justification());
+    let outcome = build(&mut sandbox, accepting, base).expect("built");
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
+    let open: Vec<_> =
+        verdict.findings.iter().filter(|it| it.exception.is_none()).map(|it| it.code.to_string()).collect();
+    assert!(!open.contains(&"IMG-011".to_owned()) && open.contains(&"IMG-012".to_owned()), "{open:?}");
 }

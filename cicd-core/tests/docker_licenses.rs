@@ -4,6 +4,8 @@
 use std::fs;
 use std::process::Command;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::docker::ImageUnderTest;
 use cicd_core::formats::write_approved;
@@ -11,6 +13,7 @@ use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::policy::{Policy, evaluate};
 use cicd_core::step::{Step as _, Workspace};
 use cicd_core::steps::{LicenseCheck, propose_licenses};
+use sha2::{Digest as _, Sha256};
 
 const LIST: &str = "ci/approved_dependencies.csv";
 
@@ -34,6 +37,12 @@ impl Bench {
         for package in packages {
             let name = format!("{package}.dist-info");
             builder.append_dir_all(format!("opt/site-packages/{name}"), data.join(&name)).expect("added");
+            let record = record(&data, &name);
+            let mut header = tar::Header::new_gnu();
+            header.set_mode(0o644);
+            header.set_size(record.len() as u64);
+            let path = format!("opt/site-packages/{name}/RECORD");
+            builder.append_data(&mut header, path, record.as_bytes()).expect("added");
         }
         builder.append_path_with_name(data.join("README.md"), "README.md").expect("added");
         builder.finish().expect("finished");
@@ -78,6 +87,18 @@ impl Drop for Bench {
             run("docker", &["image", "rm", "--force", &self.image]);
         }
     }
+}
+
+/// The list of a package's files, as an installer writes it.
+fn record(data: &Utf8Path, name: &str) -> String {
+    let mut lines = String::new();
+    for entry in fs::read_dir(data.join(name)).expect("a folder") {
+        let path = entry.expect("a file").path();
+        let digest = URL_SAFE_NO_PAD.encode(Sha256::digest(fs::read(&path).expect("readable")));
+        let file = path.file_name().expect("a name").to_str().expect("UTF-8");
+        lines.push_str(&format!("{name}/{file},sha256={digest},\n"));
+    }
+    lines + &format!("{name}/RECORD,,\n")
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test prepares what the library will look at")]

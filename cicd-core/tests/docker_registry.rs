@@ -297,8 +297,10 @@ fn a_base_is_pulled_by_its_digest_and_an_answer_is_no_reason_for_another() {
     assert!(outcome.findings.is_empty());
 
     // A Dockerfile may build on it, through the input or by itself.
-    sandbox
-        .write("app/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN echo x > /x\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\"]\n");
+    sandbox.write(
+        "app/Dockerfile",
+        "ARG BASE\nFROM ${BASE}\nRUN echo x > /x\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n",
+    );
     sandbox.removes(&format!("cicd-core-test-pinned:{COMMIT}"));
     let step = DockerBuild::context("app").image_name("cicd-core-test-pinned");
     let built =

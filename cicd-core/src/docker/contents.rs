@@ -1,35 +1,37 @@
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead as _, BufReader, Read, Seek as _};
+use std::io::{self, BufRead as _, BufReader, Read, Seek as _, SeekFrom};
 
 use camino::Utf8Path;
 use flate2::read::MultiGzDecoder;
 use serde::Deserialize;
 
+use super::files::{FileTree, LayerFile, Marks, add_archive, file_name_in_archive};
 use super::{docker, run_watched};
 use crate::step::{Context, ReadError, StepError};
 
-/// A key, a token or a bundle of certificates is small; larger files are told by their path and size only.
-pub(crate) const CONTENT_BYTES_MAX: u64 = 1 << 20;
 /// The list of an image's layers and its configuration.
 const METADATA_BYTES_MAX: u64 = 16 << 20;
-/// An image with more files than this is not looked through in the time a build may take.
-const FILES_MAX: usize = 2_000_000;
 
-/// One file of one layer. A file that a later layer deletes is seen too: it is shipped all the same.
+/// An image, read from the bottom to the top.
 #[derive(Debug)]
-pub(crate) struct LayerFile<'a> {
-    /// Its path, without a `/` before it.
-    pub path: &'a str,
-    /// Which layer it is in, from 0 at the bottom.
-    pub layer: usize,
-    /// Its content, unless it is larger than [`CONTENT_BYTES_MAX`].
-    pub content: Option<&'a [u8]>,
+pub(crate) struct Layers {
+    /// Its configuration, which holds the history and the environment.
+    pub(crate) config: Vec<u8>,
+    /// The files of the image that it is laid upon; none where it begins with nothing.
+    pub(crate) base: FileTree,
+    /// Its own files, as a container of it sees them.
+    pub(crate) tree: FileTree,
 }
 
-/// Shows every regular file of every layer of an image to `visit`, and gives back its configuration, which holds the history
-/// and the environment.
-pub(crate) fn walk_image(cx: &Context, id: &str, visit: &mut dyn FnMut(LayerFile<'_>)) -> Result<Vec<u8>, StepError> {
+/// Reads every layer of an image, of which the first `base_layers` are its base's, and shows each regular file to `visit`, also
+/// those that a later layer deletes.
+pub(crate) fn walk_image(
+    cx: &Context,
+    id: &str,
+    base_layers: usize,
+    visit: &mut dyn FnMut(LayerFile<'_>),
+) -> Result<Layers, StepError> {
     // Removed when it goes out of scope, whatever happens. Docker replaces the file it is told to write, so that only the
     // folder can be ours beforehand.
     let folder = tempfile::Builder::new()
@@ -41,7 +43,7 @@ pub(crate) fn walk_image(cx: &Context, id: &str, visit: &mut dyn FnMut(LayerFile
     let archive = folder.join("image.tar");
     run_watched(cx, &docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(id))?.require_success()?;
     let file = File::open(&archive).map_err(StepError::io("opening", &archive))?;
-    read_archive(&file, visit).map_err(|error| {
+    read_archive(&file, base_layers, visit).map_err(|error| {
         ReadError::new(format!("the archive of image {id}"), error)
             .help("run the step again; if it stays so, the engine's storage is damaged")
             .into()
@@ -55,45 +57,80 @@ struct Manifest {
     layers: Vec<String>,
 }
 
-fn read_archive(mut file: &File, visit: &mut dyn FnMut(LayerFile<'_>)) -> io::Result<Vec<u8>> {
+/// Where a layer's archive is in the image's: its first byte, and how many there are.
+type Span = (u64, u64);
+
+fn read_archive(mut file: &File, base_layers: usize, visit: &mut dyn FnMut(LayerFile<'_>)) -> io::Result<Layers> {
     let manifest = read_metadata(file, "manifest.json")?;
     let manifests: Vec<Manifest> = serde_json::from_slice(&manifest)?;
     let [manifest]: [Manifest; 1] =
         manifests.try_into().map_err(|all: Vec<_>| io::Error::other(format!("{} images instead of 1", all.len())))?;
     let config = read_metadata(file, &manifest.config)?;
+    let spans = spans(file)?;
+    let (mut tree, mut base) = (FileTree::default(), FileTree::default());
+    for (index, name) in manifest.layers.iter().enumerate() {
+        if index == base_layers {
+            base = tree.clone();
+        }
+        let missing = || io::Error::other(format!("layer {index} is missing"));
+        let &(start, size) = spans.get(&file_name_in_archive(name.as_bytes())).ok_or_else(missing)?;
+        file.seek(SeekFrom::Start(start))?;
+        let mut layer = BufReader::new(file.take(size));
+        let packed = layer.fill_buf()?.starts_with(&[0x1f, 0x8b]);
+        let layer: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(layer)) } else { Box::new(layer) };
+        add_archive(&mut tree, layer, index, Marks::Delete, visit)?;
+    }
+    if base_layers == manifest.layers.len() {
+        base = tree.clone();
+    }
+    Ok(Layers { config, base, tree })
+}
 
-    let mut places: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
-    for (index, layer) in manifest.layers.iter().enumerate() {
-        places.entry(layer).or_default().push(index);
-    }
-    let mut seen = vec![false; manifest.layers.len()];
-    let mut files = 0;
-    file.rewind()?;
-    for entry in tar::Archive::new(file).entries_with_seek()? {
+/// Every file of the archive by its name. Older engines store a layer that occurs twice once, with a link to it.
+fn spans(mut archive: &File) -> io::Result<BTreeMap<String, Span>> {
+    archive.rewind()?;
+    let mut spans = BTreeMap::new();
+    let mut links = Vec::new();
+    for entry in tar::Archive::new(archive).entries_with_seek()? {
         let entry = entry?;
-        let name = entry_name(&entry);
-        let Some(indices) = places.get(name.as_str()) else { continue };
-        for &index in indices {
-            seen[index] = true;
-        }
-        // Older engines store a layer that occurs twice once, with a link to it.
-        if entry.header().entry_type().is_file()
-            && let Some(&layer) = indices.first()
-        {
-            read_layer(entry, layer, &mut files, visit)?;
+        let name = file_name_in_archive(&entry.path_bytes());
+        let kind = entry.header().entry_type();
+        if kind.is_file() {
+            spans.insert(name, (entry.raw_file_position(), entry.size()));
+        } else if let Some(target) = entry.link_name_bytes() {
+            let folder = if kind.is_symlink() { name.rsplit_once('/').map_or("", |(folder, _)| folder) } else { "" };
+            let target = file_name_in_archive(&target);
+            links.push((name.clone(), beside(folder, &target)));
         }
     }
-    match seen.iter().position(|seen| !seen) {
-        Some(missing) => Err(io::Error::other(format!("layer {missing} is missing"))),
-        None => Ok(config),
+    for (name, target) in links {
+        if let Some(&span) = spans.get(&target) {
+            spans.insert(name, span);
+        }
     }
+    Ok(spans)
+}
+
+/// A relative path, seen from a folder.
+fn beside(folder: &str, path: &str) -> String {
+    let mut parts: Vec<&str> = folder.split('/').filter(|part| !part.is_empty()).collect();
+    for part in path.split('/') {
+        match part {
+            "." | "" => {}
+            ".." => {
+                parts.pop();
+            }
+            part => parts.push(part),
+        }
+    }
+    parts.join("/")
 }
 
 fn read_metadata(mut archive: &File, name: &str) -> io::Result<Vec<u8>> {
     archive.rewind()?;
     for entry in tar::Archive::new(archive).entries_with_seek()? {
         let entry = entry?;
-        if entry_name(&entry) == name {
+        if file_name_in_archive(&entry.path_bytes()) == name {
             if entry.size() > METADATA_BYTES_MAX {
                 return Err(io::Error::other(format!("{name} has {} bytes", entry.size())));
             }
@@ -103,39 +140,4 @@ fn read_metadata(mut archive: &File, name: &str) -> io::Result<Vec<u8>> {
         }
     }
     Err(io::Error::other(format!("it has no {name}")))
-}
-
-fn read_layer(
-    layer: impl Read,
-    index: usize,
-    files: &mut usize,
-    visit: &mut dyn FnMut(LayerFile<'_>),
-) -> io::Result<()> {
-    let mut layer = BufReader::new(layer);
-    let packed = layer.fill_buf()?.starts_with(&[0x1f, 0x8b]);
-    let layer: Box<dyn Read> = if packed { Box::new(MultiGzDecoder::new(layer)) } else { Box::new(layer) };
-    let mut content = Vec::new();
-    for entry in tar::Archive::new(layer).entries()? {
-        let mut entry = entry?;
-        *files += 1;
-        if *files > FILES_MAX {
-            return Err(io::Error::other(format!("more than {FILES_MAX} files")));
-        }
-        if !entry.header().entry_type().is_file() {
-            continue;
-        }
-        let path = entry_name(&entry);
-        let small = entry.size() <= CONTENT_BYTES_MAX;
-        content.clear();
-        if small {
-            entry.read_to_end(&mut content)?;
-        }
-        visit(LayerFile { path: &path, layer: index, content: small.then_some(content.as_slice()) });
-    }
-    Ok(())
-}
-
-fn entry_name<R: Read>(entry: &tar::Entry<'_, R>) -> String {
-    let name = String::from_utf8_lossy(&entry.path_bytes()).into_owned();
-    name.trim_start_matches("./").trim_start_matches('/').to_owned()
 }

@@ -3,9 +3,10 @@ use std::io::{BufReader, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::files::{FileTree, read_file_system};
 use super::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, docker_tool, owner, removal_deadline, run_watched};
 use crate::process::Invocation;
-use crate::step::{Context, StepError};
+use crate::step::{Context, ReadError, StepError};
 
 /// The whole file system of an image as one archive, exported from a container that is never started. Container and archive
 /// are removed whatever happens.
@@ -36,12 +37,13 @@ impl ExportedImage {
         Ok(this)
     }
 
-    /// The archive from its start.
+    /// All files of the image.
     ///
     /// # Errors
-    /// When it cannot be opened.
-    pub(crate) fn open(&self) -> std::io::Result<Box<dyn Read>> {
-        Ok(Box::new(BufReader::new(fs::File::open(&self.path)?)))
+    /// When the archive is broken or holds far too much.
+    pub(crate) fn files(&self) -> Result<FileTree, ReadError> {
+        let open = || -> std::io::Result<Box<dyn Read>> { Ok(Box::new(BufReader::new(fs::File::open(&self.path)?))) };
+        read_file_system(open).map_err(|error| ReadError::new("the image's file system", error))
     }
 
     /// Removes the container, and says so when that fails.

@@ -5,6 +5,7 @@ mod container;
 mod contents;
 mod engine;
 mod exported;
+mod files;
 mod image;
 mod inspect;
 mod leftovers;
@@ -15,10 +16,16 @@ mod watched;
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};
 pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
-pub(crate) use contents::{LayerFile, walk_image};
+pub(crate) use contents::walk_image;
 pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, removal_deadline, unreachable};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub(crate) use exported::ExportedImage;
+pub(crate) use files::{
+    Distribution, FileTree, Form, Kind, LayerFile, Node, PythonContent, Stray, StrayKind, System, SystemKind,
+    ecosystems, node_packages, package_of_list, read_distributions, strays,
+};
+#[cfg(test)]
+pub(crate) use files::{Marks, add_archive, read_file_system};
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
 pub use leftovers::{Leftover, LeftoverKind, Removal, RunState, labelled, owner, remove};

@@ -1,11 +1,9 @@
 //! Floor 3: what the steps around a Python project hand to each other.
 
-mod distribution;
 mod interpreter;
 mod syntax;
 mod test_report;
 
-pub(crate) use distribution::{Content, Distribution, read_distributions};
 pub use interpreter::Interpreter;
 pub(crate) use syntax::read_syntax;
 pub use test_report::TestReport;

@@ -1,18 +1,20 @@
 use std::collections::BTreeMap;
+use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
-use crate::formats::printable::counted;
+use crate::formats::printable::{counted, printable};
 use crate::formats::requirements::{LockedPackage, LockedRequirements, normalized_name};
-use crate::formats::same_version;
+use crate::formats::{read_python_record, same_version};
 use crate::model::Location;
-use crate::process::{Invocation, ToolRequirement};
+use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::python::Interpreter;
 use crate::step::{Author, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
-/// hashes.
+/// hashes, and each of its files against the package's own record. Nothing is built: a package without a wheel is refused.
 ///
 /// Whether it worked is not taken from uv's word: what is installed is listed and compared with the lock file, both ways.
 #[derive(Debug, Clone)]
@@ -40,7 +42,10 @@ impl PythonEnv {
     }
 
     fn sync(&self, python: &Utf8Path) -> Invocation {
-        uv().args(["pip", "sync", "--require-hashes", "--strict", "--python"]).arg(python).arg(&self.lock)
+        // A source distribution would run code of its own, with build tools that no lock file pins.
+        uv().args(["pip", "sync", "--require-hashes", "--only-binary", ":all:", "--strict", "--python"])
+            .arg(python)
+            .arg(&self.lock)
     }
 }
 
@@ -58,6 +63,11 @@ fn uv() -> Invocation {
         "UV_OVERRIDE",
         "UV_CONSTRAINT",
         "UV_BUILD_CONSTRAINT",
+        "UV_NO_BINARY",
+        "UV_NO_BINARY_PACKAGE",
+        "UV_NO_BUILD",
+        "UV_NO_BUILD_PACKAGE",
+        "UV_TORCH_BACKEND",
         "VIRTUAL_ENV",
     ]
     .into_iter()
@@ -80,15 +90,28 @@ impl Step for PythonEnv {
             let error = ReadError::new("the lock file", problem).at(Location::line(&self.lock, open.line));
             return Err(error.help("write it with `uv pip compile --generate-hashes`").into());
         }
+        if let Some(line) = builds_from_source(&text) {
+            let error = ReadError::new("the lock file", "`--no-binary` has packages built by code of their own")
+                .at(Location::line(&self.lock, line));
+            return Err(error.help("lock wheels: a source distribution is built with tools that nothing pins").into());
+        }
         let venv = cx.dir().join("venv");
         let python = venv.join("bin/python");
         cx.run_ok(&self.create(&venv))?;
-        cx.run_remote(&self.sync(&python))?;
+        cx.run_remote(&self.sync(&python)).map_err(|error| match error {
+            StepError::Process(ProcessError::Exited { stderr, .. }) if stderr.contains(NO_WHEEL) => StepError::not_looked(
+                format!("a package of {} has no wheel for this Python: {}", self.lock, printable(last_line(&stderr))),
+                "lock a version that has one; a source distribution would run its own code, with tools that nothing pins",
+            ),
+            error => error,
+        })?;
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
         let packages = compare(&locked, list.stdout_text()?)?;
+        let files = check_records(&cx.path(&venv))?;
         let value = Interpreter { path: python, lock: self.lock.clone(), packages };
         Ok(Outcome::of(value)
             .fact("packages", packages)
+            .fact("files", files)
             .headline(format!("{}, hashes checked", counted(packages, "package"))))
     }
 
@@ -108,6 +131,62 @@ impl Step for PythonEnv {
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }
+}
+
+/// What uv says of a package that it would have to build.
+const NO_WHEEL: &str = "no usable wheels";
+
+fn last_line(text: &str) -> &str {
+    text.lines().rev().find(|line| line.contains(NO_WHEEL)).unwrap_or(text).trim()
+}
+
+/// The first line of a lock file that asks for packages to be built.
+fn builds_from_source(lock: &str) -> Option<u32> {
+    let asks = |line: &str| line.trim_start().starts_with("--no-binary");
+    (1..).zip(lock.lines()).find(|(_, line)| asks(line)).map(|(number, _)| number)
+}
+
+/// How many files are installed, if each is what the record of its package says.
+fn check_records(venv: &Utf8Path) -> Result<usize, StepError> {
+    let list = |folder: &Utf8Path| -> Result<Vec<Utf8PathBuf>, StepError> {
+        let entries = folder.read_dir_utf8().map_err(StepError::io("listing", folder))?;
+        let all: std::io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.into_path())).collect();
+        let mut all = all.map_err(StepError::io("listing", folder))?;
+        all.sort();
+        Ok(all)
+    };
+    let mut files = 0;
+    for python in list(&venv.join("lib"))? {
+        let site = python.join("site-packages");
+        for info in list(&site)?.into_iter().filter(|path| path.extension() == Some("dist-info")) {
+            files += check_record(&site, &info)?;
+        }
+    }
+    Ok(files)
+}
+
+fn check_record(site: &Utf8Path, info: &Utf8Path) -> Result<usize, StepError> {
+    let path = info.join("RECORD");
+    let bytes = fs::read(&path).map_err(StepError::io("reading", &path))?;
+    let record = read_python_record(&bytes)
+        .map_err(|error| ReadError::new("the record of a package", error).at(Location::file(&path)))?;
+    let hashed = record.iter().filter_map(|file| Some((site.join(&file.path), file.sha256?)));
+    let mut files = 0;
+    for (path, expected) in hashed {
+        let kind = fs::metadata(&path).map_err(StepError::io("reading", &path))?;
+        let is_same = kind.is_file() && {
+            let bytes = fs::read(&path).map_err(StepError::io("reading", &path))?;
+            Sha256::digest(&bytes).as_slice() == expected
+        };
+        if !is_same {
+            return Err(StepError::not_looked(
+                format!("{path} is not what its package has recorded"),
+                "something changed it, here or in uv's cache: `uv cache clean`, then run again",
+            ));
+        }
+        files += 1;
+    }
+    Ok(files)
 }
 
 #[derive(Deserialize)]

@@ -173,13 +173,13 @@ fn an_index_is_there_when_it_names_a_known_flaw() {
     let why = |code, json: &str, log: &str| silence(&recorded(code, json, log)).map_err(|error| error.to_string());
     assert_eq!(why(1, CANARY, ""), Ok(None));
     let skipped = why(0, SKIPPED, "No known vulnerabilities found\n").expect("an answer").expect("nobody there");
-    assert!(skipped.contains("it does not know flask: Dependency not found"), "{skipped}");
+    assert!(skipped.contains("it looks nothing up") && !skipped.contains("flask"), "{skipped}");
     let unreachable = why(1, "", UNREACHABLE).expect("an answer").expect("nobody there");
     assert!(unreachable.starts_with("requests.exceptions.ConnectionError: "), "{unreachable}");
     let blocked = "ERROR:pip_audit._cli:Could not connect to the feed\nERROR:pip_audit._cli:Tip: your network may be blocking this service.\n";
     assert!(why(1, "", blocked).expect("an answer").expect("nobody there").contains("Could not connect"));
     let clean = CANARY.replace("CVE-2018-1000656", "CVE-2018-1000657");
-    assert!(why(1, &clean, "").expect("an answer").expect("useless").contains("does not know CVE-2018-1000656"));
+    assert!(why(1, &clean, "").expect("an answer").expect("useless").contains("it names no flaws"));
     assert!(why(1, "", "Segmentation fault\n").expect_err("no answer").contains("Segmentation fault"));
     assert!(why(1, FOUND, "").expect_err("no answer").contains("2 packages instead of 1"));
     assert!(why(137, CANARY, "").is_err() && why(2, "", "usage: pip-audit\n").is_err());

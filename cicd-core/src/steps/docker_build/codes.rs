@@ -43,5 +43,70 @@ finding_codes! {
             help: "split what changes rarely into a dependency image, a build step of its own that others start from",
             example: "a Dockerfile that compiles its dependencies",
         },
+        HealthcheckEmpty = "IMG-010" {
+            summary: "the image's health check checks nothing",
+            help: "ask the service itself, and end with its answer: no `true`, no `|| true`, no `exit 0` behind it",
+            example: "HEALTHCHECK CMD curl localhost:8080/healthcheck || exit 0",
+        },
+        Privileged = "IMG-011" {
+            summary: "a file gives whoever runs it the rights of another user",
+            help: "take the right away with `chmod a-s` or `setcap -r`, or delete the file; `.accept(…)` takes a justification",
+            example: "RUN chmod u+s /bin/sh",
+        },
+        WorldWritable = "IMG-012" {
+            summary: "everybody may change a file or folder of the image",
+            help: "`chmod o-w`; a folder for temporary files has the sticky bit, as /tmp has",
+            example: "RUN chmod -R 777 /opt/app",
+        },
+        OwnCodeWritable = "IMG-013" {
+            summary: "the application can change its own code",
+            help: "let root own the code, and give the application's user a folder for its data alone",
+            example: "COPY --chown=10001:10001 app /opt/app",
+        },
+        Account = "IMG-014" {
+            summary: "the image has a way to become another user",
+            help: "delete the account, the key or the rule; an application in a container needs none",
+            example: "a second user with the number 0 in /etc/passwd",
+        },
+        Device = "IMG-015" {
+            summary: "the image holds a device file",
+            help: "delete it; the engine gives a container the devices that it may have",
+            example: "RUN mknod /opt/sda b 8 0",
+        },
+        SystemIdentity = "IMG-016" {
+            summary: "the image does not say it is the system that it was built on",
+            help: "leave /etc/os-release and its like as the base has them: scanners choose their advisories by them",
+            example: "ID=wolfi in /etc/os-release, on Debian's packages",
+        },
+        PackageDatabase = "IMG-017" {
+            summary: "the image's database of packages does not say what is installed",
+            help: "leave the database to the package manager: scanners judge what stands in it and nothing else",
+            example: "RUN sed -i '/^Package: openssl$/,/^$/d' /var/lib/dpkg/status",
+        },
+        Unowned = "IMG-018" {
+            summary: "a program in a system folder belongs to no package, and no instruction names it",
+            help: "install it as a package, or put it into /usr/local or /opt; `.accept(…)` takes a justification",
+            example: "RUN ./setup.sh, which leaves /usr/bin/agent",
+        },
+        SystemChanged = "IMG-019" {
+            summary: "a file of a system package is not the one that was installed",
+            help: "leave the packages' files as they are; `.accept(…)` takes a justification",
+            example: "RUN cp patched.so /usr/lib/x86_64-linux-gnu/libssl.so.3",
+        },
+        Port = "IMG-020" {
+            summary: "the image listens on a port for which it needs a right of root's",
+            help: "listen above 1023; whoever starts the container can publish any port",
+            example: "EXPOSE 80",
+        },
+        Volume = "IMG-021" {
+            summary: "a folder of the image is kept outside the container",
+            help: "leave it to whoever starts the container which folders are kept, and where",
+            example: "VOLUME /data",
+        },
+        Shell = "IMG-022" {
+            summary: "the image is started by a shell, which keeps signals from the program",
+            help: "write ENTRYPOINT and CMD as lists, or begin the shell's text with `exec`",
+            example: "CMD python -m app",
+        },
     }
 }

@@ -47,9 +47,15 @@ mod bases;
 mod codes;
 mod configuration;
 mod freshness;
+mod health;
+#[cfg(test)]
+mod image_tests;
 mod intermediate;
+mod privileges;
+mod runtime;
 mod shipped;
 mod step;
+mod system;
 
 pub use codes::ImageCode;
 pub use intermediate::IntermediateBuild;

@@ -261,7 +261,7 @@ impl FilePattern {
     }
 
     /// Whether a file, or the folder that stands for the files in it, is meant.
-    fn matches(&self, path: &str) -> bool {
+    pub(super) fn matches(&self, path: &str) -> bool {
         self.regex.as_ref().is_some_and(|regex| regex.is_match(path) || regex.is_match(&format!("{path}/")))
     }
 }

@@ -5,12 +5,14 @@ use camino::Utf8PathBuf;
 use super::codes::ImageCode;
 use super::intermediate::IntermediateBuild;
 use super::shipped::{FilePattern, Search};
-use super::{bases, configuration, freshness};
+use super::system::{self, Compared};
+use super::{bases, configuration, freshness, health, privileges, runtime};
 use crate::docker::{
     Bases, Build, BuildRecipe, Built, CacheUse, Fresh, Image, ImageDetails, LABEL_IMAGE, Pull, docker, docker_tool,
     engine_info, require_image, walk_image,
 };
-use crate::model::{Finding, Level, Location, Revision, Severity, Target};
+use crate::formats::ImageConfig;
+use crate::model::{Finding, FindingCode as _, Level, Location, Revision, Severity, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError};
@@ -29,6 +31,7 @@ const ATTEMPTS: u32 = 3;
 pub struct DockerBuild {
     recipe: BuildRecipe,
     allowed_files: Vec<String>,
+    accepted: Vec<(ImageCode, String)>,
     exceptions: Vec<Exception>,
 }
 
@@ -42,7 +45,7 @@ impl DockerBuild {
     /// An image from a recipe, which `DevBuild` takes as well.
     #[must_use]
     pub fn recipe(recipe: BuildRecipe) -> Self {
-        Self { recipe, allowed_files: Vec::new(), exceptions: Vec::new() }
+        Self { recipe, allowed_files: Vec::new(), accepted: Vec::new(), exceptions: Vec::new() }
     }
 
     /// Another Dockerfile; see [`BuildRecipe::dockerfile`].
@@ -143,6 +146,18 @@ impl DockerBuild {
         self
     }
 
+    /// Accepts a finding about something in the image. `pattern` is what the finding is about: mostly a path from `/`, where `*` is
+    /// anything in a folder and `**` anything; for `IMG-017` a package, for `IMG-020` a port.
+    #[must_use]
+    #[track_caller]
+    pub fn accept(mut self, code: ImageCode, pattern: impl Into<String>, justification: Justification) -> Self {
+        let pattern = pattern.into();
+        let scope = Scope::target(Target::name(&pattern));
+        self.exceptions.push(Exception::in_pipeline(code, scope, justification));
+        self.accepted.push((code, pattern));
+        self
+    }
+
     /// An image that others start from and that is never run by itself: it may run as root and needs no health check. Its output
     /// is a [`BaseImage`](crate::docker::BaseImage), which no scan, clearance, push or deploy takes.
     #[must_use]
@@ -179,11 +194,24 @@ impl DockerBuild {
         }
         cx.progress("looking through the layers");
         let mut search = Search::new(&build.secrets, base_layers.len())?;
-        let config = walk_image(cx, &built.id, &mut |file| search.file(&file))?;
-        search.configuration(&config);
+        let layers = walk_image(cx, &built.id, base_layers.len(), &mut |file| search.file(&file))?;
+        search.configuration(&layers.config);
         let patterns: Vec<_> = self.allowed_files.iter().map(|text| FilePattern::new(text)).collect();
 
+        let config = ImageConfig::read(&layers.config, details.layers.len())
+            .map_err(|problem| ReadError::new("the image's configuration", problem))?;
+        // An image that begins with nothing has no record to be compared with.
+        let base_is_known = !base_layers.is_empty() || build.dockerfile.root_of(target).is_none();
+        let base = base_is_known.then_some((&layers.base, base_layers.len()));
         let mut findings = judge(&details, &revision, &build, purpose);
+        findings.extend(system::judge(Compared { base, tree: &layers.tree, config: &config })?);
+        if purpose == Purpose::Run {
+            findings.extend(privileges::judge(&layers.tree, &config));
+            findings.extend(runtime::judge(&config, &build.dockerfile_path));
+            cx.progress("running the health check where it has to fail");
+            findings.extend(health::judge(cx, &built.id, &config, &build.dockerfile_path)?);
+        }
+        self.name_by_pattern(&mut findings);
         findings.extend(search.findings(&patterns));
         findings.extend(slow(built.duration, &build.dockerfile_path));
         let bases = after.bases(&build, &built.log)?;
@@ -191,6 +219,18 @@ impl DockerBuild {
         // Housekeeping: its exit code is in the log and changes nothing about this image.
         cx.run(&superseded(self.recipe.image_name_or_default()))?;
         Ok(self.outcome(image, proof, built.duration, findings))
+    }
+
+    /// What is accepted by a pattern is named by it, as exceptions know no patterns.
+    fn name_by_pattern(&self, findings: &mut [Finding]) {
+        let patterns: Vec<_> = self.accepted.iter().map(|(code, text)| (code.code(), FilePattern::new(text))).collect();
+        for finding in findings {
+            let Some(Target::Name(target)) = &finding.target else { continue };
+            let pattern = patterns.iter().find(|(code, pattern)| *code == finding.code && pattern.matches(target));
+            if let Some((_, pattern)) = pattern {
+                finding.target = Some(Target::name(&pattern.text));
+            }
+        }
     }
 
     fn outcome(

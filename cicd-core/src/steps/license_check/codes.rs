@@ -53,5 +53,30 @@ finding_codes! {
             help: "install a proper wheel of one version of it",
             example: "two dist-infos of one name in one folder, or METADATA that is not UTF-8",
         },
+        Altered = "LIC-011" {
+            summary: "files of an installed package are not those that were installed",
+            help: "install the package again, and change nothing of it afterwards; `.accept(…)` takes a justification",
+            example: "a RUN that appends a line to site-packages/flask/app.py",
+        },
+        Foreign = "LIC-012" {
+            summary: "Python can import code that belongs to no package, so nobody has approved it",
+            help: "install it as a wheel, or keep it out of the folders that Python imports packages from; `.accept(…)` takes a justification",
+            example: "a wheel on PYTHONPATH, or sitecustomize.py",
+        },
+        Bytecode = "LIC-013" {
+            summary: "compiled Python code does not belong to the source beside it",
+            help: "delete it, and let Python compile the source again",
+            example: "a __pycache__ from another version of the module",
+        },
+        Bundle = "LIC-014" {
+            summary: "a package carries copies of other packages, whose licences nobody judges",
+            help: "use a package without them, or have it accepted with `.accept(…)` after a look at each",
+            example: "pip/_vendor",
+        },
+        OtherKind = "LIC-015" {
+            summary: "the image holds packages of a kind whose licences nothing judges",
+            help: "leave them out, or have them accepted with `.accept_unjudged(…)` by somebody who judges them elsewhere",
+            example: "132 npm packages in the image of a Node application",
+        },
     }
 }

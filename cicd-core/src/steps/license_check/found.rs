@@ -1,17 +1,38 @@
-use crate::docker::ExportedImage;
-use crate::python::{Distribution, read_distributions};
-use crate::step::{Context, StepError};
+use std::collections::BTreeMap;
 
-/// The Python packages of an image.
-pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Vec<Distribution>, StepError> {
+use crate::docker::{Distribution, ExportedImage, FileTree, Stray, System, ecosystems, read_distributions, strays};
+use crate::step::{Context, ReadError, StepError};
+
+/// What an image holds, as far as licences go.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// Its Python packages.
+    pub(super) distributions: Vec<Distribution>,
+    /// Code that is not what these packages say, or that is of none of them.
+    pub(super) strays: Vec<Stray>,
+    /// How many packages there are of other kinds, by the word that package URLs use.
+    pub(super) others: BTreeMap<&'static str, usize>,
+}
+
+impl Found {
+    pub(super) fn in_tree(tree: &FileTree) -> Result<Self, ReadError> {
+        let system = System::read(tree)?;
+        let distributions = read_distributions(tree, &system);
+        let strays = strays(tree, &system, &distributions);
+        Ok(Self { distributions, strays, others: ecosystems(tree, &system) })
+    }
+}
+
+/// The packages of an image.
+pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Found, StepError> {
     let exported = ExportedImage::of(cx, image)?;
-    let found = read_distributions(|| exported.open())?;
-    if found.is_empty() {
+    let found = Found::in_tree(&exported.files()?)?;
+    exported.remove()?;
+    if found.distributions.is_empty() {
         return Err(StepError::not_looked(
             "the image holds no Python package",
             "check that it is the image with the application's dependencies",
         ));
     }
-    exported.remove()?;
     Ok(found)
 }

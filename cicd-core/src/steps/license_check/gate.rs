@@ -1,16 +1,19 @@
+use std::collections::BTreeMap;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use super::found::packages_of;
-use super::judge::{Approved, judge};
+use super::LicenseCode;
+use super::found::{Found, packages_of};
+use super::judge::{Approved, judge, judge_other, judge_stray};
+use crate::docker::Distribution;
 use crate::docker::{ExportedImage, ImageUnderTest, docker_tool};
 use crate::formats::printable::counted;
 use crate::formats::requirements::{LockedPackage, LockedRequirements};
 use crate::formats::{ApprovedPackage, read_approved};
-use crate::model::{Judged, Level, Location, Subject};
-use crate::policy::{check_owner, check_reason};
+use crate::model::{Judged, Level, Location, Subject, Target};
+use crate::policy::{Exception, Justification, Scope, check_owner, check_reason};
 use crate::process::{Invocation, ToolRequirement};
-use crate::python::Distribution;
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 
 /// Compares every Python package in an image with the list of approved packages: exact version, what it says of its licence
@@ -19,13 +22,14 @@ use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, pr
 pub struct LicenseCheck {
     approved: Utf8PathBuf,
     locked: Option<Utf8PathBuf>,
+    accepted: Vec<Exception>,
 }
 
 impl LicenseCheck {
     /// With this list, relative to the workspace; [`APPROVED_COLUMNS`](crate::formats::APPROVED_COLUMNS) are its columns.
     #[must_use]
     pub fn approved(list: impl Into<Utf8PathBuf>) -> Self {
-        Self { approved: list.into(), locked: None }
+        Self { approved: list.into(), locked: None, accepted: Vec::new() }
     }
 
     /// Requires that the image holds the packages of this lock file and no others.
@@ -34,6 +38,23 @@ impl LicenseCheck {
         self.locked = Some(path.into());
         self
     }
+
+    /// Accepts a finding about a file or folder of the image: `path` is its place, from `/`, as the finding names it.
+    #[must_use]
+    #[track_caller]
+    pub fn accept(mut self, code: LicenseCode, path: impl Into<String>, justification: Justification) -> Self {
+        let scope = Scope::target(Target::Name(path.into()));
+        self.accepted.push(Exception::in_pipeline(code, scope, justification));
+        self
+    }
+
+    /// Accepts that nothing judges the licences of packages of a kind (`LIC-015`): `kind` is the word that package URLs use for
+    /// it, such as `deb` or `npm`.
+    #[must_use]
+    #[track_caller]
+    pub fn accept_unjudged(self, kind: impl Into<String>, justification: Justification) -> Self {
+        self.accept(LicenseCode::OtherKind, kind, justification)
+    }
 }
 
 proof! {
@@ -41,8 +62,10 @@ proof! {
     pub struct LicenseReport("check of the licences") {
         /// The image's id.
         image: String => &str,
-        /// Its packages.
+        /// Its Python packages.
         packages: Vec<JudgedPackage> => &[JudgedPackage],
+        /// How many packages of other kinds it has, by the word that package URLs use for the kind.
+        not_judged: BTreeMap<String, usize> => &BTreeMap<String, usize>,
     }
 }
 
@@ -75,7 +98,8 @@ impl Step for LicenseCheck {
         let locked: Option<(&Utf8Path, Vec<LockedPackage>)> = locked.transpose().map_err(|error: StepError| error)?;
         let found = packages_of(cx, &image.id)?;
         let approved = Approved::new(&self.approved, &rows, cx.today());
-        Ok(report(&image.id, &found, &approved, locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()))))
+        let locked = locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()));
+        Ok(report(&image.id, &found, &approved, locked).exceptions(self.accepted.clone()))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -93,11 +117,14 @@ impl Step for LicenseCheck {
 
 pub(super) fn report(
     image: &str,
-    found: &[Distribution],
+    found: &Found,
     approved: &Approved<'_>,
     locked: Option<(&Utf8Path, &[LockedPackage])>,
 ) -> Outcome<LicenseReport> {
-    let findings = judge(found, approved, locked);
+    let Found { distributions: found, strays, others } = found;
+    let mut findings = judge(found, approved, locked);
+    findings.extend(strays.iter().map(judge_stray));
+    findings.extend(others.iter().map(|(kind, count)| judge_other(kind, *count)));
     let judged = |one: &Distribution| {
         let content = one.content.as_ref().ok()?;
         Some(JudgedPackage {
@@ -110,15 +137,21 @@ pub(super) fn report(
     let packages: Vec<_> = found.iter().filter_map(judged).collect();
     let open = found.len() - packages.iter().filter(|package| package.spdx.is_some()).count();
     let denied = findings.iter().filter(|finding| finding.level == Level::Deny).count();
-    let packages_found = counted(found.len(), "package");
+    let all = found.len() + others.values().sum::<usize>();
+    let packages_found = match all == found.len() {
+        true => counted(all, "package"),
+        false => format!("{} of {}", found.len(), counted(all, "package")),
+    };
     let headline = match (open, denied) {
         (0, 0) => format!("{packages_found}, all approved"),
         (0, denied) => format!("{packages_found}, {}", counted(denied, "finding")),
         (open, _) => format!("{packages_found}, {open} not approved"),
     };
-    Outcome::of(LicenseReport { image: image.to_owned(), packages })
+    let not_judged = others.iter().map(|(kind, count)| ((*kind).to_owned(), *count)).collect();
+    Outcome::of(LicenseReport { image: image.to_owned(), packages, not_judged })
         .findings(findings)
-        .fact("packages", found.len())
+        .fact("packages", all)
+        .fact("packages_judged", found.len())
         .fact("packages_not_approved", open)
         .fact("rows", approved.rows.len())
         .headline(headline)

@@ -6,11 +6,12 @@ use pep440_rs::Version;
 
 use super::LicenseCode;
 use super::diff::diff;
+use crate::docker::{Distribution, PythonContent as Content, Stray, StrayKind};
+use crate::formats::printable::counted;
 use crate::formats::requirements::LockedPackage;
 use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
 use crate::model::by_key::{ByKey, counting};
-use crate::model::{Finding, Location, Severity, Target};
-use crate::python::{Content, Distribution};
+use crate::model::{Finding, Level, Location, Severity, Target};
 
 /// Approved versions of a package beyond these are not named in a message.
 const VERSIONS_MAX: usize = 5;
@@ -95,6 +96,29 @@ pub(super) fn judge(
         findings.extend(judge_lock(&contents, path, locked));
     }
     findings
+}
+
+/// Code that is not what a package says, or that is of no package.
+pub(super) fn judge_stray(stray: &Stray) -> Finding {
+    let (code, severity, level) = match stray.kind {
+        StrayKind::NoRecord => (LicenseCode::Unreadable, Severity::High, Level::Deny),
+        StrayKind::Changed => (LicenseCode::Altered, Severity::Critical, Level::Deny),
+        StrayKind::Foreign | StrayKind::Archive => (LicenseCode::Foreign, Severity::High, Level::Deny),
+        StrayKind::Startup => (LicenseCode::Foreign, Severity::Critical, Level::Deny),
+        StrayKind::Bytecode => (LicenseCode::Bytecode, Severity::High, Level::Deny),
+        StrayKind::Bundle => (LicenseCode::Bundle, Severity::Medium, Level::BlockClearance),
+    };
+    let target = Target::Name(stray.path.clone());
+    Finding::new(code, &stray.message).severity(severity).level(level).target(target)
+}
+
+/// Packages of a kind that nothing here judges.
+pub(super) fn judge_other(kind: &str, count: usize) -> Finding {
+    let message = format!("the licences of {} are not judged", counted(count, &format!("{kind} package")));
+    Finding::new(LicenseCode::OtherKind, message)
+        .severity(Severity::Medium)
+        .level(Level::BlockClearance)
+        .target(Target::Name(kind.to_owned()))
 }
 
 fn purl(content: &Content) -> Target {

@@ -3,8 +3,8 @@ use camino::Utf8Path;
 use super::found::packages_of;
 use super::gate::load_approved;
 use super::judge::Approved;
+use crate::docker::Distribution;
 use crate::formats::{ApprovedPackage, propose_spdx};
-use crate::python::Distribution;
 use crate::step::{Context, StepError};
 
 /// The rows for the packages of an image (an id or a name) that the list does not approve, for somebody to review;
@@ -18,7 +18,7 @@ use crate::step::{Context, StepError};
 pub fn propose(cx: &Context, image: &str, list: &Utf8Path) -> Result<Vec<ApprovedPackage>, StepError> {
     let rows = if cx.path(list).exists() { load_approved(cx, list)? } else { Vec::new() };
     let found = packages_of(cx, image)?;
-    Ok(rows_for(&found, &Approved::new(list, &rows, cx.today())))
+    Ok(rows_for(&found.distributions, &Approved::new(list, &rows, cx.today())))
 }
 
 pub(super) fn rows_for(found: &[Distribution], approved: &Approved<'_>) -> Vec<ApprovedPackage> {

@@ -1,19 +1,22 @@
+use std::collections::BTreeMap;
 use std::io::{Cursor, Read};
 
 use camino::Utf8Path;
 use expect_test::{Expect, expect};
 use jiff::civil::{Date, date};
 
+use super::found::Found;
 use super::gate::report;
 use super::judge::{Approved, judge_locked};
 use super::propose::rows_for;
 use super::*;
+use crate::docker::Distribution;
+use crate::docker::read_file_system;
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::{ApprovedPackage, read_approved, read_python_metadata, write_approved};
 use crate::model::Status;
 use crate::model::by_key::counting;
 use crate::policy::{Policy, evaluate};
-use crate::python::{Distribution, read_distributions};
 
 const FILELOCK_3_8_1: &[u8] = include_bytes!("../../../tests/data/licenses/filelock-3.8.1.dist-info/METADATA");
 const FILELOCK_3_8_2: &[u8] = include_bytes!("../../../tests/data/licenses/filelock-3.8.2.dist-info/METADATA");
@@ -70,8 +73,14 @@ impl ImageFiles {
     }
 }
 
-fn read(archive: Vec<u8>) -> Result<Vec<Distribution>, crate::step::ReadError> {
-    read_distributions(|| Ok(Box::new(Cursor::new(archive.clone())) as Box<dyn Read>))
+fn read(archive: Vec<u8>) -> std::io::Result<Vec<Distribution>> {
+    let tree = read_file_system(|| Ok(Box::new(Cursor::new(archive.clone())) as Box<dyn Read>))?;
+    Ok(Found::in_tree(&tree).map_err(std::io::Error::other)?.distributions)
+}
+
+/// An image with these packages, as they were installed, and nothing else.
+fn found(distributions: &[Distribution]) -> Found {
+    Found { distributions: distributions.to_vec(), strays: Vec::new(), others: BTreeMap::new() }
 }
 
 /// The list that approves what is found, as a reviewer would complete the proposal.
@@ -91,8 +100,12 @@ fn approving(found: &[Distribution]) -> Vec<ApprovedPackage> {
 fn check(found: &[Distribution], rows: &[ApprovedPackage], lock: Option<&str>, expected: Expect) -> Status {
     let locked = lock.map(|text| LockedRequirements::parse(text).expect("a lock file").packages);
     let approved = Approved::new(LIST.into(), rows, TODAY);
-    let outcome =
-        report("sha256:00", found, &approved, locked.as_deref().map(|locked| (Utf8Path::new("req.txt"), locked)));
+    let outcome = report(
+        "sha256:00",
+        &self::found(found),
+        &approved,
+        locked.as_deref().map(|locked| (Utf8Path::new("req.txt"), locked)),
+    );
     let mut lines = vec![outcome.facts.headline().expect("a headline").to_owned()];
     lines.extend(outcome.findings.iter().map(|finding| {
         let place = finding.location.as_ref().map(|place| format!(" @ {place}"));
@@ -351,6 +364,10 @@ fn links_are_followed_and_debian_packages_are_left_to_debian() {
         .file("usr/lib/python3/dist-packages/wheel-0.38.4.dist-info/METADATA", "Name: wheel\nVersion: 0.38.4\n")
         .file("usr/lib/python3/dist-packages/own-1.egg-info/PKG-INFO", "Name: own\nVersion: 1\nLicense: ISC\n")
         .file("var/lib/dpkg/info/python3-six.list", debian)
+        .file(
+            "var/lib/dpkg/status",
+            "Package: python3-six\nStatus: install ok installed\nVersion: 1\nArchitecture: all\n",
+        )
         .read();
     let names: Vec<_> = found.iter().map(|one| one.content.as_ref().map(|content| content.name.as_str())).collect();
     assert_eq!(names.len(), 3, "{names:?}");
@@ -396,7 +413,8 @@ fn no_licence_check_grows_faster_than_its_packages_and_rows() {
             let (found, rows, lock) = many(count, one_name);
             let locked = LockedRequirements::parse(&lock).expect("locked").packages;
             let approved = Approved::new(LIST.into(), &rows, TODAY);
-            let outcome = report("sha256:00", &found, &approved, (!one_name).then_some(("r.txt".into(), &locked)));
+            let outcome =
+                report("sha256:00", &self::found(&found), &approved, (!one_name).then_some(("r.txt".into(), &locked)));
             assert!(outcome.findings.is_empty(), "{:?}", outcome.findings.first());
             assert!(judge_locked("r.txt".into(), &locked, &approved).is_empty());
         });

@@ -1,19 +1,14 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::io::Read;
 use std::str::FromStr as _;
 
-use camino::Utf8PathBuf;
 use pep440_rs::Version;
 
-use crate::docker::ExportedImage;
-use crate::formats::read_dpkg_status;
+use super::document::License;
+use crate::docker::{ExportedImage, System, SystemKind, ecosystems, node_packages, read_distributions};
 use crate::formats::requirements::normalized_name;
-use crate::python::read_distributions;
 use crate::step::{ReadError, StepError};
 
-/// A database of packages has a few megabytes.
-const STATUS_BYTES_MAX: u64 = 64 << 20;
 /// Missing packages beyond these are counted, not named.
 const NAMED_MAX: usize = 5;
 
@@ -24,6 +19,8 @@ pub(super) enum Package {
     Debian { name: String, version: String, architecture: String },
     /// Of Python.
     Python { name: String, version: String },
+    /// Of any other kind, by the word that package URLs use for it.
+    Other { kind: String, name: String, version: String },
 }
 
 impl fmt::Display for Package {
@@ -31,6 +28,7 @@ impl fmt::Display for Package {
         match self {
             Self::Debian { name, version, architecture } => write!(f, "{name} {version} ({architecture})"),
             Self::Python { name, version } => write!(f, "{name} {version} (Python)"),
+            Self::Other { kind, name, version } => write!(f, "{name} {version} ({kind})"),
         }
     }
 }
@@ -61,7 +59,22 @@ impl Package {
                 let architecture = qualifier("arch")?;
                 Some(Self::Debian { name, version: format!("{epoch}{version}"), architecture })
             }
-            _ => None,
+            // The operating system is one of several names of a place, where those of languages are a part of the name.
+            "apk" | "rpm" => Some(Self::other(kind, &name, &version)),
+            _ => Some(Self::other(kind, &decoded(path)?, &version)),
+        }
+    }
+
+    fn other(kind: &str, name: &str, version: &str) -> Self {
+        Self::Other { kind: kind.to_owned(), name: name.to_owned(), version: version.to_owned() }
+    }
+
+    /// The word that package URLs use for its kind.
+    fn kind(&self) -> &str {
+        match self {
+            Self::Debian { .. } => "deb",
+            Self::Python { .. } => "pypi",
+            Self::Other { kind, .. } => kind,
         }
     }
 }
@@ -82,73 +95,62 @@ fn decoded(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// Every package of an image, read from the image itself and not by the tool that writes the documents.
+/// What an image holds, read from the image itself and not by the tool that writes the documents.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(super) struct Expected {
+    /// Every package that tells its name.
+    pub(super) packages: BTreeSet<Package>,
+    /// The kinds of packages of which there is at least one, by the word that package URLs use.
+    pub(super) kinds: BTreeSet<&'static str>,
+}
+
+/// The packages of an image.
 ///
 /// # Errors
-/// An image whose packages nobody can list: without a database of dpkg's, or with Python packages that cannot be read.
-pub(super) fn packages_of(exported: &ExportedImage) -> Result<BTreeSet<Package>, StepError> {
+/// An image whose packages nobody can list: without a database of the system's, or with Python packages that cannot be read.
+pub(super) fn packages_of(exported: &ExportedImage) -> Result<Expected, StepError> {
+    let tree = exported.files()?;
+    let system = System::read(&tree)?;
     let mut packages = BTreeSet::new();
-    for distribution in read_distributions(|| exported.open())? {
+    for distribution in read_distributions(&tree, &system) {
         let content = distribution.content.map_err(|problem| {
             ReadError::new(format!("the image's Python package {}", distribution.folder), problem)
         })?;
         packages.insert(Package::python(&content.name, &content.version));
     }
-    let mut has_database = false;
-    for (path, text) in databases(exported)? {
-        let installed =
-            read_dpkg_status(&text).map_err(|error| ReadError::new(format!("the image's {path}"), error))?;
-        has_database |= !installed.is_empty();
-        packages.extend(installed.into_iter().map(|one| Package::Debian {
-            name: one.name,
-            version: one.version,
-            architecture: one.architecture,
-        }));
+    let node = node_packages(&tree, &system);
+    packages.extend(node.iter().map(|one| Package::other("npm", &one.name, &one.version)));
+    let is_debian = system.kinds.contains(&SystemKind::Dpkg);
+    packages.extend(system.packages.iter().cloned().map(|one| match is_debian {
+        true => Package::Debian { name: one.name, version: one.version, architecture: one.architecture },
+        false => Package::other("apk", &one.name, &one.version),
+    }));
+    if system.packages.is_empty() {
+        return Err(StepError::not_looked(
+            "the image has no database of dpkg's or apk's with a package in it, so nothing tells what its bill of materials has to list",
+            "build on Debian, Alpine or a system made from one of them, and keep /var/lib/dpkg or /lib/apk in the image",
+        ));
     }
-    if has_database {
-        return Ok(packages);
-    }
-    Err(StepError::not_looked(
-        "the image has no database of dpkg's with a package in it, so nothing tells what its bill of materials has to list",
-        "build on Debian or a system made from it, and keep /var/lib/dpkg in the image",
-    ))
-}
-
-fn databases(exported: &ExportedImage) -> Result<Vec<(Utf8PathBuf, String)>, ReadError> {
-    let read = || -> std::io::Result<Vec<(Utf8PathBuf, String)>> {
-        let mut found = Vec::new();
-        for entry in tar::Archive::new(exported.open()?).entries()? {
-            let entry = entry?;
-            let Some(path) = Utf8PathBuf::from_path_buf(entry.path()?.into_owned()).ok() else { continue };
-            let is_database = path == "var/lib/dpkg/status"
-                || (path.parent().is_some_and(|folder| folder == "var/lib/dpkg/status.d")
-                    && path.extension() != Some("md5sums"));
-            if is_database && entry.header().entry_type().is_file() {
-                let mut text = String::new();
-                let size = entry.size();
-                entry.take(STATUS_BYTES_MAX).read_to_string(&mut text)?;
-                if size > STATUS_BYTES_MAX {
-                    let problem = format!("{path} has {size} bytes, more than the {STATUS_BYTES_MAX} that are read");
-                    return Err(std::io::Error::other(problem));
-                }
-                found.push((path, text));
-            }
-        }
-        Ok(found)
-    };
-    read().map_err(|error| ReadError::new("the image's file system", error))
+    Ok(Expected { packages, kinds: ecosystems(&tree, &system).into_keys().collect() })
 }
 
 /// Checks that a document lists every package.
 ///
 /// # Errors
 /// Those that it does not.
-pub(super) fn complete<'a>(
+pub(super) fn complete(
     document: &str,
-    expected: &BTreeSet<Package>,
-    listed: impl Fn(&Package) -> bool + 'a,
+    expected: &Expected,
+    listed: &BTreeMap<Package, License>,
 ) -> Result<(), StepError> {
-    let missing: Vec<_> = expected.iter().filter(|package| !listed(package)).collect();
+    let missing: Vec<_> = expected.packages.iter().filter(|package| !listed.contains_key(package)).collect();
+    let unseen = expected.kinds.iter().find(|kind| !listed.keys().any(|package| package.kind() == **kind));
+    if let Some(kind) = unseen.filter(|_| missing.is_empty()) {
+        return Err(StepError::not_looked(
+            format!("the {document} document lists no {kind} package, and the image holds some"),
+            "a bill of materials that is not complete is none; see the documents in the step's folder",
+        ));
+    }
     if missing.is_empty() {
         return Ok(());
     }

@@ -103,7 +103,7 @@ impl Step for Sbom {
             let captured = cx.run_ok(&invocation(&neutral, &cache.0, format, &raw, &image.id))?;
             let document = read(captured.report_bytes()?, identity)
                 .map_err(|problem| ReadError::new(format!("Trivy's {format} document"), problem))?;
-            complete(format, &expected, |package| document.listed.contains_key(package))?;
+            complete(format, &expected, &document.listed)?;
             fs::remove_file(&raw).map_err(StepError::io("removing", &raw))?;
             let path = folder.join(format!("{}.{extension}", file_name(&image.name)));
             let sha256 = save(&document.json, &path)?;
@@ -111,7 +111,7 @@ impl Step for Sbom {
         };
         let (document, cyclonedx, cyclonedx_sha256) = write("cyclonedx", cyclonedx, "cdx.json")?;
         let (_, spdx, spdx_sha256) = write("spdx-json", spdx_document, "spdx.json")?;
-        let python = expected.iter().filter(|package| matches!(package, Package::Python { .. })).count();
+        let python = expected.packages.iter().filter(|package| matches!(package, Package::Python { .. })).count();
         let unlicensed = document.listed.values().filter(|license| **license == License::Missing).count();
         let value = BillOfMaterials {
             image: image.id.clone(),
@@ -124,7 +124,7 @@ impl Step for Sbom {
         let mut outcome = Outcome::of(value)
             .headline(format!("{}, CycloneDX and SPDX", counted(document.listed.len(), "package")))
             .fact("packages", document.listed.len())
-            .fact("packages_expected", expected.len())
+            .fact("packages_expected", expected.packages.len())
             .fact("python_packages", python)
             .fact("packages_without_license", unlicensed)
             .fact("made", identity.time())

@@ -2,7 +2,7 @@ use serde_json::Value;
 
 use super::cyclonedx::cyclonedx;
 use super::document::{Document, Identity, License};
-use super::packages::{Package, complete};
+use super::packages::{Expected, Package, complete};
 use super::spdx::spdx_document;
 use crate::docker::ImageUnderTest;
 
@@ -36,9 +36,14 @@ fn both_documents_list_every_package() {
                 "plain-words 1!2.0+local (Python) Told",
             ]
         );
-        let all = listed.keys().cloned().collect();
-        complete("test", &all, |package| listed.contains_key(package)).expect("complete");
-        let error = complete("test", &all, |package| package.to_string() != "flask 3.1.3 (Python)").expect_err("not");
+        let all = Expected { packages: listed.keys().cloned().collect(), kinds: ["deb", "pypi"].into() };
+        complete("test", &all, &listed).expect("complete");
+        let more = Expected { kinds: ["deb", "npm", "pypi"].into(), ..all.clone() };
+        let error = complete("test", &more, &listed).expect_err("npm").to_string();
+        assert!(error.contains("the test document lists no npm package, and the image holds some"), "{error}");
+        let mut listed = listed;
+        listed.retain(|package, _| package.to_string() != "flask 3.1.3 (Python)");
+        let error = complete("test", &all, &listed).expect_err("not");
         assert!(error.to_string().contains("the test document lacks packages of the image: flask 3.1.3"), "{error}");
     }
 }
@@ -187,8 +192,10 @@ fn package_urls_are_read_whole() {
     assert_eq!(package("pkg:pypi/a.b@1.0.0"), package("pkg:pypi/A-b@1.0.0"));
     let debian = package("pkg:deb/debian/login@4.13%2Bdfsg1-1?arch=amd64&distro=debian-12&epoch=1");
     assert_eq!(debian.to_string(), "login 1:4.13+dfsg1-1 (amd64)");
+    assert_eq!(package("pkg:npm/%40scope/left-pad@1.0").to_string(), "@scope/left-pad 1.0 (npm)");
+    assert_eq!(package("pkg:maven/org.example/left@1?type=jar#x").to_string(), "org.example/left 1 (maven)");
     for other in
-        ["", "flask", "pkg:pypi/flask", "pkg:npm/left-pad@1", "pkg:deb/debian/x@1", "pkg:pypi/x@1%2", "pkg:pypi/x@%ff"]
+        ["", "flask", "pkg:pypi/flask", "pkg:npm/left-pad", "pkg:deb/debian/x@1", "pkg:pypi/x@1%2", "pkg:pypi/x@%ff"]
     {
         assert_eq!(Package::of_purl(other), None, "{other}");
     }

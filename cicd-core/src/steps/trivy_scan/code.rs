@@ -5,7 +5,7 @@ finding_codes! {
     pub enum ScanCode {
         NotJudged = "TRV-001" {
             summary: "the vulnerability database knows nothing about some of the image's packages",
-            help: "run where Trivy's own database can be downloaded",
+            help: "run where Trivy's own database can be downloaded, or accept it for a kind of packages with `.accept_unjudged(…)`",
             example: "an offline database of PyPI's advisories and an image with Debian packages",
         },
     }

@@ -4,7 +4,7 @@ use camino::Utf8Path;
 
 use super::ScanCode;
 use super::sources::Sources;
-use crate::formats::printable::printable;
+use crate::formats::printable::{counted, printable};
 use crate::formats::requirements::{LockedRequirements, normalized_name};
 use crate::formats::trivy_report::{FoundSecret, Misconfiguration, ScanResult, TrivyReport, Vulnerability};
 use crate::model::{Code, Finding, Level, Location, Severity, Target};
@@ -136,19 +136,21 @@ impl PackageCounts {
     }
 }
 
-/// The packages that the database knows nothing about, as one warning.
-pub(super) fn not_judged(report: &TrivyReport, database: &VulnerabilityDatabase) -> Option<Finding> {
+/// The packages that the database knows nothing about, one finding for each kind. An image of which a part was not judged is not
+/// cleared unless somebody answers for that.
+pub(super) fn not_judged(report: &TrivyReport, database: &VulnerabilityDatabase) -> Vec<Finding> {
     let mut kinds: BTreeMap<&str, usize> = BTreeMap::new();
     for result in report.results.iter().filter(|result| !database.covers(&result.kind) && !result.packages.is_empty()) {
         *kinds.entry(&result.kind).or_default() += result.packages.len();
     }
-    let kinds: Vec<_> =
-        kinds.into_iter().map(|(kind, count)| format!("{count} {} packages", printable(kind))).collect();
-    (!kinds.is_empty()).then(|| {
-        Finding::new(ScanCode::NotJudged, format!("not judged by the {database}: {}", kinds.join(", ")))
-            .level(Level::Warn)
+    let finding = |(kind, count): (&str, usize)| {
+        let packages = counted(count, &format!("{} package", printable(kind)));
+        Finding::new(ScanCode::NotJudged, format!("not judged by the {database}: {packages}"))
+            .level(Level::BlockClearance)
             .severity(Severity::Medium)
-    })
+            .target(Target::Name(printable(kind)))
+    };
+    kinds.into_iter().map(finding).collect()
 }
 
 #[cfg(test)]

@@ -127,7 +127,7 @@ mod tests {
     use crate::formats::trivy_db::Ecosystem;
     use crate::formats::trivy_report::Package;
     use crate::model::by_key::counting;
-    use crate::model::{Judged as _, Status, Subject};
+    use crate::model::{Judged as _, Level, Status, Subject};
     use crate::policy::{Policy, evaluate};
     use crate::trivy::DatabaseOrigin;
 
@@ -272,7 +272,7 @@ mod tests {
         let outcome = outcome(&offline, Severity::Low, "");
         assert_eq!(outcome.facts.headline(), Some("4 of 5 packages, 3 vulnerable"));
         let warning = outcome.findings.last().expect("a warning");
-        assert_eq!(warning.code.as_str(), "TRV-001");
-        assert_eq!(warning.message, "not judged by the offline database of 2024-10-10, PyPI only: 1 debian packages");
+        assert_eq!((warning.code.as_str(), warning.level), ("TRV-001", Level::BlockClearance));
+        assert_eq!(warning.message, "not judged by the offline database of 2024-10-10, PyPI only: 1 debian package");
     }
 }

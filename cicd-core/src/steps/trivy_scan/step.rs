@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::ScanCode;
 use super::findings::Judgement;
 use super::misconfigurations;
 use super::outcome::Scanned;
@@ -11,8 +12,8 @@ use crate::docker::ImageUnderTest;
 use crate::formats::ignore_file::{self, IgnoreFile};
 use crate::formats::requirements::LockedRequirements;
 use crate::formats::trivy_report::TrivyReport;
-use crate::model::{Finding, Location, Severity};
-use crate::policy::stray_configuration;
+use crate::model::{Finding, Location, Severity, Target};
+use crate::policy::{Applies, Exception, Justification, Scope, stray_configuration};
 use crate::process::{Invocation, ToolRequirement};
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError};
 use crate::trivy::{CANARY, Neutral, ScanReport, VulnerabilityDatabase, trivy_tool};
@@ -47,6 +48,7 @@ pub struct TrivyScan {
     locked_requirements: Option<Utf8PathBuf>,
     built_from: Vec<Utf8PathBuf>,
     threshold: Severity,
+    accepted: Vec<Exception>,
 }
 
 impl Default for TrivyScan {
@@ -59,7 +61,25 @@ impl TrivyScan {
     /// A scan in which every flaw of any severity fails the step.
     #[must_use]
     pub fn new() -> Self {
-        Self { ignore_file: None, locked_requirements: None, built_from: Vec::new(), threshold: Severity::Low }
+        Self {
+            ignore_file: None,
+            locked_requirements: None,
+            built_from: Vec::new(),
+            threshold: Severity::Low,
+            accepted: Vec::new(),
+        }
+    }
+
+    /// Accepts that the database knows nothing about packages of a kind (`TRV-001`): `kind` is Trivy's word for it, such as
+    /// `debian` or `node-pkg`.
+    #[must_use]
+    #[track_caller]
+    pub fn accept_unjudged(mut self, kind: impl Into<String>, justification: Justification) -> Self {
+        let scope = Scope::target(Target::Name(kind.into()));
+        // Trivy's own database knows every kind, so that it is needed in some runs only.
+        let exception = Exception::in_pipeline(ScanCode::NotJudged, scope, justification);
+        self.accepted.push(exception.applies(Applies::AtTimes));
+        self
     }
 
     /// The file with the exceptions, `.trivyignore` or `.trivyignore.yaml`; see [`ignore_file`](crate::formats::ignore_file).
@@ -157,6 +177,7 @@ impl Step for TrivyScan {
             Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report, dockerfiles };
         let mut outcome = scanned.outcome(&judgement, ignored, cx.today());
         outcome.findings.extend(self.stray_configuration(cx));
+        outcome.exceptions.extend(self.accepted.iter().cloned());
         outcome.attachments.push(path);
         Ok(outcome)
     }

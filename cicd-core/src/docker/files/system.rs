@@ -1,0 +1,146 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::FileTree;
+use crate::formats::{DebianInstalled, read_apk_installed, read_dpkg_status};
+use crate::step::ReadError;
+
+/// Whose packages a system is made of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum SystemKind {
+    Dpkg,
+    Apk,
+    Rpm,
+}
+
+impl SystemKind {
+    /// The word that package URLs use.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Dpkg => "deb",
+            Self::Apk => "apk",
+            Self::Rpm => "rpm",
+        }
+    }
+}
+
+/// Where rpm keeps its database, in its three formats.
+const RPM: &[&str] = &["var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"];
+const RPM_FILES: &[&str] = &["rpmdb.sqlite", "Packages", "Packages.db"];
+/// Where the system's own packages keep what they install. A list that claims anything else is not believed.
+const SYSTEM_FOLDERS: &[&str] =
+    &["usr/", "bin/", "sbin/", "lib/", "lib32/", "lib64/", "libx32/", "etc/", "var/lib/", "boot/"];
+
+/// The packages that a system says it has, and whose files are whose.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct System {
+    /// The databases that it has: more than one is odd.
+    pub(crate) kinds: BTreeSet<SystemKind>,
+    /// The packages, as far as their database can be read; those of rpm are not.
+    pub(crate) packages: BTreeSet<DebianInstalled>,
+    /// The name of the package by the real path of a file.
+    pub(crate) owners: BTreeMap<String, String>,
+    /// Lists of files whose package is not installed by the database's word: the list, and the package.
+    pub(crate) orphans: BTreeMap<String, String>,
+}
+
+impl System {
+    /// Reads the databases of a file system.
+    ///
+    /// # Errors
+    /// A database that cannot be read.
+    pub(crate) fn read(tree: &FileTree) -> Result<Self, ReadError> {
+        let mut system = Self::default();
+        system.dpkg(tree)?;
+        for path in ["lib/apk/db/installed", "usr/lib/apk/db/installed"] {
+            let Some((real, _)) = tree.resolve(path).filter(|(real, _)| real == path) else { continue };
+            let text = text(tree, &real)?;
+            let database = read_apk_installed(&text).map_err(|error| unreadable(path, error))?;
+            system.kinds.insert(SystemKind::Apk);
+            for (package, files) in database {
+                system.own(tree, &package.name, files.iter().map(String::as_str));
+                system.packages.insert(package);
+            }
+        }
+        if RPM
+            .iter()
+            .flat_map(|folder| RPM_FILES.iter().map(move |file| format!("{folder}/{file}")))
+            .any(|path| tree.resolve(&path).is_some())
+        {
+            system.kinds.insert(SystemKind::Rpm);
+        }
+        Ok(system)
+    }
+
+    fn dpkg(&mut self, tree: &FileTree) -> Result<(), ReadError> {
+        let alone =
+            tree.below("var/lib/dpkg/status.d").map(|(path, _)| path).filter(|path| !path.ends_with(".md5sums"));
+        let databases: Vec<&str> =
+            tree.get("var/lib/dpkg/status").map(|_| "var/lib/dpkg/status").into_iter().chain(alone).collect();
+        for path in databases {
+            let found = read_dpkg_status(&text(tree, path)?).map_err(|error| unreadable(path, error))?;
+            if !found.is_empty() {
+                self.kinds.insert(SystemKind::Dpkg);
+            }
+            self.packages.extend(found);
+        }
+        let names: BTreeSet<String> = self.packages.iter().map(|package| package.name.clone()).collect();
+        let lists: Vec<&str> =
+            tree.below("var/lib/dpkg/info").map(|(path, _)| path).filter(|path| path.ends_with(".list")).collect();
+        for path in lists {
+            let package = package_of_list(path);
+            if names.contains(package) {
+                let text = text(tree, path)?;
+                self.own(tree, package, text.lines());
+            } else {
+                self.orphans.insert(path.to_owned(), package.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    fn own<'a>(&mut self, tree: &FileTree, package: &str, files: impl Iterator<Item = &'a str>) {
+        for file in files {
+            let file = file.trim_start_matches('/');
+            let Some(real) = tree.real_path(file) else { continue };
+            // A link of a package's is as much its own as what it leads to.
+            let (folder, name) = file.trim_end_matches('/').rsplit_once('/').unwrap_or(("", file));
+            let link = tree.real_path(folder).map(|folder| format!("{folder}/{name}"));
+            for path in [Some(real), link].into_iter().flatten() {
+                if SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder)) {
+                    self.owners.insert(path, package.to_owned());
+                }
+            }
+        }
+    }
+
+    /// The files of a package that has a list of them, by their real paths.
+    pub(crate) fn listed(tree: &FileTree, list: &str) -> Result<Vec<String>, ReadError> {
+        let text = text(tree, list)?;
+        Ok(text.lines().filter_map(|file| tree.real_path(file.trim_start_matches('/'))).collect())
+    }
+
+    /// Whether a package of the system owns a file.
+    pub(crate) fn owns(&self, path: &str) -> bool {
+        self.owners.contains_key(path)
+    }
+}
+
+/// `libc6` of `var/lib/dpkg/info/libc6:amd64.list`.
+pub(crate) fn package_of_list(path: &str) -> &str {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let name = name.strip_suffix(".list").unwrap_or(name);
+    name.split(':').next().unwrap_or(name)
+}
+
+fn text(tree: &FileTree, path: &str) -> Result<String, ReadError> {
+    match tree.kept(path) {
+        Some(Ok(bytes)) => Ok(String::from_utf8_lossy(bytes).into_owned()),
+        Some(Err(problem)) => Err(unreadable(path, problem)),
+        None => Err(unreadable(path, "it is not a file that can be read")),
+    }
+}
+
+fn unreadable(path: &str, problem: impl std::fmt::Display) -> ReadError {
+    ReadError::new(format!("the image's {path}"), problem)
+        .help("leave the package database of the base image as its packages leave it")
+}

@@ -1,0 +1,308 @@
+//! What an image may do, and what it says of its system: file systems made here, a layer at a time.
+
+use std::io::Cursor;
+
+use super::privileges;
+use super::system::{self, Compared};
+use crate::docker::{FileTree, Marks, add_archive};
+use crate::formats::ImageConfig;
+use crate::model::Finding;
+
+/// A file, folder, link or device of a layer.
+#[derive(Clone)]
+struct Piece {
+    path: String,
+    kind: tar::EntryType,
+    text: String,
+    mode: u32,
+    user: u64,
+    group: u64,
+    capability: bool,
+}
+
+fn file(path: &str, text: &str) -> Piece {
+    Piece {
+        path: path.to_owned(),
+        kind: tar::EntryType::Regular,
+        text: text.to_owned(),
+        mode: 0o644,
+        user: 0,
+        group: 0,
+        capability: false,
+    }
+}
+
+fn folder(path: &str, mode: u32) -> Piece {
+    Piece { kind: tar::EntryType::Directory, ..file(path, "").mode(mode) }
+}
+
+impl Piece {
+    fn mode(self, mode: u32) -> Self {
+        Self { mode, ..self }
+    }
+
+    fn of(self, user: u64, group: u64) -> Self {
+        Self { user, group, ..self }
+    }
+
+    fn kind(self, kind: tar::EntryType) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+fn add(tree: &mut FileTree, index: usize, pieces: &[Piece]) {
+    let mut archive = tar::Builder::new(Vec::new());
+    for Piece { path, kind, text, mode, user, group, capability } in pieces {
+        if *capability {
+            let extensions = [("SCHILY.xattr.security.capability", &b"\x01\0\0\x02\0\x04\0\0\0\0\0\0"[..])];
+            archive.append_pax_extensions(extensions).expect("in memory");
+        }
+        let mut header = tar::Header::new_ustar();
+        header.set_entry_type(*kind);
+        header.set_mode(*mode);
+        header.set_uid(*user);
+        header.set_gid(*group);
+        header.set_mtime(0);
+        if kind.is_symlink() || kind.is_hard_link() {
+            header.set_size(0);
+            archive.append_link(&mut header, path, text).expect("in memory");
+        } else {
+            header.set_size(text.len() as u64);
+            archive.append_data(&mut header, path, text.as_bytes()).expect("in memory");
+        }
+    }
+    let archive = archive.into_inner().expect("in memory");
+    add_archive(tree, Cursor::new(archive), index, Marks::Delete, &mut |_| ()).expect("a layer");
+}
+
+fn shown(findings: &[Finding]) -> Vec<String> {
+    findings
+        .iter()
+        .map(|one| format!("{} {}", one.code, one.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)))
+        .collect()
+}
+
+fn privileges_of(pieces: &[Piece]) -> Vec<String> {
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, pieces);
+    let config = ImageConfig {
+        user: "10001:10001".to_owned(),
+        environment: vec!["PATH=/opt/bin:/bin".to_owned(), "PYTHONPATH=/opt/site".to_owned()],
+        entrypoint: vec!["serve".to_owned()],
+        ..ImageConfig::default()
+    };
+    shown(&privileges::judge(&tree, &config))
+}
+
+#[test]
+fn no_file_gives_the_rights_of_another_user() {
+    let shell = || file("bin/sh", "\x7fELF").mode(0o755);
+    assert_eq!(privileges_of(&[shell()]), Vec::<String>::new());
+    for (mode, user, group) in
+        [(0o4755, 0, 0), (0o2755, 0, 42), (0o6755, 0, 0), (0o4700, 0, 0), (0o4755, 1000, 0), (0o4644, 0, 0)]
+    {
+        assert_eq!(privileges_of(&[shell().mode(mode).of(user, group)]), ["IMG-011 /bin/sh"], "{mode:o}");
+    }
+    let mut capable = shell();
+    capable.capability = true;
+    assert_eq!(privileges_of(&[capable]), ["IMG-011 /bin/sh"]);
+    let second = file("opt/x", "bin/sh").kind(tar::EntryType::Link);
+    assert_eq!(privileges_of(&[shell().mode(0o4755), second]), ["IMG-011 /bin/sh", "IMG-011 /opt/x"], "a second name");
+    assert_eq!(privileges_of(&[folder("var/local", 0o2775)]), Vec::<String>::new(), "a folder hands its group on");
+}
+
+#[test]
+fn nothing_may_be_changed_by_everybody() {
+    let app = || file("opt/app/app.py", "x");
+    for (pieces, expected) in [
+        (vec![folder("opt/app", 0o777), app()], "IMG-012 /opt/app"),
+        (vec![folder("opt/app", 0o755), app().mode(0o666)], "IMG-012 /opt/app/app.py"),
+        (vec![folder("opt/app", 0o757), app().mode(0o666)], "IMG-012 /opt/app"),
+        (vec![file("run/pipe", "").mode(0o622).kind(tar::EntryType::Fifo)], "IMG-012 /run/pipe"),
+    ] {
+        assert_eq!(privileges_of(&pieces), [expected]);
+    }
+    let link = file("opt/link", "/tmp").mode(0o777).kind(tar::EntryType::Symlink);
+    assert_eq!(privileges_of(&[folder("tmp", 0o1777), link]), Vec::<String>::new());
+}
+
+#[test]
+fn an_application_cannot_change_its_own_code() {
+    let mine = |piece: Piece| piece.of(10001, 10001);
+    for (pieces, expected) in [
+        (vec![mine(file("opt/app/app.py", "x"))], "IMG-013 /opt/app/app.py"),
+        (vec![file("opt/app/app.js", "x").mode(0o664).of(0, 10001)], "IMG-013 /opt/app/app.js"),
+        (vec![mine(file("opt/app/run", "#!/bin/sh\n"))], "IMG-013 /opt/app/run"),
+        (vec![mine(file("opt/app/tool", "\x7fELF"))], "IMG-013 /opt/app/tool"),
+        (vec![mine(folder("opt/app", 0o755)), file("opt/app/app.py", "x")], "IMG-013 /opt/app"),
+        (vec![mine(folder("opt/site", 0o755))], "IMG-013 /opt/site"),
+        (vec![mine(folder("opt/bin", 0o700))], "IMG-013 /opt/bin"),
+        (vec![mine(file("bin/serve", "odd"))], "IMG-013 /bin/serve"),
+    ] {
+        assert_eq!(privileges_of(&pieces), [expected]);
+    }
+    let data =
+        [mine(folder("data", 0o755)), mine(file("data/state.json", "{}")), mine(file("opt/a.py", "x").mode(0o444))];
+    assert_eq!(privileges_of(&data), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_becomes_somebody_else() {
+    let passwd = "root:x:0:0::/root:/bin/sh\ndaemon:*:1:1::/:/usr/sbin/nologin\n";
+    let good = [
+        file("etc/passwd", passwd),
+        file("etc/shadow", "root:*:1::::::\ndaemon:!:1::::::\n"),
+        file("etc/group", "root:x:0:\nshadow:x:42:\nusers:x:100:app\n"),
+        file(
+            "etc/pam.d/su",
+            "auth sufficient pam_rootok.so\n# auth sufficient pam_wheel.so trust\nauth required pam_permit.so\n",
+        ),
+        file("etc/sudoers.d/README", "words"),
+    ];
+    assert_eq!(privileges_of(&good), Vec::<String>::new());
+    for (path, text) in [
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\ntoor:x:0:0::/:/bin/sh\n"),
+        ("etc/passwd", "root:x:0:0::/root:/bin/sh\ntoor:x:00:0::/:/bin/sh\n"),
+        ("etc/passwd", "root::0:0::/root:/bin/sh\n"),
+        ("etc/shadow", "root::1::::::\n"),
+        ("etc/group", "root:x:0:app\n"),
+        ("etc/group", "shadow:x:42:app\n"),
+        ("etc/sudoers", "app ALL=(ALL) NOPASSWD: ALL\n"),
+        ("etc/sudoers.d/app", "app ALL=(ALL) NOPASSWD: ALL\n"),
+        ("etc/doas.conf", "permit nopass app\n"),
+        ("root/.ssh/authorized_keys", "ssh-ed25519 AAAA\n"),
+        ("home/app/.ssh/authorized_keys2", "ssh-ed25519 AAAA\n"),
+        ("root/.rhosts", "+ +\n"),
+        ("etc/ld.so.preload", "/opt/evil.so\n"),
+    ] {
+        assert_eq!(privileges_of(&[file(path, text)]), [format!("IMG-014 /{path}")], "{text}");
+    }
+    let pam = file("etc/pam.d/su", "auth sufficient pam_wheel.so trust\n");
+    assert_eq!(privileges_of(&[pam]), ["IMG-014 /etc/pam.d"]);
+    let device = file("opt/sda", "").kind(tar::EntryType::Block);
+    assert_eq!(privileges_of(&[device]), ["IMG-015 /opt/sda"]);
+}
+
+const OPENSSL: &str = "Package: openssl\nStatus: install ok installed\nVersion: 3.0.11\nArchitecture: amd64\n\n";
+const LIBC: &str = "Package: libc6\nStatus: install ok installed\nVersion: 2.36\nArchitecture: amd64\n\n";
+
+fn debian() -> Vec<Piece> {
+    vec![
+        folder("usr/lib", 0o755),
+        file("lib", "usr/lib").kind(tar::EntryType::Symlink),
+        file("usr/lib/os-release", "NAME=Debian\nID=debian\nVERSION_ID=\"12\"\n"),
+        file("etc/os-release", "../usr/lib/os-release").kind(tar::EntryType::Symlink),
+        file("etc/debian_version", "12.10\n"),
+        file("var/lib/dpkg/status", &format!("{OPENSSL}{LIBC}")),
+        file("var/lib/dpkg/info/openssl.list", "/.\n/usr\n/usr/bin/openssl\n/etc/ssl/openssl.cnf\n"),
+        file("var/lib/dpkg/info/libc6:amd64.list", "/.\n/lib/libc.so.6\n"),
+        file("usr/bin/openssl", "\x7fELF openssl").mode(0o755),
+        file("etc/ssl/openssl.cnf", "x"),
+        file("usr/lib/libc.so.6", "\x7fELF libc").mode(0o755),
+    ]
+}
+
+/// What is found in an image of Debian's with this on top, made by an instruction.
+fn on_debian(instruction: &str, pieces: &[Piece]) -> Vec<String> {
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, &debian());
+    let base = tree.clone();
+    add(&mut tree, 1, pieces);
+    let config =
+        ImageConfig { made_by: vec!["ADD rootfs /".to_owned(), instruction.to_owned()], ..ImageConfig::default() };
+    shown(&system::judge(Compared { base: Some((&base, 1)), tree: &tree, config: &config }).expect("readable"))
+}
+
+#[test]
+fn an_image_says_it_is_the_system_that_it_is_built_on() {
+    assert_eq!(on_debian("RUN true", &[]), Vec::<String>::new());
+    let os = "IMG-016 /etc/os-release".to_owned();
+    for release in
+        ["ID=wolfi\nVERSION_ID=12\n", "ID=ubuntu\nVERSION_ID=12\n", "ID=debian\nVERSION_ID=13\n", "", "# ID=debian\n"]
+    {
+        for path in ["usr/lib/os-release", "etc/os-release"] {
+            let codes = on_debian("RUN x", &[file(path, release)]);
+            assert!(!codes.is_empty() && codes.iter().all(|code| *code == os), "{path} {release:?}: {codes:?}");
+        }
+    }
+    assert_eq!(on_debian("RUN x", &[file("etc/debian_version", "99\n")]), std::slice::from_ref(&os));
+    assert_eq!(on_debian("RUN x", &[file("etc/alpine-release", "3.20\n")]), std::slice::from_ref(&os));
+    assert_eq!(on_debian("RUN x", &[file("etc/.wh.debian_version", "")]), std::slice::from_ref(&os));
+    let both = [file("etc/.wh.os-release", ""), file("usr/lib/.wh.os-release", "")];
+    assert!(on_debian("RUN x", &both).contains(&os));
+    let elsewhere = file("etc/os-release", "/opt/os-release").kind(tar::EntryType::Symlink);
+    let lie = [elsewhere, file("opt/os-release", "ID=wolfi\n")];
+    assert!(on_debian("RUN x", &lie).contains(&os), "a link to another text");
+    assert_eq!(on_debian("RUN x", &[file("etc/debian_version", "12.11\n")]), Vec::<String>::new(), "a point release");
+    let apk = file("lib/apk/db/installed", "P:musl\nV:1\nA:x\n\n");
+    let apk = Piece { path: "usr/lib/apk/db/installed".to_owned(), ..apk };
+    assert!(on_debian("RUN x", &[apk]).contains(&os), "two databases");
+}
+
+#[test]
+fn a_database_of_packages_tells_of_everything_that_is_installed() {
+    let status = |text: String| file("var/lib/dpkg/status", &text);
+    let gone = "IMG-017 openssl".to_owned();
+    let older = OPENSSL.replace("3.0.11", "99");
+    let removed = OPENSSL.replace("install ok installed", "deinstall ok config-files");
+    for text in [LIBC.to_owned(), format!("{older}{LIBC}"), format!("{removed}{LIBC}")] {
+        let codes = on_debian("RUN x", &[status(text.clone())]);
+        assert!(codes.contains(&gone), "{text}: {codes:?}");
+        let list = file("var/lib/dpkg/info/.wh.openssl.list", "");
+        let codes = on_debian("RUN x", &[status(text.clone()), list]);
+        assert!(codes.contains(&gone), "without its list, {text}: {codes:?}");
+    }
+    let all = [file("var/lib/dpkg/.wh.status", "")];
+    assert!(on_debian("RUN x", &all).contains(&"IMG-017 deb".to_owned()));
+    let purged = [
+        status(LIBC.to_owned()),
+        file("usr/bin/.wh.openssl", ""),
+        file("etc/ssl/.wh.openssl.cnf", ""),
+        file("var/lib/dpkg/info/.wh.openssl.list", ""),
+    ];
+    assert_eq!(on_debian("RUN apt-get purge openssl", &purged), Vec::<String>::new());
+    let upgraded = [
+        status(format!("{}{LIBC}", OPENSSL.replace("3.0.11", "3.0.12"))),
+        file("usr/bin/openssl", "\x7fELF newer").mode(0o755),
+        file("var/lib/dpkg/info/openssl.list", "/.\n/usr\n/usr/bin/openssl\n/etc/ssl/openssl.cnf\n"),
+    ];
+    assert_eq!(on_debian("RUN apt-get upgrade", &upgraded), Vec::<String>::new());
+    let claims = file("var/lib/dpkg/info/openssl.list", "/usr/bin/openssl\n/usr/bin/evil\n");
+    assert_eq!(on_debian("RUN x", &[claims]), std::slice::from_ref(&gone), "a list that claims more");
+}
+
+#[test]
+fn what_a_system_runs_is_of_its_packages_or_is_named() {
+    let evil = || file("usr/bin/evil", "\x7fELF evil").mode(0o755);
+    let found = ["IMG-018 /usr/bin/evil".to_owned()];
+    assert_eq!(on_debian("RUN ./setup.sh", &[evil()]), found);
+    assert_eq!(on_debian("COPY bin /usr/bin", &[evil()]), found, "a folder that every system has");
+    assert_eq!(on_debian("RUN ln /usr/bin/evil-twin", &[evil()]), found);
+    assert_eq!(on_debian("COPY tool /usr/bin/evil", &[evil()]), Vec::<String>::new());
+    assert_eq!(on_debian("RUN x", &[file("usr/lib/x/evil.so", "\x7fELF").mode(0o644)]), ["IMG-018 /usr/lib/x/evil.so"]);
+    assert_eq!(on_debian("RUN x", &[file("usr/sbin/evil", "#!/bin/sh\n").mode(0o755)]), ["IMG-018 /usr/sbin/evil"]);
+    assert_eq!(on_debian("RUN x", &[file("usr/local/bin/tool", "\x7fELF").mode(0o755)]), Vec::<String>::new());
+    let openssl = file("usr/bin/openssl", "\x7fELF patched").mode(0o755);
+    assert_eq!(on_debian("RUN cp patched /usr/bin/openssl", &[openssl]), ["IMG-019 /usr/bin/openssl"]);
+    let stripped = file("usr/bin/openssl", "\x7fELF openssl").mode(0o700);
+    assert_eq!(on_debian("RUN chmod", &[stripped]), Vec::<String>::new(), "a mode is not content");
+}
+
+#[test]
+fn a_base_that_nobody_knows_is_told() {
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, &debian());
+    let config = ImageConfig::default();
+    let findings = system::judge(Compared { base: None, tree: &tree, config: &config }).expect("readable");
+    assert_eq!(shown(&findings), ["IMG-017 base"]);
+}
+
+#[test]
+fn a_later_layer_hides_what_it_deletes() {
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, &[file("a/b/c", "1"), file("a/d", "2"), file("e", "3")]);
+    add(&mut tree, 1, &[file("a/.wh.b", ""), file("e/f", "4")]);
+    add(&mut tree, 2, &[file("a/.wh..wh..opq", ""), file("a/new", "5")]);
+    let paths: Vec<_> = tree.iter().map(|(path, _)| path).collect();
+    assert_eq!(paths, ["a/new", "e", "e/f"]);
+}
