@@ -4,7 +4,7 @@ use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, Justification, Scope};
 use crate::source::Source;
-use crate::step::{Context, Outcome, Step, StepError, proof};
+use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
 
 finding_codes! {
     /// What can be wrong with the files that are judged.
@@ -161,6 +161,10 @@ impl Judged for SourceChecked {
 impl Step for SourceCheck {
     type Input = ();
     type Output = SourceChecked;
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
+    }
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<SourceChecked>, StepError> {
         let source = cx.source()?;
