@@ -56,8 +56,8 @@ pub(crate) struct Entry {
     pub(crate) kind: Kind,
     /// The size, as it is told: a file of this size need not take so much room.
     pub(crate) bytes: u64,
-    /// How many names the file has.
-    pub(crate) names: u64,
+    /// Whether the file has another name too, here or elsewhere.
+    pub(crate) has_other_names: bool,
     pub(crate) mode: RawMode,
 }
 
@@ -123,7 +123,7 @@ impl Folder {
             name: name.as_ref().to_owned(),
             kind,
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
-            names: stat.st_nlink.into(),
+            has_other_names: stat.st_nlink > 1,
             mode: stat.st_mode & 0o7777,
         })
     }
@@ -348,7 +348,7 @@ mod tests {
         fs::write(deep.join("file"), "x").expect("written");
         fs::create_dir(path.join("deep/closed")).expect("made");
         fs::write(path.join("deep/closed/file"), "x").expect("written");
-        fs::set_permissions(path.join("deep/closed"), fs::Permissions::from_mode(0)).expect("closed");
+        fs::set_permissions(path.join("deep/closed"), fs::Permissions::from_mode(0o0)).expect("closed");
         symlink("/", path.join("deep/link")).expect("linked");
         folder.remove("deep").expect("removed");
         assert_eq!(folder.entries().expect("a folder"), Vec::new());

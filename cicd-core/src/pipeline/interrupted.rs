@@ -149,7 +149,7 @@ fn remove_unfinished(run: &Folder, dir: &Utf8Path, ended: impl Fn(&str) -> bool)
 fn remove_all_but(folder: &Folder, kept: &[&str]) -> io::Result<()> {
     for entry in folder.entries()? {
         let ours = kept.iter().any(|kept| entry.name == *kept);
-        let alone = entry.kind == Kind::Folder || (entry.kind == Kind::File && entry.names == 1);
+        let alone = entry.kind == Kind::Folder || (entry.kind == Kind::File && !entry.has_other_names);
         if !ours || !alone {
             folder.remove(&entry.name)?;
         }

@@ -168,7 +168,7 @@ impl Scrubbing<'_> {
         let file = match folder.file(&entry.name) {
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 // Permissions belong to the file and not to its name, and the file may not be the run's.
-                if entry.names > 1 {
+                if entry.has_other_names {
                     return Ok(Some("it cannot be read"));
                 }
                 folder.set_mode(&entry.name, entry.mode | 0o600)?;

@@ -41,7 +41,7 @@ pub(crate) fn end_all(prefix: &str, over: impl Fn(&str) -> bool) -> usize {
     let own = ancestors();
     let Ok(entries) = fs::read_dir("/proc") else { return 0 };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(Pid::from_raw);
-    pids.filter(|pid| !own.contains(pid) && end(*pid, &wanted)).count()
+    pids.filter(|pid| !own.contains(pid) && end(*pid, wanted)).count()
 }
 
 /// Kills a process if its mark is a wanted one. It is held before it is looked at, so that no other one that got its number
