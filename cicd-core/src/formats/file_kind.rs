@@ -84,7 +84,7 @@ fn by_content(path: &Utf8Path, text: &str) -> Vec<FileKind> {
     let mut kinds = Vec::new();
     if text.starts_with("#!") {
         kinds.extend(interpreted(text));
-    } else if path.extension().is_none() && text.lines().any(is_python_line) {
+    } else if path.extension().is_none() && begins_as_python(text) && text.lines().any(is_python_line) {
         // Without an extension only its text can tell, where no first line names an interpreter.
         kinds.push(FileKind::Python);
     }
@@ -127,6 +127,15 @@ fn is_python(word: &str) -> bool {
     }
     let rest = ["python", "pypy", "cpython"].iter().find_map(|name| word.strip_prefix(name));
     rest.is_some_and(|rest| rest.trim_end_matches(['w', 't', 'd']).bytes().all(|b| b.is_ascii_digit() || b == b'.'))
+}
+
+/// Whether the first line that says something could begin a Python program; prose that quotes one begins otherwise.
+fn begins_as_python(text: &str) -> bool {
+    let first = text.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).unwrap_or("");
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    let assigns = first.split_once('=').is_some_and(|(name, _)| is_name(name.split(':').next().unwrap_or("").trim()));
+    let opens = ["\"", "'", "r\"", "r'", "@", "if ", "try:", "class ", "async def ", "with ", "for ", "while "];
+    is_python_line(first) || assigns || opens.iter().any(|word| first.starts_with(word))
 }
 
 /// Whether a line is one that only Python has: an import, or the head of a function.
@@ -266,6 +275,7 @@ mod tests {
             "#!/usr/bin/env -S uv run --script\n",
             "#!C:\\Python\\pythonw.exe\n",
             "import os\nos.system(\"x\")\n",
+            "DEBUG: bool = True\nimport os\n",
             "# a tool\n\nfrom subprocess import run\n",
             "\"\"\"x\"\"\"\ndef main() -> None:\n    pass\n",
         ] {
@@ -278,6 +288,7 @@ mod tests {
         for (path, head) in [
             ("x", "#!/usr/bin/perl\n"),
             ("x", "text about python3\nwe import goods from everywhere\n"),
+            ("METADATA", "Name: flask\n\nfrom flask import Flask\ndef hello():\n"),
             ("x.txt", "import os\n"),
             ("x", "\u{7F}ELF\0\0"),
         ] {
