@@ -37,7 +37,7 @@ pub(crate) use Expected::{Error, Failed, Green};
 pub(crate) struct Place {
     pub(crate) root: Utf8PathBuf,
     pub(crate) cx: Alone,
-    database: VulnerabilityDatabase,
+    pub(crate) database: VulnerabilityDatabase,
     _folder: tempfile::TempDir,
 }
 
@@ -62,6 +62,7 @@ impl Place {
         fs::write(root.join("advisories/pypi.json"), ADVISORIES).expect("written");
         let mut outside = Outside::without_git(vec![root.join("bin")]).expect("descriptors");
         outside.environment.clock = Clock::Fixed("2026-11-21T12:00:00Z".parse().expect("a time"));
+        outside.revision = Err("no checkout".to_owned());
         let cx = alone(&Workspace::at(&root), "trivy", outside).expect("a context");
         let database = TrivyDatabase::offline("advisories").run(&cx, ()).expect("a database").value;
         Self { root, cx, database, _folder: folder }

@@ -43,7 +43,7 @@ fn databases() {
     let clean = one_flaw().replace("\"Vulnerabilities\"", "\"Forgotten\"");
     fs::write(place.root.join("report.json"), clean).expect("written");
     place.check("as it should be", &TrivyScan::new(), &Green(Status::Passed));
-    let metadata = place.root.join("cache/db/metadata.json");
+    let metadata = place.database.cache_dir().join("db/metadata.json");
     let whole = fs::read_to_string(&metadata).expect("readable");
     for (name, text, complaint) in [
         ("schema 1", whole.replace("\"Version\":2", "\"Version\":1"), "schema 1"),
