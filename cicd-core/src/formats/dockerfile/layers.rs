@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn the_history_of_an_image_is_found_in_its_dockerfiles() {
         // As `docker history --no-trunc` tells it of an image of this repository.
-        let apt = "RUN /bin/sh -c apt-get update     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends         libpython3.11-stdlib=3.11.*         python3.11-minimal=3.11.*     && apt-get clean     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log # buildkit";
+        let apt = "RUN /bin/sh -c apt-get update     && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends         libpython3.11-stdlib=3.11.*         python3.11-minimal=3.11.*     && apt-get clean     && rm -rf /var/lib/apt/lists/* /var/log/apt /var/log/dpkg.log     && find / -xdev -type f -perm /6000 -exec chmod a-s {} + # buildkit";
         let run = "RUN |1 REVISION=f1c0420715eaa669d79823c52d45e534428665a2 /bin/sh -c printf '%s\\n' \"${REVISION}\" > REVISION     && chmod -R a+rX,go-w REVISION VERSION.txt gunicorn.conf.py myapplication     && python3.11 -m gunicorn --check-config # buildkit";
         let copy = "COPY myapplication myapplication # buildkit";
         let packages = "COPY /opt/app/site-packages /opt/app/site-packages # buildkit";
