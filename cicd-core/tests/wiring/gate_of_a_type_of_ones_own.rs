@@ -17,6 +17,7 @@ impl Judged for Claim {
 fn main() {
     let mut ci = Pipeline::new("wrong");
     let image = ci.add("image", DockerBuild::context("app"), ());
-    let claim = ci.add("claim", step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Claim(image.id().to_owned())))), &image);
+    let claim =
+        ci.add("claim", step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(Claim(image.id().to_owned())))), &image);
     ci.clear(&image, &claim);
 }

@@ -7,12 +7,14 @@ use cicd_core::pipeline::Summary;
 
 use crate::checkout::{Checkout, told};
 
-const INSECURE: &str = "\"\"\"Run a command.\"\"\"\n\nimport subprocess\n\nsubprocess.run(\"id\", shell=True, check=False)\n";
+const INSECURE: &str =
+    "\"\"\"Run a command.\"\"\"\n\nimport subprocess\n\nsubprocess.run(\"id\", shell=True, check=False)\n";
 
 /// A function that no test calls, in a block that a coverage tool leaves out by its name.
 const UNTESTED: &str = "\n\nTYPE_CHECKING = True\nif TYPE_CHECKING:\n\n    def unlock(door: str) -> str:\n        \"\"\"Open a door.\"\"\"\n        return door + \" is open\"\n";
 
-const FAILING: &str = "\n\ndef test_the_lock_holds() -> None:\n    \"\"\"Fails.\"\"\"\n    assert \"open\" == \"shut\"\n";
+const FAILING: &str =
+    "\n\ndef test_the_lock_holds() -> None:\n    \"\"\"Fails.\"\"\"\n    assert \"open\" == \"shut\"\n";
 
 /// Whether anything that a step reports speaks of `word`: a finding that no exception allows, or the reason of its status.
 fn named(summary: &Summary, word: &str) -> bool {
