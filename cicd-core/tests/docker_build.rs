@@ -394,7 +394,7 @@ fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found(
         assert!(log.contains(" ***") && !log.contains(CANARY), "{log}");
         assert_eq!(std::fs::read_dir(cx.dir().join("secrets")).expect("it was made").count(), 0);
         let archive = cx.dir().join("image.tar");
-        cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(&outcome.value.id()))
+        cx.run_ok(&docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(outcome.value.id()))
             .expect("saved");
         let bytes = std::fs::read(&archive).expect("readable");
         let holds = bytes.windows(CANARY.len()).any(|window| window == CANARY.as_bytes());

@@ -1,5 +1,4 @@
 //! Nothing in a repository makes a test that fails, or does not run, look like one that passed: with the real pytest.
-#![expect(clippy::expect_used, reason = "helpers of tests")]
 
 #[path = "support/project.rs"]
 #[allow(dead_code, reason = "each test program uses a part of it")]

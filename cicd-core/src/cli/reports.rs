@@ -6,7 +6,6 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write as _};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 
 use camino::Utf8Path;
 
@@ -52,7 +51,7 @@ impl Reports<'_> {
         }
         if let Some(path) = variables.get(OsStr::new("GITHUB_STEP_SUMMARY")).filter(|path| !path.is_empty()) {
             let written = made(&|| Ok(step_summary(summary)))
-                .and_then(|text| append(Path::new(path), &text).map_err(|error| error.to_string()));
+                .and_then(|text| append(path, &text).map_err(|error| error.to_string()));
             lost.extend(written.err().map(|why| format!("the step summary could not be written: {why}")));
         }
         lost
@@ -87,7 +86,7 @@ fn whole(folder: &Utf8Path, name: &str, text: &str) -> io::Result<()> {
 }
 
 /// Adds to a file of the CI system, if it is one: writing into a pipe that nobody reads never ends.
-fn append(path: &Path, text: &str) -> io::Result<()> {
+fn append(path: &OsStr, text: &str) -> io::Result<()> {
     match fs::metadata(path) {
         Ok(data) if !data.is_file() => return Err(io::Error::other(format!("{} is no ordinary file", path.display()))),
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
@@ -119,6 +118,6 @@ mod tests {
     fn one_report_that_cannot_be_made_is_told_and_no_other() {
         assert_eq!(made(&|| Ok("text".to_owned())), Ok("text".to_owned()));
         assert_eq!(made(&|| Err("too long".into())), Err("too long".to_owned()));
-        assert!(append(Path::new("/dev/full"), "x").expect_err("no file").to_string().contains("no ordinary file"));
+        assert!(append(OsStr::new("/dev/full"), "x").expect_err("no file").to_string().contains("no ordinary file"));
     }
 }

@@ -57,7 +57,7 @@ pub(super) enum JobEnd {
     /// It looked.
     Looked(JobOutcome),
     /// It looked, and what it found leaves it without an output.
-    Found(Finding),
+    Found(Box<Finding>),
     /// It holds its output back, for this reason, without anything being wrong.
     Withheld(String),
 }
@@ -97,7 +97,7 @@ impl<S: Step> Job for StepJob<S> {
             .map_err(|error| StepError::not_looked(error.to_string(), "run the steps it needs too"))?;
         match self.step.run(cx, input) {
             Ok(outcome) => Ok(JobEnd::Looked(JobOutcome::of(outcome)?)),
-            Err(StepError::Found(finding)) => Ok(JobEnd::Found(*finding)),
+            Err(StepError::Found(finding)) => Ok(JobEnd::Found(finding)),
             Err(error) => Err(error),
         }
     }

@@ -48,7 +48,7 @@ pub(super) fn report(
             None
         }
         Ok(JobEnd::Found(finding)) => {
-            findings.push(finding);
+            findings.push(*finding);
             Some(Status::Failed)
         }
         Ok(JobEnd::Withheld(reason)) => {

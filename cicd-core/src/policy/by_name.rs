@@ -24,7 +24,7 @@ impl<'a> FindingsByName<'a> {
         for (index, finding) in findings.iter().enumerate().filter(|(_, finding)| !finding.is_about_an_exception()) {
             let names: BTreeSet<_> =
                 [finding.code.as_str()].into_iter().chain(finding.aliases.iter().map(String::as_str)).collect();
-            let reached_by = finding.target.as_ref().map(Target::reached_by).unwrap_or_default();
+            let reached_by = finding.target.as_ref().map_or_else(Vec::new, Target::reached_by);
             for name in names {
                 for reach in [Reach::Any].iter().chain(&reached_by) {
                     counting::one();
@@ -72,7 +72,7 @@ impl<'a> FindingsByName<'a> {
 
     /// The findings of a part, by their places.
     pub(super) fn list(&self, part: usize) -> &[usize] {
-        self.lists.get(part).map(Vec::as_slice).unwrap_or_default()
+        self.lists.get(part).map_or(&[], Vec::as_slice)
     }
 
     /// How many parts there are.

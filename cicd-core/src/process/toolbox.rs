@@ -280,7 +280,7 @@ mod tests {
         let (_dir, path) =
             folder(&[("once", once), ("never", "exec sleep 1000"), ("broken", "exit 3"), ("mute", "exit 0")]);
         // The second time is long enough for any machine; only what never answers is waited for so long.
-        let patient = toolbox(&[path.clone()]).patience([Duration::from_millis(200), Duration::from_secs(60)]);
+        let patient = toolbox(std::slice::from_ref(&path)).patience([Duration::from_secs(2), Duration::from_secs(60)]);
         assert_eq!(find(&patient, "once").expect("found").version.to_string(), "1.2.3");
         let hasty = toolbox(&[path]).patience([Duration::from_millis(50); 2]);
         let error = find(&hasty, "never").expect_err("it says nothing");
@@ -310,7 +310,7 @@ mod tests {
     #[test]
     fn what_asks_for_a_version_carries_the_mark_of_its_run() {
         let (_dir, path) = folder(&[("tool", "env > env; echo 1.2.3"), ("other", "(env > env2) & wait; echo 1")]);
-        let toolbox = toolbox(&[path.clone()]).marked("/run/tools");
+        let toolbox = toolbox(std::slice::from_ref(&path)).marked("/run/tools");
         find(&toolbox, "tool").expect("found");
         let _ = find(&toolbox, "other");
         for written in ["env", "env2"] {
@@ -324,10 +324,10 @@ mod tests {
         // It answers only after somebody was told what is waited for.
         let waits = "echo x >> calls; while [ ! -e told ]; do sleep 0.05; done; echo 1.2.3";
         let (_dir, path) = folder(&[("waits", waits), ("quick", "echo 1.0")]);
-        let toolbox = toolbox(&[path.clone()]);
+        let toolbox = toolbox(std::slice::from_ref(&path));
         let all = ["waits", "quick", "waits", "absent"].map(|name| ToolRequirement::new(name, "*"));
         toolbox.find_all(&all, &Cancel::new().expect("descriptors"), &|message| {
-            assert_eq!(message, "waiting for waits to tell its version");
+            assert!(message.starts_with("waiting for ") && message.contains("waits"), "{message}");
             fs::write(path.join("told"), "").expect("written");
         });
         assert!(
@@ -357,6 +357,6 @@ mod tests {
         assert!(guarded.locate("git").is_none_or(|path| !path.starts_with(&altered)));
         assert_eq!(guarded.altered().len(), 1);
         assert!(!altered.join("ran").exists(), "it was run");
-        assert!(find(&toolbox(&[sound.clone()]).guarded(guards()), "tool").is_ok());
+        assert!(find(&toolbox(std::slice::from_ref(&sound)).guarded(guards()), "tool").is_ok());
     }
 }

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_types, reason = "the files of a tool may have names that are not UTF-8")]
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;

@@ -1,6 +1,6 @@
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::io::Read as _;
-use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub(super) fn install(set: &ToolSet, platform: Platform, shell: &mut Shell<'_>) 
         Ok(InstalledTool {
             program: program.to_owned(),
             version: version.to_string(),
-            program_sha256: file_sha256(&set.bin().join(program))?,
+            program_sha256: file_sha256(set.bin().join(program))?,
             source,
         })
     });
@@ -83,7 +83,7 @@ pub(super) fn wheel_source(package: &PythonPackage, platform: Platform, instead_
 }
 
 /// The sum of a file, read in pieces.
-pub(super) fn file_sha256(path: impl AsRef<Path>) -> Result<Sha256, SetupError> {
+pub(super) fn file_sha256(path: impl AsRef<OsStr>) -> Result<Sha256, SetupError> {
     let path = path.as_ref();
     let sum = || -> std::io::Result<Sha256> {
         let mut file = File::open(path)?;

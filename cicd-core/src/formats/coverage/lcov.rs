@@ -114,14 +114,12 @@ impl Record {
         let counted =
             [("LF", lines.total), ("LH", lines.covered), ("BRF", file.branches.total), ("BRH", file.branches.covered)];
         for (key, counted) in counted {
-            if let Some(&said) = self.summary.get(key) {
-                if said != counted {
-                    let problem = format!(
-                        "its {key} says {said}, but its lines give {counted}; coverage.py before 7.8 writes such sums: use a \
-                         newer one, or its JSON"
-                    );
-                    return Err(CoverageError::Contradiction { file: file.path, problem });
-                }
+            if let Some(said) = self.summary.get(key).filter(|said| **said != counted) {
+                let problem = format!(
+                    "its {key} says {said}, but its lines give {counted}; coverage.py before 7.8 writes such sums: use a \
+                     newer one, or its JSON"
+                );
+                return Err(CoverageError::Contradiction { file: file.path, problem });
             }
         }
         Ok((file.checked()?, self.branches_named))

@@ -135,11 +135,10 @@ mod tests {
     fn many(packages: usize, flaws: usize) -> TrivyReport {
         let mut report = TrivyReport::from_json(REPORT.as_bytes()).expect("a report");
         let python = report.results.iter_mut().find(|result| result.kind == PYTHON).expect("packages");
-        let (package, flaw) = (python.packages[0].clone(), python.vulnerabilities[0].clone());
+        let flaw = python.vulnerabilities[0].clone();
         let named = |number: usize| format!("p{number}");
-        python.packages = (0..packages)
-            .map(|number| Package { name: named(number), version: "1.0".to_owned(), ..package.clone() })
-            .collect();
+        python.packages =
+            (0..packages).map(|number| Package { name: named(number), version: "1.0".to_owned() }).collect();
         python.vulnerabilities = (0..packages)
             .flat_map(|number| vec![number; flaws])
             .map(|number| Vulnerability {
