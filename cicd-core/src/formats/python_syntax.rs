@@ -175,15 +175,25 @@ pub enum MarkKind {
     Line,
     /// A lambda outside of functions.
     Lambda,
-    /// `TYPE_CHECKING` is given a value.
+    /// `TYPE_CHECKING` is given a value, or hides more than imports.
     Checking,
 }
 
 impl MarkKind {
-    /// Whether it can change which tests run or how they are judged.
+    /// Whether it can change which tests run, or how they are judged or measured.
     #[must_use]
     pub fn concerns_tests(self) -> bool {
-        matches!(self, Self::Hook | Self::Reach | Self::Assigned | Self::Decorator | Self::Shadow | Self::String)
+        matches!(
+            self,
+            Self::Hook
+                | Self::Reach
+                | Self::Assigned
+                | Self::Decorator
+                | Self::Shadow
+                | Self::String
+                // Said by the tests too: a failing test keeps the coverage gate from running.
+                | Self::Checking
+        )
     }
 
     /// Whether it keeps code from being measured.

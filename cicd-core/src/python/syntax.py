@@ -231,6 +231,8 @@ class Reader:
         for index, (keyword, opening, inner) in enumerate(blocks):
             type_only = checking and index == 0 and all(
                 isinstance(one, (ast.Import, ast.ImportFrom)) or is_inert(one, True) for one in inner)
+            if checking and index == 0 and not type_only:
+                self.mark(node, "checking", "`TYPE_CHECKING` keeps more than imports from being measured")
             stub = keyword == "def" and is_stub(node)
             before = first(inner[0]) - 1
             same = first(inner[0]) <= (start if keyword in ("def", "class", "if", "loop", "with", "try") else opening)

@@ -283,6 +283,11 @@ fn code_that_no_line_shows_is_found() {
         ("a lambda", "f = lambda: 1\n", report(&[1], &[], &[], &[], &[])),
         ("a lambda in a table", "f = {1: lambda: 1}\n", report(&[1], &[], &[], &[], &[])),
         ("text", "exec('x = 1')\n", report(&[1], &[], &[], &[], &[])),
+        (
+            "code for type checkers",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    def f():\n        return 1\n",
+            report(&[1, 2, 3, 4], &[], &[], &[(2, 3)], &[]),
+        ),
         ("a value for type checkers", "TYPE_CHECKING = True\n", report(&[1], &[], &[], &[], &[])),
     ] {
         let (status, found) = shown_of(text, &report);

@@ -24,7 +24,7 @@ finding_codes! {
             example: "addopts = [\"--deselect\", \"tests/test_cart.py::test_total\"]",
         },
         Interference = "PYT-005" {
-            summary: "code of the repository can change which tests run or how they are judged",
+            summary: "code of the repository can change which tests run, or how they are judged or measured",
             help: "remove it, or justify it with reason, owner and expiry on the lines above it",
             example: "def pytest_collection_modifyitems(items): items.clear()",
         },
