@@ -21,7 +21,7 @@ use super::verdict::{self, Output};
 use super::{KeepGoing, Pipeline, StepReport};
 use crate::files::Folder;
 use crate::model::{EventKind, Status, StepName};
-use crate::policy::is_sound;
+use crate::policy::{is_sound, unsound};
 use crate::process::{CancelReason, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
@@ -141,12 +141,21 @@ impl Crew<'_> {
                 .filter_map(|tool| self.context.toolbox.find(tool, &self.context.cancel).err())
                 .map(|error| error.to_string())
                 .chain(self.secret_problems(node))
+                .chain(self.permission_problems(node))
                 .collect();
             if !problems.is_empty() {
                 let report = StepReport::not_run(&self.names[index], Status::Error, problems.join("\n"));
                 self.end(&mut self.lock(), index, report);
             }
         }
+    }
+
+    /// What the policy has against what a step does by permission: afterwards would be too late.
+    fn permission_problems(&self, node: &Node) -> Vec<String> {
+        let today = self.context.environment.clock.today();
+        let permissions = node.job.permissions().into_iter();
+        let refused = permissions.flat_map(|exception| unsound(&exception, None, &self.pipeline.policy, today));
+        refused.map(|finding| format!("{}: {}", finding.code, finding.message)).collect()
     }
 
     /// Finds the tools of all steps that are to run at the same time; a step that lacks one is told so later.

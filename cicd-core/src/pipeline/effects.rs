@@ -4,6 +4,7 @@ use super::Pipeline;
 use super::graph::{GraphProblem, Node};
 use super::job::JobEnd;
 use crate::model::{Finding, Severity, finding_codes};
+use crate::policy::unsound;
 use crate::process::Invocation;
 use crate::step::StepError;
 
@@ -83,15 +84,19 @@ pub(super) fn tell(node: &Node, end: &mut Result<JobEnd, StepError>) {
     outcome.exceptions.push(exception.clone());
 }
 
-/// The steps whose reason for having no clearance has expired.
-pub(super) fn expired(pipeline: &Pipeline, today: Date) -> Vec<GraphProblem> {
-    let expired =
-        |node: &&Node| node.uncleared.as_ref().is_some_and(|exception| exception.justification.is_expired(today));
-    let problem = |node: &Node| GraphProblem {
-        place: node.place.to_string(),
-        message: format!("the reason why {} has nothing to clear has expired; judge it again", node.name),
+/// The steps whose reason for having no clearance is one that the policy does not accept, as it has expired or lasts too long.
+pub(super) fn refused(pipeline: &Pipeline, today: Date) -> Vec<GraphProblem> {
+    let problems = |node: &Node| {
+        let exception = node.uncleared.iter();
+        let wrong = exception.flat_map(|exception| unsound(exception, None, &pipeline.policy, today));
+        let place = node.place.to_string();
+        let problem = |finding: Finding| GraphProblem {
+            place: place.clone(),
+            message: format!("the reason why {} has nothing to clear is not accepted: {}", node.name, finding.message),
+        };
+        wrong.map(problem).collect::<Vec<_>>()
     };
-    pipeline.nodes.iter().filter(expired).map(problem).collect()
+    pipeline.nodes.iter().flat_map(problems).collect()
 }
 
 /// The words of a command line that are known to change something elsewhere, also of one that stands in an argument of a shell.

@@ -6,8 +6,9 @@ use camino::Utf8Path;
 
 use crate::docker::{Fresh, Image};
 use crate::model::{Code, Event, Finding, Status};
+use crate::pipeline::effects::EffectCode;
 use crate::pipeline::{Observer, Outside, Pipeline, RunError, RunOptions, Selection, Summary, alone, run};
-use crate::policy::Justification;
+use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
 use crate::step::{
     Cleared, CommandStep, Context, Effect, GateRecord, Handle, Judgement, Outcome, Step, StepError, Workspace, step_fn,
@@ -220,15 +221,57 @@ fn an_effect_never_starts_while_something_it_depends_on_is_not_green() {
     assert_eq!((summary.steps[0].status, ran.swap(false, Ordering::SeqCst)), (Status::Exempted, true));
     assert_eq!(summary.steps[0].findings[0].code.as_str(), "EFF-001");
 
-    let mut ci = Pipeline::new("expired");
-    let deploy = ci.add("deploy", effect(), ());
-    ci.nothing_to_clear(&deploy, because("2020-01-01"));
-    let error = run_all(&ci, &["deploy"]).expect_err("expired").to_string();
-    assert!(error.contains("has expired") && !ran.load(Ordering::SeqCst), "{error}");
+    // What the policy refuses is refused before the effect, not found after it.
+    for (expires, owner, problem) in [
+        ("2020-01-01", "@example/platform", "expired on 2020-01-01"),
+        ("2999-01-01", "@example/platform", "at most"),
+        (ahead.as_str(), "@example/nobody", "does not know"),
+    ] {
+        let mut ci = Pipeline::new("refused");
+        ci.policy(Policy::default().owners(["@example/platform"]));
+        let deploy = ci.add("deploy", effect(), ());
+        ci.nothing_to_clear(
+            &deploy,
+            Justification::new("it publishes this very repository", owner, expires).expect("a reason"),
+        );
+        let error = run_all(&ci, &["deploy"]).expect_err("refused").to_string();
+        assert!(error.contains(problem) && !ran.load(Ordering::SeqCst), "{error}");
+
+        let mut ci = Pipeline::new("permitted");
+        ci.policy(Policy::default().owners(["@example/platform"]));
+        ci.add("load", Permitted { owner, expires: expires.to_owned(), ran: Arc::clone(&ran) }, ());
+        let step = &run_all(&ci, &[]).expect("a run").steps[0];
+        let reason = step.reason.as_deref().unwrap_or_default();
+        assert_eq!((step.status, ran.load(Ordering::SeqCst)), (Status::Error, false), "{reason}");
+        assert!(reason.contains(problem), "{reason}");
+    }
 
     // One that says that it changes nothing when it is added, and that it does afterwards, cannot be asked for.
     let changing = Changing { asked: AtomicU32::new(0), named_first: false, ran: Arc::clone(&ran) };
     let mut ci = Pipeline::new("changing");
     ci.add("changing", changing, ());
     assert!(matches!(run_all(&ci, &["reckless"]), Err(RunError::Selection(_))));
+}
+
+/// Does what only a justification allows.
+#[derive(Debug)]
+struct Permitted {
+    owner: &'static str,
+    expires: String,
+    ran: Arc<AtomicBool>,
+}
+
+impl Step for Permitted {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, _: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        self.ran.store(true, Ordering::SeqCst);
+        Ok(Outcome::of(()))
+    }
+
+    fn permissions(&self) -> Vec<Exception> {
+        let because = Justification::new("it publishes this very repository", self.owner, &self.expires);
+        vec![Exception::in_pipeline(EffectCode::Uncleared, Scope::Any, because.expect("a reason"))]
+    }
 }

@@ -35,6 +35,10 @@ pub(super) trait Job: Send + Sync {
         Claims::none()
     }
 
+    fn permissions(&self) -> Vec<Exception> {
+        Vec::new()
+    }
+
     fn retry(&self) -> Retry {
         Retry::NEVER
     }
@@ -121,6 +125,10 @@ impl<S: Step> Job for StepJob<S> {
 
     fn claims(&self) -> Claims {
         self.step.claims()
+    }
+
+    fn permissions(&self) -> Vec<Exception> {
+        self.step.permissions()
     }
 
     fn retry(&self) -> Retry {

@@ -139,7 +139,7 @@ pub fn run(
     observer: &mut dyn Observer,
 ) -> Result<Summary, RunError> {
     pipeline.check()?;
-    let problems = effects::expired(pipeline, outside.environment.clock.today());
+    let problems = effects::refused(pipeline, outside.environment.clock.today());
     if !problems.is_empty() {
         return Err(GraphError { problems }.into());
     }

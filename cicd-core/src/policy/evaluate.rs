@@ -167,7 +167,7 @@ pub fn is_sound(exception: &Exception, policy: &Policy, today: Date) -> bool {
 }
 
 /// Why an exception allows nothing. `worst` is the severity, of those that it covers, that is allowed for the shortest time.
-fn unsound(exception: &Exception, worst: Option<Severity>, policy: &Policy, today: Date) -> Vec<Finding> {
+pub(crate) fn unsound(exception: &Exception, worst: Option<Severity>, policy: &Policy, today: Date) -> Vec<Finding> {
     let [expired, too_far] = [expired(exception, today), too_far(exception, worst, policy, today)];
     expired.into_iter().chain(too_far).chain(says_nothing(exception)).chain(unknown_owner(exception, policy)).collect()
 }

@@ -11,6 +11,7 @@ mod suppression;
 
 pub use by_name::FindingsByName;
 pub use codes::ExceptionCode;
+pub(crate) use evaluate::unsound;
 pub use evaluate::{Verdict, blocking, evaluate, is_sound};
 pub use exception::{Applies, Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};

@@ -45,6 +45,7 @@ pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
 use std::fmt;
 
+use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 
 /// One check or action: a value that says what is wanted, with typed input and typed output.
@@ -83,6 +84,12 @@ pub trait Step: fmt::Debug + Send + Sync + 'static {
     /// What it needs for itself while it runs.
     fn claims(&self) -> Claims {
         Claims::none()
+    }
+
+    /// What it does that only a justification allows, and that has happened by the time its findings are judged, such as load on
+    /// another machine. It does not start where the pipeline's policy does not accept one of these exceptions.
+    fn permissions(&self) -> Vec<Exception> {
+        Vec::new()
     }
 
     /// How often it is tried again when a network or a server fails it. Only errors that the step itself calls

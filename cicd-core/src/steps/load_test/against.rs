@@ -4,7 +4,7 @@ use super::builder::Checked;
 use super::judge::{self, LoadTestCode};
 use super::step::{attachment, measure};
 use crate::load::Measurement;
-use crate::model::{Finding, Location, Target};
+use crate::model::{Finding, FindingCode as _, Location, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope};
 use crate::step::{Claims, Context, Outcome, Step, StepError};
 
@@ -37,6 +37,11 @@ impl Step for LoadAgainst {
     fn claims(&self) -> Claims {
         Claims::quiet_machine()
     }
+
+    fn permissions(&self) -> Vec<Exception> {
+        let remote = self.remote.clone();
+        remote.into_iter().map(|(justification, location)| self.exception(justification, location)).collect()
+    }
 }
 
 impl LoadAgainst {
@@ -53,14 +58,17 @@ impl LoadAgainst {
         }
         let finding =
             Finding::new(LoadTestCode::Remote, format!("load was sent to {target}")).target(Target::name(&target));
-        let exception = Exception {
-            id: finding.code.to_string(),
-            scope: Scope::target(Target::name(target)),
+        Ok(Some((finding, self.exception(justification, location))))
+    }
+
+    fn exception(&self, justification: Justification, location: Location) -> Exception {
+        Exception {
+            id: LoadTestCode::Remote.code().to_string(),
+            scope: Scope::target(Target::name(self.address.to_string())),
             justification,
             origin: Origin::Pipeline,
             location,
             applies: Applies::Here,
-        };
-        Ok(Some((finding, exception)))
+        }
     }
 }
