@@ -72,6 +72,18 @@ impl RunId {
         &self.0
     }
 
+    /// Whether a name is that of a run.
+    pub(crate) fn is_one(name: &str) -> bool {
+        let Some((time, pid)) = name.split_once("Z-") else { return false };
+        let fits = |(at, byte): (usize, u8)| match at {
+            8 => byte == b'T',
+            15 => byte == b'.',
+            _ => byte.is_ascii_digit(),
+        };
+        let is_number = !pid.is_empty() && pid.bytes().all(|byte| byte.is_ascii_digit());
+        time.len() == 19 && time.bytes().enumerate().all(fits) && is_number
+    }
+
     /// Whether the run of this id, which names a folder, is one of this process.
     pub(crate) fn is_of_this_process(id: &str) -> bool {
         id.rsplit_once('-').is_some_and(|(_, pid)| pid == std::process::id().to_string())
@@ -102,5 +114,11 @@ mod tests {
         let late = RunId::new(jiff::Timestamp::from_second(1_000_000_001).expect("in range"), 1);
         assert!(early < late);
         assert_eq!(early.as_str(), "20010909T014640.000Z-99");
+        assert!(RunId::is_one(early.as_str()));
+        for other in
+            ["", "index.html", "exp1", "20010909T014640.000Z-", "20010909T014640.000Z-x", "x0010909T014640.000Z-9"]
+        {
+            assert!(!RunId::is_one(other), "{other:?}");
+        }
     }
 }

@@ -52,21 +52,24 @@ pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     if let Some(folder) = Utf8Path::from_path(&std::env::temp_dir()) {
         sweep_temporary(folder);
     }
-    let mut settled = settle_area(&area_path(workspace, area));
+    let mut settled = settle_area(&area_path(workspace, area), |_| true);
     let areas = workspace.path("target").read_dir_utf8().into_iter().flatten().flatten();
-    for other in areas.filter(|other| other.file_name() != area && other.path().join("runs").is_dir()) {
+    // Other programs have folders in `target` too, with a `runs` in it or a link of that name: what is not named as a run is theirs.
+    let holds_runs = |area: &Utf8Path| area.join("runs").symlink_metadata().is_ok_and(|found| found.is_dir());
+    for other in areas.filter(|other| other.file_name() != area && holds_runs(other.path())) {
         // Held until it is settled.
         if let Some(_lock) = RunLock::free(other.path()) {
-            settled.extend(settle_area(other.path()));
+            settled.extend(settle_area(other.path(), RunId::is_one));
         }
     }
     settled
 }
 
-fn settle_area(area: &Utf8Path) -> Vec<Utf8PathBuf> {
+fn settle_area(area: &Utf8Path, is_run: impl Fn(&str) -> bool) -> Vec<Utf8PathBuf> {
     let runs = area.join("runs");
     let mut earlier: Vec<Utf8PathBuf> =
         runs.read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path).collect();
+    earlier.retain(|run| run.file_name().is_some_and(&is_run));
     // Where there is no run at all, its folder may have been removed while what it had started went on.
     let none = earlier.is_empty();
     earlier.retain(|run| !is_complete(run) || run.join(ABANDONED).symlink_metadata().is_ok());
@@ -255,6 +258,30 @@ mod tests {
         let summary = put_away(7, |workspace| drop(settle(workspace, "ci"))).expect("written");
         let statuses: Vec<_> = summary.steps.iter().map(|step| step.status).collect();
         assert_eq!((summary.exit_code, statuses), (137, vec![Status::Passed, Status::Cancelled]));
+    }
+
+    #[test]
+    fn what_is_no_run_of_ours_is_left_alone() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = Utf8Path::from_path(dir.path()).expect("UTF-8");
+        let workspace = Workspace::at(root.join("checkout"));
+        let run = "19700101T000000.000Z-7";
+        let theirs = [
+            workspace.path("target/doc/runs/index.html"),
+            workspace.path("target/doc/runs/struct/all.html"),
+            workspace.path("target/ml/runs/exp1/model.bin"),
+            root.join("elsewhere").join(run).join("kept"),
+        ];
+        for file in &theirs {
+            fs::create_dir_all(file.parent().expect("a folder")).expect("made");
+            fs::write(file, "x").expect("written");
+        }
+        fs::create_dir_all(workspace.path("target/linked")).expect("made");
+        std::os::unix::fs::symlink(root.join("elsewhere"), workspace.path("target/linked/runs")).expect("linked");
+        settle(&workspace, "ci");
+        for file in &theirs {
+            assert!(file.exists(), "{file}");
+        }
     }
 
     #[test]
