@@ -52,8 +52,13 @@ fn find_end(bytes: &[u8]) -> Option<usize> {
     let last = bytes.len().checked_sub(END_BYTES)?;
     let first = last.saturating_sub(COMMENT_BYTES_MAX);
     (first..=last).rev().find(|&at| {
-        bytes[at..].starts_with(END)
-            && number(bytes, at + 20, 2).is_some_and(|comment| at + END_BYTES + comment <= bytes.len())
+        let fits = || number(bytes, at + 20, 2).is_some_and(|comment| at + END_BYTES + comment <= bytes.len());
+        // Python does not ask how long the comment is where a directory stands before the end.
+        let leads = || {
+            let start = number(bytes, at + 12, 4).and_then(|size| at.checked_sub(size));
+            start.and_then(|start| bytes.get(start..start + ENTRY.len())) == Some(ENTRY)
+        };
+        bytes[at..].starts_with(END) && (leads() || fits())
     })
 }
 
@@ -100,6 +105,9 @@ mod tests {
             let at = commented.len() - 2;
             commented[at] = 3;
             commented.extend(b"hey");
+            assert_eq!(read(&commented).expect("whole").expect("a zip").names, names);
+            // Python takes no notice of how long the comment is said to be.
+            commented[at] = 200;
             assert_eq!(read(&commented).expect("whole").expect("a zip").names, names);
         }
         assert_eq!(read(&zip(&[])).expect("whole").expect("a zip").names.len(), 0);

@@ -182,7 +182,11 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
 
 fn form(head: &[u8], bytes: &[u8], whole: bool, program: Program) -> Form {
     if head.starts_with(ELF) {
-        return Form::Program(program);
+        return match whole.then(|| zip_directory::read(bytes)) {
+            // Python imports from an archive whatever stands before it; a program may hold the marks of an empty one by chance.
+            Some(Ok(Some(directory))) if !directory.names.is_empty() => Form::Zip(Ok(directory)),
+            _ => Form::Program(program),
+        };
     }
     let is_zip = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
     if !whole {

@@ -30,7 +30,8 @@ pub(crate) fn ecosystems(tree: &FileTree, system: &System) -> BTreeMap<&'static 
         counts.insert(kind.word(), packages);
     }
     let mut add = |word: &'static str, count: usize| *counts.entry(word).or_insert(0) += count;
-    add("npm", node_packages(tree, system).len());
+    // Each manifest is a package, whether it can be read or not.
+    add("npm", tree.files().filter(|(path, ..)| is_manifest(path) && !system.owns(path)).count());
     for (path, _, content) in tree.files().filter(|(path, ..)| !system.owns(path)) {
         if let Some(word) = kind(path, content) {
             add(word, 1);
@@ -69,7 +70,7 @@ pub(crate) fn node_packages(tree: &FileTree, system: &System) -> BTreeSet<NodePa
         let folder = path.strip_suffix("/package.json")?;
         let in_modules = folder.rsplit_once("node_modules/").map_or(folder, |(_, name)| name).to_owned();
         let bytes = tree.kept(path)?.as_ref().ok()?;
-        // One that nobody can read is a package all the same, by the name of its folder.
+        // Those without a version, or that nobody can read, are in the count of `ecosystems` alone.
         let manifest = serde_json::from_slice(bytes).unwrap_or(Manifest { name: None, version: None });
         let version = manifest.version.filter(|version| !version.is_empty())?;
         Some(NodePackage { name: manifest.name.filter(|name| !name.is_empty()).unwrap_or(in_modules), version })

@@ -202,7 +202,9 @@ impl Look<'_> {
                 return;
             }
         };
-        for line in lines.lines().map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        for line in
+            lines.split(ENDS_OF_LINES).map(str::trim_end).filter(|line| !line.is_empty() && !line.starts_with('#'))
+        {
             if line.starts_with("import ") || line.starts_with("import\t") {
                 if !self.is_known(path) {
                     self.add(
@@ -278,6 +280,10 @@ impl Look<'_> {
     }
 }
 
+/// Where Python ends the lines of a `.pth` file.
+const ENDS_OF_LINES: [char; 10] =
+    ['\n', '\r', '\u{b}', '\u{c}', '\u{1c}', '\u{1d}', '\u{1e}', '\u{85}', '\u{2028}', '\u{2029}'];
+
 /// Why Python, or whoever unpacks it, can take code from a file that no scanner looks into; nothing if it cannot.
 fn importable(content: &Content) -> Option<String> {
     let Form::Zip(archive) = &content.form else { return None };
@@ -285,10 +291,6 @@ fn importable(content: &Content) -> Option<String> {
         Ok(directory) => &directory.names,
         Err(problem) => return Some(format!("an archive that cannot be looked into: {problem}")),
     };
-    // A jar is Java's, and Trivy looks into it.
-    if names.iter().any(|name| name.ends_with(".class")) {
-        return None;
-    }
     let metadata = names
         .iter()
         .any(|name| name.contains(".dist-info/") || name.contains(".egg-info/") || name.starts_with("EGG-INFO/"));
@@ -297,6 +299,10 @@ fn importable(content: &Content) -> Option<String> {
     }
     if names.iter().any(|name| is_code(name)) {
         return Some("an archive with Python code, which no scanner looks into".to_owned());
+    }
+    // A jar is Java's, and Trivy looks into it.
+    if names.iter().any(|name| name.ends_with(".class")) {
+        return None;
     }
     let nested = names.iter().any(|name| {
         [".whl", ".zip", ".egg", ".pyz", ".jar"].iter().any(|end| name.to_ascii_lowercase().ends_with(end))

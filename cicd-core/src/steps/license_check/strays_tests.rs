@@ -138,6 +138,8 @@ fn no_archive_hides_python_code() {
         ("opt/data/picture.png", zip(b"\x89PNG\r\n", &python)),
         ("opt/data/no-extension", zip(b"", &["native.so"])),
         ("opt/data/outer.zip", zip(b"", &["inner.WHL"])),
+        ("opt/data/jar.zip", zip(b"", &["x.class", "evil.py"])),
+        ("opt/data/program", zip(b"\x7fELF", &python)),
         ("opt/data/broken.zip", b"PK\x03\x04 and nothing else".to_vec()),
     ] {
         assert_eq!(Image::good().file(path, content).codes(), [format!("LIC-012 /{path}")], "{path}");
@@ -231,7 +233,13 @@ fn what_python_runs_at_its_start_is_of_a_package() {
         assert_eq!(Image::good().file(path, "import os").codes(), [format!("LIC-012 /{path}")]);
     }
     let pth = format!("{SITE}/evil.pth");
-    for lines in ["import os; os.system('x')\n", "# a comment\n\n/srv/code\n", "../elsewhere\n", "import\tos\n"] {
+    for lines in [
+        "import os; os.system('x')\n",
+        "# a comment\n\n/srv/code\n",
+        "../elsewhere\n",
+        "import\tos\n",
+        "# x\rimport os\n",
+    ] {
         assert_eq!(Image::good().file(&pth, lines).codes(), [format!("LIC-012 /{pth}")], "{lines:?}");
     }
     let own = Image::good().package("patch", &[("patch.pth", b"import patch\n"), ("patch.py", b"")]);
