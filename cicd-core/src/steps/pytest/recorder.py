@@ -42,11 +42,18 @@ def main():
 
     homes = tuple({os.path.realpath(one) + os.sep for one in (sys.prefix, sys.base_prefix, os.path.dirname(os.__file__))})
 
+    workspace = os.path.realpath(order["root"]).rstrip(os.sep) + os.sep
+    prefix = os.path.realpath(sys.prefix) + os.sep
+
     def is_ours(path):
         """Whether code is of the environment or of Python, and not of the repository."""
         if path.startswith("<frozen ") or path == __file__:
             return True
-        return os.path.realpath(path).startswith(homes)
+        real = os.path.realpath(path)
+        # The checkout may lie below Python's own folders, such as /usr/src/app.
+        if real.startswith(workspace) and not (prefix.startswith(workspace) and real.startswith(prefix)):
+            return False
+        return real.startswith(homes)
 
     def code_of(thing):
         for _ in range(50):
