@@ -62,26 +62,24 @@ impl Selection {
         }
     }
 
-    fn is_of_kind(&self, cx: &Context, path: &Utf8Path) -> bool {
-        let Some(wanted) = &self.kinds else { return true };
+    fn is_of_kind(&self, cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
+        let Some(wanted) = &self.kinds else { return Ok(true) };
         if wanted.is_empty() {
-            return false;
+            return Ok(false);
         }
-        kinds(path, &head(cx, path)).iter().any(|kind| wanted.contains(kind))
+        Ok(kinds(path, &head(cx, path)?).iter().any(|kind| wanted.contains(kind)))
     }
 }
 
-/// The start of a file; nothing where it is no file or cannot be read. Who looks at it will say so.
-fn head(cx: &Context, path: &Utf8Path) -> Vec<u8> {
+/// The start of a file; nothing where it is no file. What cannot be read may be of any kind.
+fn head(cx: &Context, path: &Utf8Path) -> Result<Vec<u8>, StepError> {
     let full = cx.path(path);
     let mut head = Vec::new();
-    if full.is_file()
-        && let Ok(file) = File::open(&full)
-        && file.take(HEAD_BYTES as u64).read_to_end(&mut head).is_err()
-    {
-        head.clear();
+    if full.is_file() {
+        let read = File::open(&full).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
+        read.map_err(StepError::io("reading", path))?;
     }
-    head
+    Ok(head)
 }
 
 /// A file that is looked at.
@@ -178,7 +176,7 @@ pub(super) fn account(
         Account { looked_at: Vec::new(), left_out: vec![0; left_out.len()], outside: Vec::new(), others: 0 };
     for path in files {
         let is_named = named.contains(path.as_path());
-        if !is_named && !selection.is_of_kind(cx, path) {
+        if !is_named && !selection.is_of_kind(cx, path)? {
             account.others += 1;
         } else if let Some(rule) = left_out.iter().position(|folder| path.starts_with(folder)) {
             account.left_out[rule] += 1;
