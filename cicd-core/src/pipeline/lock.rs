@@ -46,7 +46,15 @@ const HOLDER_BYTES_MAX: u64 = 4096;
 /// One run at a time in one checkout. The system lets go of the lock when its holder dies, however it dies, so it is never stale.
 #[derive(Debug)]
 pub(super) struct RunLock {
-    _locked: File,
+    locked: File,
+}
+
+impl Drop for RunLock {
+    fn drop(&mut self) {
+        // A process that is about to be started has a copy of the descriptor: closing ours alone would leave the folder locked.
+        // Where that fails, closing it is all that is left.
+        let _ = self.locked.unlock();
+    }
 }
 
 impl RunLock {
@@ -70,7 +78,7 @@ impl RunLock {
                 Some(locked) if is_at(&folder, &path) => {
                     let holder = format!("{run}, process {}\n", std::process::id());
                     area.create(HOLDER).and_then(|mut file| file.write_all(holder.as_bytes())).map_err(io())?;
-                    return Ok(Self { _locked: locked });
+                    return Ok(Self { locked });
                 }
                 // It was removed and made again since it was opened: the lock is one of nothing.
                 Some(_) => continue,
@@ -92,7 +100,7 @@ impl RunLock {
     /// The lock of another area than that of this run, if nobody holds it.
     pub(super) fn free(area: &Utf8Path) -> Option<Self> {
         let area = Folder::open(area).ok()?;
-        Some(Self { _locked: locked(&area).ok()?? })
+        Some(Self { locked: locked(&area).ok()?? })
     }
 }
 

@@ -110,9 +110,10 @@ struct Scrubbing<'a> {
 
 impl Scrubbing<'_> {
     fn folder(&mut self, folder: &Folder, depth: usize) -> io::Result<()> {
+        let mut number = 0;
         for mut entry in folder.entries()? {
             if self.redactor.revealed(entry.name.as_bytes()).is_some() {
-                let name = unused_name(folder)?;
+                let name = unused_name(folder, &mut number)?;
                 folder.rename(&entry.name, &name)?;
                 entry.name = name.into();
             }
@@ -231,16 +232,15 @@ enum Copied {
     Unfinished(&'static str),
 }
 
-/// A name for what had one that shows a secret.
-fn unused_name(folder: &Folder) -> io::Result<String> {
-    let mut number = 1_u64;
+/// A name for what had one that shows a secret: the next number that is not taken.
+fn unused_name(folder: &Folder, number: &mut u64) -> io::Result<String> {
     loop {
+        *number += 1;
         let name = format!("redacted-{number}");
         match folder.entry(&name) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(name),
             found => found?,
         };
-        number += 1;
     }
 }
 

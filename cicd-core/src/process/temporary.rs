@@ -1,6 +1,6 @@
 //! Temporary folders that the next run finds again: whoever is killed removes nothing.
 
-use std::fs::{self, File, OpenOptions, Permissions, TryLockError};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 
@@ -56,11 +56,8 @@ impl Temporary {
             io::Error::other(format!("{} is not UTF-8; set TMPDIR to another folder", path.display()))
         })?;
         let lock = open_folder(&path)?;
-        match lock.try_lock() {
-            // A file system without locks leaves the process's number to tell that it lives.
-            Ok(()) | Err(TryLockError::Error(_)) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::Error::other("it is locked by another process")),
-        }
+        // A sweep holds it for a moment at most. On a file system without locks it is not swept at all.
+        let _ = lock.lock();
         Ok(Self { folder, path, _lock: lock })
     }
 
@@ -94,8 +91,9 @@ fn is_over(name: &str, path: &Utf8Path) -> bool {
     if !ours || is_running(pid, start) {
         return false;
     }
-    // Another process namespace has its own numbers, but the lock is the kernel's.
-    open_folder(path).is_ok_and(|folder| !matches!(folder.try_lock(), Err(TryLockError::WouldBlock)))
+    // Another process namespace has its own numbers, but the lock is the kernel's. Where nothing can be locked, only the number
+    // would speak, and the number of another namespace says nothing.
+    open_folder(path).is_ok_and(|folder| folder.try_lock().is_ok())
 }
 
 /// The process of a folder's name and its start.
@@ -164,7 +162,8 @@ mod tests {
         assert!(
             living.path().exists() && link.symlink_metadata().is_ok() && elsewhere.path().exists() && locked.exists()
         );
-        drop(lock);
+        // Not only closed: a process that another test is about to start may have a copy.
+        lock.unlock().expect("unlocked");
         assert_eq!(sweep_temporary(parent), 1, "its holder is gone, whatever namespace it was in");
         assert_eq!(sweep_temporary(&parent.join("nowhere")), 0);
     }
