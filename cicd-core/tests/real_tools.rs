@@ -59,6 +59,11 @@ impl Repository {
         alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
     }
 
+    /// A month from today: no limit forbids it, and it is not announced as near.
+    fn soon(&self) -> String {
+        self.context("today").today().saturating_add(jiff::Span::new().days(31)).to_string()
+    }
+
     /// The codes of what a step found, and its verdict.
     fn look<S: Step>(&self, step: &S, input: S::Input) -> (Status, Vec<String>) {
         let cx = self.context("step");
@@ -124,7 +129,7 @@ fn a_lowered_threshold_is_among_the_exceptions_of_a_run() {
     let repository = Repository::new();
     let report = "SF:shop/__init__.py\nend_of_record\nSF:shop/cart.py\nDA:4,1\nDA:6,1\nDA:7,1\nDA:8,0\nend_of_record\n";
     repository.write("coverage.lcov", report);
-    let soon = repository.context("today").today().saturating_add(jiff::Span::new().days(31)).to_string();
+    let soon = repository.soon();
     let because = Justification::new("the cart is being rewritten this spring", "@example/shop", &soon);
     let gate = CoverageGate::lines(100.0).and_then(|gate| gate.lines_lowered(70.0, because.expect("valid")));
     let gate = gate.expect("lowered").sources("app/shop").report("coverage.lcov");
@@ -246,7 +251,8 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
     codes.sort();
     assert_eq!(codes, ["DL3003", "DL3007", "DL3007", "IGN-016", "IGN-017"]);
     assert!(repository.error(&Hadolint::files(["notes"]), ()).starts_with("notes:2:1: the Dockerfile cannot be read"));
-    let because = Justification::new("an example that must fail", "@example/platform", "2026-12-31").expect("valid");
+    let because =
+        Justification::new("an example that must fail", "@example/platform", &repository.soon()).expect("valid");
     let less = Hadolint::every_dockerfile().leaving_out("ci", because);
     assert_eq!(repository.look(&less, ()).1, ["DL3007", "DL3003", "IGN-016", "SCN-001", "IGN-017"]);
     for path in ["Dockerfile", "ci/release"] {
@@ -284,7 +290,8 @@ fn zizmor_looks_at_every_workflow_or_fails() {
 #[test]
 fn bandit_looks_at_every_file_or_fails() {
     let repository = Repository::new();
-    let because = || Justification::new("tests assert what they show", "@example/shop", "2026-12-31").expect("valid");
+    let because =
+        || Justification::new("tests assert what they show", "@example/shop", &repository.soon()).expect("valid");
     let step = Sast::bandit("app").leaving_out("app/tests", because());
     assert_eq!(repository.look(&step, ()), (Status::Exempted, vec!["SCN-001".to_owned()]));
     assert_eq!(repository.look(&Sast::bandit("app"), ()).1, ["B101", "B101"]);

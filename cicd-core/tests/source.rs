@@ -29,7 +29,7 @@ fn git(root: &Utf8Path, args: &[&str]) -> String {
     let git = toolbox(root).locate("git").expect("git");
     let call = Invocation::tool("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"])
-        .args(["-c", "protocol.file.allow=always"])
+        .args(["-c", "protocol.file.allow=always", "-c", "maintenance.auto=false"])
         .args(args)
         .dir(root)
         .env_remove_prefix("GIT_");

@@ -62,13 +62,15 @@ impl Sandbox {
     fn commit(&self) {
         let outside = Outside::without_git(Vec::new()).expect("a pipe");
         let git = outside.toolbox(&self.workspace()).locate("git").expect("git is needed for these tests");
-        let identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"];
+        let settings = ["user.name=a", "user.email=a@example.org", "commit.gpgSign=false", "maintenance.auto=false"];
+        let settings = settings.iter().flat_map(|setting| ["-c", setting]);
         for args in [
             &["init", "--quiet"][..],
             &["add", "--all", "--force", "--", ".", ":!target"],
             &["commit", "--quiet", "--allow-empty", "--no-verify", "-m", "m"],
         ] {
-            let call = Invocation::tool("git").args(identity).args(args).dir(&self.root).env_remove_prefix("GIT_");
+            let call =
+                Invocation::tool("git").args(settings.clone()).args(args).dir(&self.root).env_remove_prefix("GIT_");
             execute(&call, &git, &mut Discard, &outside.cancel).and_then(Captured::require_success).expect("committed");
         }
     }
