@@ -361,12 +361,13 @@ fn secrets_are_found_in_files_that_trivy_passes_over() {
     let wide: Vec<u8> = format!("\u{feff}key={key} \r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
     fs::write(repository.path().join("f.ps1"), wide).expect("written");
     std::os::unix::fs::symlink(format!("/tmp/ {key} /x"), repository.path().join("link")).expect("linked");
+    repository.commit();
     let (status, codes) = repository.look(&step, ());
     let mut expected = vec!["aws-access-key-id".to_owned(); 8];
     expected.extend(["IGN-017", "IGN-017"].map(str::to_owned));
     assert_eq!((status, codes), (Status::Failed, expected));
 
-    let because = Justification::new("recorded answers of a public server", "@example/platform", "2999-01-01");
+    let because = Justification::new("recorded answers of a public server", "@example/platform", &repository.soon());
     let less = step.clone().leaving_out("vendor", because.expect("valid"));
     let (_, codes) = repository.look(&less, ());
     assert_eq!(codes.iter().filter(|code| *code == "SEC-001").count(), 1, "{codes:?}");
@@ -404,11 +405,14 @@ fn owners_are_judged_as_github_does() {
     let repository = Repository::new();
     let step = CodeOwners::file(".github/CODEOWNERS").sensitive(["app/pyproject.toml"], "@example/security");
     assert!(repository.error(&step, ()).contains(".github/CODEOWNERS is not a file of the repository"));
-    repository.write(".github/CODEOWNERS", "* @example/developers\n/app/pyproject.toml @example/security\n");
+    let owned = "* @example/developers\n/app/pyproject.toml @example/security\n";
+    repository.write(".github/CODEOWNERS", owned);
+    assert_eq!(repository.look(&step, ()).1, ["CO-002"], "the file itself decides who is asked");
+    repository.write(".github/CODEOWNERS", &format!("{owned}/.github/ @example/security\n"));
     assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
     repository.write("CODEOWNERS", "* @example/developers\n");
     repository.write(".github/CODEOWNERS", "/app/ @example/developers\n");
-    assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-001", "CO-002"]);
+    assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-001", "CO-002", "CO-002"]);
     repository.write(".github/CODEOWNERS", &"# a comment that fills the file\n".repeat(100_000));
     assert_eq!(repository.look(&step, ()).1, ["CO-007", "CO-008"]);
     assert!(repository.error(&CodeOwners::file("ci/CODEOWNERS"), ()).contains("GitHub does not look"));

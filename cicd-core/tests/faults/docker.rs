@@ -437,7 +437,9 @@ const STUCK: &[Fault<Scene>] = &[
         name: "engine is dead before the run",
         status: "error",
         exit: 3,
-        run: |scene| not_ready(scene, Signal::KILL, &["docker does not answer", "start the Docker engine"]),
+        run: |scene| {
+            not_ready(scene, Signal::KILL, &["Docker engine does not answer: Cannot connect", "systemctl start docker"])
+        },
     },
     Fault {
         name: "engine accepts and never answers (SIGSTOP)",

@@ -4,8 +4,8 @@ use super::ReadinessCode;
 use super::disk::{Disk, disk_free};
 use super::port::holder;
 use crate::docker::{
-    ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, labelled, owner, remove, silent,
-    unreachable,
+    ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, engine_info, labelled, owner,
+    remove, silent, unreachable,
 };
 use crate::formats::printable::counted;
 use crate::model::{Finding, FindingCode as _, Level, Target};
@@ -200,6 +200,8 @@ fn ask_engine(cx: &Context) -> Result<Utf8PathBuf, StepError> {
     match dir {
         Some(dir) if captured.success() => Ok(dir),
         _ => {
+            // The client's reason is in the answer to another question: here it may only complain of its template.
+            engine_info(cx)?;
             let (problem, fix) = unreachable(&captured.stderr_text());
             Err(StepError::not_looked(problem, fix))
         }
