@@ -1,6 +1,5 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -15,15 +14,10 @@ struct Inner {
 }
 
 impl Guard {
-    /// Begins to check a folder, while whoever called goes on.
+    /// A folder that is checked once somebody asks for what is in it: a run reads no tool that it does not use.
     #[must_use]
-    pub fn start(folder: &Utf8Path, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        let guard =
-            Self(Arc::new(Inner { folder: folder.to_owned(), verdict: OnceLock::new(), check: Box::new(check) }));
-        let checking = guard.clone();
-        // Without a thread it is checked by the first who asks.
-        let _ = thread::Builder::new().name("guard".to_owned()).spawn(move || checking.verdict());
-        guard
+    pub fn new(folder: &Utf8Path, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Inner { folder: folder.to_owned(), verdict: OnceLock::new(), check: Box::new(check) }))
     }
 
     /// The folder.
@@ -32,7 +26,7 @@ impl Guard {
         &self.0.folder
     }
 
-    /// What the check came to; waits for its end.
+    /// What the check came to; the first who asks makes it, and others wait for its end.
     ///
     /// # Errors
     /// What is not as it should be.

@@ -342,7 +342,7 @@ mod tests {
         let (_other, sound) = folder(&[("tool", "echo 1.2.4")]);
         let guards = || {
             let fails = || Err("since it was installed, bin/tool was changed".to_owned());
-            vec![Guard::start(&altered, fails), Guard::start(&sound, || Ok(()))]
+            vec![Guard::new(&altered, fails), Guard::new(&sound, || Ok(()))]
         };
         let folders = [altered.clone(), sound.clone()];
         let guarded = toolbox(&folders).guarded(guards());

@@ -41,14 +41,14 @@ pub fn provenance(
     Ok(installed(variables, workspace)?.into_iter().map(|(_, provenance)| provenance).collect())
 }
 
-/// Begins to check the installed tools, each set by itself: what a run uses is what was installed.
+/// The checks of the installed tools, each set by itself: what a run uses is what was installed.
 ///
 /// # Errors
 /// When the manifest or a record cannot be used.
 pub fn guards(variables: &BTreeMap<OsString, OsString>, workspace: &Workspace) -> Result<Vec<Guard>, SetupError> {
     let guard = |(set, record): (ToolSet, Provenance)| {
         let folder = set.folder.clone();
-        Guard::start(&folder, move || files::verify(&set.folder, &record))
+        Guard::new(&folder, move || files::verify(&set.folder, &record))
     };
     Ok(installed(variables, workspace)?.into_iter().map(guard).collect())
 }
