@@ -1,7 +1,6 @@
 //! Nothing in a repository makes a test that fails, or does not run, look like one that passed: with the real pytest.
 
 #[path = "support/project.rs"]
-#[allow(dead_code, reason = "each test program uses a part of it")]
 mod project;
 
 use cicd_core::model::Status;
