@@ -61,7 +61,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What must not be in it, and who has to agree when it changes.
     let exceptions = ci.add("exception-lint", exceptions(), ());
-    let secrets = ci.add("secret-scan", secrets(), ());
+    let secrets = ci.add("secret-scan", secrets()?, ());
     let owners = ci.add("code-owners", owners(), ());
     let locked = ci.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
 
@@ -128,7 +128,7 @@ pub(crate) fn before_commit(workspace: &Workspace) -> Result<Pipeline, Box<dyn E
     hook.add("format", python_format()?, ());
     hook.add("rust-format", RustFormat::edition("2024").of_last_commit(), ());
     hook.add("exception-lint", exceptions(), ());
-    hook.add("secret-scan", secrets().of_last_commit(), ());
+    hook.add("secret-scan", secrets()?.of_last_commit(), ());
     hook.add("code-owners", owners(), ());
     hook.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
     Ok(hook)
@@ -176,8 +176,11 @@ fn exceptions() -> ExceptionLint {
     ExceptionLint::files([IGNORED, EXCEPTIONS])
 }
 
-fn secrets() -> SecretScan {
-    SecretScan::new().exceptions_file(EXCEPTIONS)
+fn secrets() -> Result<SecretScan, InvalidJustification> {
+    let wheel = "a wheel of four lines, made for the tests of the library, which installs it";
+    let wheel = Justification::new(wheel, "@cicd-core/security", "2027-03-31")?;
+    let scan = SecretScan::new().leaving_out("cicd-core/tests/data/python/tiny-1.0-py3-none-any.whl", wheel);
+    Ok(scan.exceptions_file(EXCEPTIONS))
 }
 
 fn owners() -> CodeOwners {

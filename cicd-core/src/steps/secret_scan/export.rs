@@ -1,8 +1,9 @@
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use flate2::read::MultiGzDecoder;
 
 use crate::step::StepError;
 
@@ -26,11 +27,29 @@ pub(super) struct Exported {
     pub(super) path: Utf8PathBuf,
     /// Its name for Trivy.
     pub(super) name: String,
-    /// The line, from 1, of the canary that was added to it.
+    /// How many lines its own text has. What was unpacked of it follows, then its name.
+    pub(super) own_lines: u32,
+    /// The line, from 1, of the canary that was added to it, after its name.
     pub(super) canary_line: u32,
+    /// What keeps it from being searched, such as `a zip archive`.
+    pub(super) packed: Option<&'static str>,
 }
 
-/// Writes every file into `tree`, numbered, as text, and with a canary in its last line.
+/// How files begin that are compressed, and so hold no text that could be searched.
+const PACKED: [(&[u8], &str); 9] = [
+    (b"PK\x03\x04", "a zip archive"),
+    (b"PK\x05\x06", "a zip archive"),
+    (b"\xFD7zXZ\0", "compressed with xz"),
+    (b"BZh", "compressed with bzip2"),
+    (b"\x28\xB5\x2F\xFD", "compressed with zstd"),
+    (b"\x04\x22\x4D\x18", "compressed with lz4"),
+    (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
+    (b"Rar!\x1A\x07", "a rar archive"),
+    (b"\x1F\x9D", "compressed with compress"),
+];
+const GZIP: &[u8] = b"\x1F\x8B";
+
+/// Writes every file into `tree`, numbered, as text, with its name and a canary in its last lines.
 ///
 /// Trivy passes over files by their names (tests, Markdown, lock files, pictures) and over those that look like programs, and says
 /// nothing of it. So it is given neither names nor control characters, and has to find something in each of them.
@@ -51,10 +70,12 @@ pub(super) fn export(root: &Utf8Path, tree: &Utf8Path, files: Vec<Utf8PathBuf>) 
             let what = format!("the files have more than the {ALL_BYTES_MAX} bytes that are searched");
             return Err(StepError::not_looked(what, "leave folders out, with a justification"));
         }
-        let (text, canary_line) = with_canary(plain_text(bytes));
+        let (unpacked, packed) = unpack(&bytes);
+        all_bytes = all_bytes.saturating_add(unpacked.len() as u64);
+        let (text, own_lines, canary_line) = laid_out(plain_text(bytes), &plain_text(unpacked), &path);
         let name = format!("{index:06}.txt");
         fs::write(tree.join(&name), text).map_err(StepError::io("writing", tree.join(&name)))?;
-        exported.push(Exported { path, name, canary_line });
+        exported.push(Exported { path, name, own_lines, canary_line, packed });
     }
     Ok(exported)
 }
@@ -95,14 +116,47 @@ fn plain_text(bytes: Vec<u8>) -> Vec<u8> {
     text
 }
 
-fn with_canary(mut text: Vec<u8>) -> (Vec<u8>, u32) {
-    if text.last().is_some_and(|&last| last != b'\n') {
-        text.push(b'\n');
+/// What a compressed file holds, as far as it can be unpacked here, and what keeps the rest from being searched. The folder of a tar
+/// archive is text enough.
+fn unpack(bytes: &[u8]) -> (Vec<u8>, Option<&'static str>) {
+    let packed = |bytes: &[u8]| PACKED.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what);
+    if !bytes.starts_with(GZIP) {
+        return (Vec::new(), packed(bytes));
     }
-    let line = text.iter().filter(|&&b| b == b'\n').count() + 1;
+    let mut text = Vec::new();
+    let whole = MultiGzDecoder::new(bytes).take(FILE_BYTES_MAX + 1).read_to_end(&mut text);
+    let problem = match whole {
+        Err(_) => Some("a gzip file that cannot be unpacked whole"),
+        Ok(_) if text.len() as u64 > FILE_BYTES_MAX => Some("a gzip file with more than is searched"),
+        Ok(_) if text.starts_with(GZIP) => Some("a gzip file in a gzip file"),
+        Ok(_) => packed(&text),
+    };
+    (text, problem)
+}
+
+/// A file's name in one line, also part by part: rules want a blank before a secret, not a slash or a dot.
+fn named(path: &Utf8Path) -> Vec<u8> {
+    let parts = path.as_str().split(['/', '.']).filter(|part| !part.is_empty());
+    let line = [path.as_str()].into_iter().chain(path).chain(parts).collect::<Vec<_>>().join(" ");
+    plain_text(line.into_bytes()).into_iter().map(|byte| if byte == b'\n' { b' ' } else { byte }).collect()
+}
+
+/// The text of a file, what was unpacked of it, its name and the canary; then how many lines are its own, and the canary's line.
+fn laid_out(mut text: Vec<u8>, unpacked: &[u8], path: &Utf8Path) -> (Vec<u8>, u32, u32) {
+    let end_line = |text: &mut Vec<u8>| {
+        if text.last().is_some_and(|&last| last != b'\n') {
+            text.push(b'\n');
+        }
+        u32::try_from(text.iter().filter(|&&b| b == b'\n').count()).unwrap_or(u32::MAX)
+    };
+    let own = end_line(&mut text);
+    text.extend(unpacked);
+    end_line(&mut text);
+    text.extend(named(path));
+    let name = end_line(&mut text);
     text.extend(CANARY_PARTS.concat().bytes());
     text.push(b'\n');
-    (text, u32::try_from(line).unwrap_or(u32::MAX))
+    (text, own, name.saturating_add(1))
 }
 
 #[cfg(test)]
@@ -124,9 +178,9 @@ mod tests {
             (b"\xFE\xFF\0k\0\n", "\u{feff}k\n", 2),
             (b"\xFF\xFEk", "\u{feff}\n", 2),
         ] {
-            let (seen, canary_line) = with_canary(plain_text(bytes.to_vec()));
-            assert_eq!(String::from_utf8_lossy(&seen), format!("{text}{}\n", canary()), "{bytes:?}");
-            assert_eq!(canary_line, line, "{bytes:?}");
+            let (seen, own_lines, canary_line) = laid_out(plain_text(bytes.to_vec()), b"", "a/b.c".into());
+            assert_eq!(String::from_utf8_lossy(&seen), format!("{text}a/b.c a b.c a b c\n{}\n", canary()), "{bytes:?}");
+            assert_eq!((own_lines, canary_line), (line - 1, line + 1), "{bytes:?}");
         }
     }
 
@@ -139,8 +193,26 @@ mod tests {
         fs::write(root.join("notes.md"), "x\n").expect("written");
         std::os::unix::fs::symlink("no/where", root.join("link")).expect("linked");
         let exported = export(root, &tree, vec!["link".into(), "notes.md".into()]).expect("exported");
-        assert_eq!(exported[1], Exported { path: "notes.md".into(), name: "000001.txt".to_owned(), canary_line: 2 });
+        let notes = Exported {
+            path: "notes.md".into(),
+            name: "000001.txt".to_owned(),
+            own_lines: 1,
+            canary_line: 3,
+            packed: None,
+        };
+        assert_eq!(exported[1], notes);
         assert!(fs::read_to_string(tree.join("000000.txt")).expect("there").starts_with("no/where\n"));
+
+        // What is compressed is unpacked where that can be done, and told where it cannot.
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+        io::Write::write_all(&mut gzip, b"inside\n").expect("packed");
+        let gzip = gzip.finish().expect("packed");
+        assert_eq!(unpack(&gzip), (b"inside\n".to_vec(), None));
+        assert_eq!(unpack(&[&gzip[..], &gzip].concat()), (b"inside\ninside\n".to_vec(), None));
+        for packed in [&[&gzip[..], b"trailing"].concat()[..], &gzip[..gzip.len() - 3], b"PK\x03\x04rest", b"BZh91AY"] {
+            assert!(unpack(packed).1.is_some(), "{packed:?}");
+        }
+        assert_eq!(unpack(b"text"), (Vec::new(), None));
 
         let large = fs::File::create(root.join("large")).expect("created");
         large.set_len(FILE_BYTES_MAX + 1).expect("a hole");

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use sha2::{Digest as _, Sha256};
 
@@ -17,6 +17,11 @@ finding_codes! {
             summary: "files are not searched for secrets",
             help: "search them, or shorten what is left out",
             example: ".leaving_out(\"fixtures\", justification)",
+        },
+        Packed = "SEC-002" {
+            summary: "a file is compressed, so that it cannot be searched for secrets",
+            help: "keep what is in it as it is, or leave the file out with a justification",
+            example: "backup.zip in the repository",
         },
     }
 }
@@ -38,9 +43,10 @@ pub(super) fn secrets(
     if report.results.iter().any(|result| result.suppressed > 0) {
         return Err(unreadable("Trivy suppressed findings, although it was given nothing to ignore".to_owned()));
     }
+    let given: BTreeSet<&str> = exported.iter().map(|file| file.name.as_str()).collect();
     let mut found: BTreeMap<&str, Vec<&FoundSecret>> = BTreeMap::new();
     for result in report.results.iter().filter(|result| !result.secrets.is_empty()) {
-        if !exported.iter().any(|file| file.name == result.target) {
+        if !given.contains(result.target.as_str()) {
             return Err(unreadable(format!("it names {:?}, which Trivy was not given", printable(&result.target))));
         }
         found.entry(&result.target).or_default().extend(&result.secrets);
@@ -58,6 +64,12 @@ pub(super) fn secrets(
     }
     let mut hits = Vec::new();
     for file in exported {
+        if let Some(what) = file.packed {
+            let message = format!("{} is {what}, so that nothing in it is searched", file.path);
+            let target = Target::Place(Location::file(&file.path));
+            let finding = Finding::new(SecretCode::Packed, message).target(target).at(Location::file(&file.path));
+            hits.push(Hit::in_file(finding, &file.path));
+        }
         let secrets = found.get(file.name.as_str()).into_iter().flatten().filter(|one| !is_canary(file, one));
         let secrets: Vec<_> = secrets.collect();
         if !secrets.is_empty() {
@@ -78,11 +90,18 @@ fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
     }
     let sha256 = hex(&hasher.finalize());
     let (rule, path) = (printable(&secret.rule), &file.path);
-    let message = format!("{} in {path}", printable(&secret.title));
+    let (place, location) = if first <= file.own_lines {
+        (format!("in {path}"), Location::line(path, first))
+    } else if first.saturating_add(1) == file.canary_line {
+        (format!("in the name of {path}"), Location::file(path))
+    } else {
+        (format!("in what is compressed in {path}"), Location::file(path))
+    };
+    let message = format!("{} {place}", printable(&secret.title));
     Finding::with_code(Code::new(rule.as_str()), message)
         .severity(secret.severity)
         .target(Target::Secret { path: path.to_owned(), sha256: sha256.clone() })
-        .at(Location::line(path, first))
+        .at(location)
         .of_a_secret()
         .help(format!(
             "revoke it, then take it out of the history too; if it opens nothing, write it down: rule = \"{rule}\", path = \"{path}\", sha256 = \"{sha256}\""
@@ -103,8 +122,13 @@ mod tests {
     const LEAK: &str = "# settings\nkey = \"the secret\"\n";
 
     fn exported() -> Vec<Exported> {
-        let file =
-            |path: &str, name: &str, canary_line| Exported { path: path.into(), name: name.to_owned(), canary_line };
+        let file = |path: &str, name: &str, canary_line| Exported {
+            path: path.into(),
+            name: name.to_owned(),
+            own_lines: canary_line - 1,
+            canary_line,
+            packed: None,
+        };
         vec![file("a.py", "000000.txt", 2), file("tests/settings.md", "000001.txt", 3), file("b.png", "000002.txt", 1)]
     }
 
@@ -147,7 +171,7 @@ mod tests {
     #[test]
     fn a_file_without_its_canary_was_not_looked_at() {
         let mut more = exported();
-        more.push(Exported { path: "c.bin".into(), name: "000003.txt".to_owned(), canary_line: 1 });
+        more.push(Exported { path: "c.bin".into(), name: "000003.txt".to_owned(), ..more[0].clone() });
         assert!(look(REPORT, &more).expect_err("no canary").contains("did not look at 1 of 4 files, among them c.bin"));
         more.truncate(2);
         assert!(look(REPORT, &more).expect_err("foreign").contains("it names \"000002.txt\""));
