@@ -36,8 +36,7 @@ pub fn docker_tool() -> ToolRequirement {
 /// Why no engine answers, in one line, and what to do about it, from what the client wrote to standard error.
 #[must_use]
 pub(crate) fn unreachable(said: &str) -> (String, &'static str) {
-    // Where it gets no answer, the client prints its template's own complaint last, which says nothing of the reason.
-    let lines = || said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("template:"));
+    let lines = || reasons(said);
     let refused = |line: &&str| line.to_lowercase().contains("permission denied");
     match lines().find(refused) {
         Some(line) => (
@@ -52,6 +51,12 @@ pub(crate) fn unreachable(said: &str) -> (String, &'static str) {
             "start it (`sudo systemctl start docker`), or point DOCKER_HOST at one that runs; `cargo xtask doctor` tells more",
         ),
     }
+}
+
+/// What a client says of an engine that it cannot reach. Where it gets no answer, it prints its template's own complaint last, and an
+/// old one nothing else, which says nothing of the reason.
+pub(crate) fn reasons(said: &str) -> impl Iterator<Item = &str> {
+    said.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with("template:"))
 }
 
 /// How long the engine may take to remove something that a step has made.

@@ -17,7 +17,7 @@ pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_la
 pub use build::{BuildCode, BuildRecipe, BuildSecret};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::walk_image;
-pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, removal_deadline, unreachable};
+pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, reasons, removal_deadline, unreachable};
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub(crate) use exported::ExportedImage;
 pub(crate) use files::{

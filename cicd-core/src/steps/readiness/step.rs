@@ -5,7 +5,7 @@ use super::disk::{Disk, disk_free};
 use super::port::holder;
 use crate::docker::{
     ANSWER_DEADLINE, Leftover, LeftoverKind, Removal, RunState, docker, docker_tool, engine_info, labelled, owner,
-    remove, silent, unreachable,
+    reasons, remove, silent, unreachable,
 };
 use crate::formats::printable::counted;
 use crate::model::{Finding, FindingCode as _, Level, Target};
@@ -200,9 +200,12 @@ fn ask_engine(cx: &Context) -> Result<Utf8PathBuf, StepError> {
     match dir {
         Some(dir) if captured.success() => Ok(dir),
         _ => {
-            // The client's reason is in the answer to another question: here it may only complain of its template.
-            engine_info(cx)?;
-            let (problem, fix) = unreachable(&captured.stderr_text());
+            let said = captured.stderr_text();
+            if reasons(&said).next().is_none() {
+                // The client's reason is in its answer to another question.
+                engine_info(cx)?;
+            }
+            let (problem, fix) = unreachable(&said);
             Err(StepError::not_looked(problem, fix))
         }
     }
