@@ -42,6 +42,16 @@ pub enum SelectionError {
         /// Every effect.
         all: Vec<String>,
     },
+    /// An effect was asked for that would not happen.
+    #[error("the effect {effect:?} was asked for, but {step} would not run: {why}; drop one of the two")]
+    EffectLeftOut {
+        /// What was asked for.
+        effect: String,
+        /// The step that has it.
+        step: String,
+        /// What keeps it from running.
+        why: String,
+    },
     /// Steps are skipped without a reason.
     #[error("--skip needs --because \"…\" with a reason that a reviewer can judge: {0}")]
     NoReason(InvalidJustification),
@@ -58,7 +68,8 @@ impl Selection {
     /// Why each step is left out; `None` where it is to run.
     ///
     /// # Errors
-    /// Names that are not in the pipeline, a skip without a reason, a step both wanted and not.
+    /// Names that are not in the pipeline, a skip without a reason, a step both wanted and not, and an effect that is asked for and
+    /// would not happen: a run that leaves out what it was started for is not green.
     pub fn resolve(&self, pipeline: &Pipeline) -> Result<Vec<Option<String>>, SelectionError> {
         let only = self.indices(pipeline, &self.only)?;
         let skip = self.indices(pipeline, &self.skip)?;
@@ -93,7 +104,11 @@ impl Selection {
                 left_out.map(|name| format!("needs {name}, which is left out"))
             });
         }
-        Ok(reasons)
+        let chosen = |index: usize| skip.contains(&index) || !(only.is_empty() || wanted.contains(&index));
+        match self.effects.iter().find_map(|effect| left_out(pipeline, effect, &reasons, chosen)) {
+            Some(error) => Err(error),
+            None => Ok(reasons),
+        }
     }
 
     fn indices(&self, pipeline: &Pipeline, names: &[String]) -> Result<BTreeSet<usize>, SelectionError> {
@@ -108,6 +123,28 @@ impl Selection {
             })
             .collect()
     }
+}
+
+/// What keeps an effect from happening. Of several steps that have it, one may be left out by name as long as another runs.
+fn left_out(
+    pipeline: &Pipeline,
+    effect: &str,
+    reasons: &[Option<String>],
+    chosen: impl Fn(usize) -> bool,
+) -> Option<SelectionError> {
+    let has_it = |index: &usize| pipeline.nodes[*index].effect.name() == Some(effect);
+    let steps: Vec<usize> = (0..reasons.len()).filter(has_it).collect();
+    let none_runs = steps.iter().all(|&step| reasons[step].is_some());
+    let lost = |step: &&usize| reasons[**step].is_some() && (none_runs || !chosen(**step));
+    let &step = steps.iter().find(lost)?;
+    // The first of what it needs is left out for a reason of its own.
+    let needed = pipeline.ancestors(step).into_iter().find_map(|need| Some((need, reasons[need].as_ref()?)));
+    let why = match (needed, &reasons[step]) {
+        (Some((need, why)), _) if !chosen(step) => format!("it needs {}, which is {why}", pipeline.nodes[need].name),
+        (_, why) => why.clone().unwrap_or_default(),
+    };
+    let step = pipeline.nodes[step].name.to_string();
+    Some(SelectionError::EffectLeftOut { effect: effect.to_owned(), step, why })
 }
 
 #[cfg(test)]
@@ -153,5 +190,59 @@ mod tests {
             select(&["scan"], &["scan"], Some("because it is being tested now")),
             Err(SelectionError::Both(_))
         ));
+    }
+
+    /// Two images, two pushes of them, and what follows one of these.
+    fn shipping() -> Pipeline {
+        let mut ci = Pipeline::new("shipping");
+        let one = ci.add("one", step_fn(|_, ()| Ok(Outcome::of(1_u32))), ());
+        let other = ci.add("other", step_fn(|_, ()| Ok(Outcome::of(1_u32))), ());
+        let between = ci.add("between", step_fn(|_, _: u32| Ok(Outcome::of(1_u32))), &one);
+        let pushed = ci.add("push-one", step_fn(|_, _: u32| Ok(Outcome::of(()))).effect("push"), &between);
+        ci.add("push-other", step_fn(|_, _: u32| Ok(Outcome::of(()))).effect("push"), &other);
+        let told = ci.add("told", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+        ci.after(&told, &pushed);
+        let deploy = ci.add("deploy", step_fn(|_, ()| Ok(Outcome::of(()))).effect("deploy"), ());
+        ci.after(&deploy, &told);
+        ci
+    }
+
+    #[test]
+    fn an_effect_that_is_asked_for_happens_or_nothing_runs() {
+        let resolve = |only: &[&str], skip: &[&str], effects: &[&str]| {
+            let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect();
+            let because = Some("the scanner's host is being moved today".to_owned());
+            Selection { only: owned(only), skip: owned(skip), because, effects: owned(effects) }.resolve(&shipping())
+        };
+        let refused: &[(&[&str], &[&str], &[&str], &str)] = &[
+            (&[], &["one"], &["push"], "push-one would not run: it needs one, which is skipped because the scanner's"),
+            (&[], &["between"], &["push"], "it needs between, which is skipped"),
+            (&["one"], &[], &["push"], "push-one would not run: not selected"),
+            (&["other"], &["one"], &["push"], "push-one would not run: not selected"),
+            (&[], &["push-one", "push-other"], &["push"], "push-one would not run: skipped because"),
+            (&["push-one"], &["between"], &["push"], "it needs between, which is skipped"),
+            // What it follows, at any distance, has an effect that nobody asked for.
+            (
+                &[],
+                &[],
+                &["deploy"],
+                "deploy would not run: it needs push-one, which is not asked for: add `--effect push`",
+            ),
+            (&["push-one"], &[], &["push", "deploy"], "deploy would not run: not selected"),
+        ];
+        for (only, skip, effects, words) in refused {
+            let error = resolve(only, skip, effects).expect_err(words).to_string();
+            assert!(error.contains(words), "{error}");
+        }
+        let allowed: &[(&[&str], &[&str], &[&str])] = &[
+            (&[], &[], &["push"]),
+            (&[], &[], &["push", "deploy"]),
+            (&["push-one"], &[], &["push"]),
+            (&[], &["push-other"], &["push", "deploy"]),
+            (&[], &["one"], &[]),
+        ];
+        for (only, skip, effects) in allowed {
+            assert!(resolve(only, skip, effects).is_ok(), "{only:?} {skip:?} {effects:?}");
+        }
     }
 }
