@@ -9,8 +9,8 @@ use super::{Output, machine};
 use crate::docker::{Fresh, Image};
 use crate::formats::{LicenseTriple, read_python_metadata, write_approved};
 use crate::model::ExitStatus;
-use crate::pipeline::{Summary, alone, latest_summary};
-use crate::step::{Artifact as _, Seal, Workspace};
+use crate::pipeline::{alone, latest_output};
+use crate::step::Workspace;
 use crate::steps::{license_diff, propose_licenses};
 
 pub(super) fn run(workspace: &Workspace, command: &LicensesCommand) -> Result<ExitStatus, Box<dyn Error>> {
@@ -47,12 +47,7 @@ fn propose(workspace: &Workspace, image: Option<&str>, list: &Utf8Path) -> Resul
 
 /// The last image that the last run built and judged fit for use.
 fn latest_image(workspace: &Workspace) -> Option<String> {
-    let summary: Summary = latest_summary(workspace, "ci")?;
-    let steps = workspace.path("target/ci/runs").join(summary.run.as_str()).join("steps");
-    summary.steps.iter().rev().find_map(|step| {
-        let json = std::fs::read_to_string(steps.join(step.name.as_str()).join("output.json")).ok()?;
-        Image::<Fresh>::load(&json, &Seal::new()).ok().map(|image| image.id)
-    })
+    latest_output::<Image<Fresh>>(workspace, "ci").map(|image| image.id)
 }
 
 fn triple(path: &Utf8PathBuf) -> Result<LicenseTriple, Box<dyn Error>> {

@@ -84,6 +84,13 @@ impl RunId {
         time.len() == 19 && time.bytes().enumerate().all(fits) && is_number
     }
 
+    /// When the run of this id began; nothing where the name is that of no run.
+    pub(crate) fn started_at(&self) -> Option<jiff::Timestamp> {
+        let (time, _) = self.0.split_once("Z-").filter(|_| Self::is_one(&self.0))?;
+        let time = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%S%.f", time).ok()?;
+        Some(time.to_zoned(jiff::tz::TimeZone::UTC).ok()?.timestamp())
+    }
+
     /// Whether the run of this id, which names a folder, is one of this process.
     pub(crate) fn is_of_this_process(id: &str) -> bool {
         id.rsplit_once('-').is_some_and(|(_, pid)| pid == std::process::id().to_string())
@@ -115,6 +122,7 @@ mod tests {
         assert!(early < late);
         assert_eq!(early.as_str(), "20010909T014640.000Z-99");
         assert!(RunId::is_one(early.as_str()));
+        assert_eq!(early.started_at().map(|at| at.as_second()), Some(1_000_000_000));
         for other in
             ["", "index.html", "exp1", "20010909T014640.000Z-", "20010909T014640.000Z-x", "x0010909T014640.000Z-9"]
         {

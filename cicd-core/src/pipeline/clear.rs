@@ -5,7 +5,7 @@ use super::unchanged;
 use crate::docker::{Fresh, Image};
 use crate::model::{Finding, Severity, Subject, finding_codes};
 use crate::policy::blocking;
-use crate::step::{Cleared, Context, GateRecord, Handle, Outcome, StepError, Wiring};
+use crate::step::{Cleared, Context, GateRecord, Handle, Kind, Outcome, StepError, Wiring};
 
 finding_codes! {
     /// Why an image is not cleared.
@@ -93,6 +93,10 @@ impl Job for ClearJob {
         let cleared = Cleared::grant(cx, image, gates, self.environment.clone());
         let outcome = Outcome::of(cleared).findings(findings).headline(headline);
         Ok(JobEnd::Looked(JobOutcome::of(outcome)?))
+    }
+
+    fn kind(&self) -> String {
+        Kind::Clearance.label()
     }
 
     /// What it compares is in the graph; what it clears for is not.

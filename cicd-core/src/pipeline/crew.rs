@@ -1,4 +1,4 @@
-use std::io::Write as _;
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -14,7 +14,8 @@ use super::job::{JobEnd, JobOutcome, Upstream};
 use super::panics::contained;
 use super::quote::quote;
 use super::redacted::redacted;
-use super::resume::Earlier;
+use super::resume::{Earlier, Loaded};
+use super::saved::{Label, NotLoaded, OUTPUT_FILE, Origin, Sealed};
 use super::schedule::Schedule;
 use super::scrub::{scrub, unsearched};
 use super::verdict::{self, Output};
@@ -28,6 +29,9 @@ use crate::step::{Context, Outputs, RunContext, StepError};
 /// What the run does before its steps, as it is told.
 const LOOKING: &str = "tools";
 
+/// The fact that says why a step of a resumed run was not loaded.
+const NOT_LOADED: &str = "not_loaded";
+
 /// How often a waiting thread looks for a cancellation that came between two ends of steps.
 const PATIENCE: Duration = Duration::from_millis(100);
 
@@ -37,6 +41,8 @@ pub(super) struct Crew<'a> {
     pub(super) names: Vec<StepName>,
     pub(super) left_out: Vec<Option<String>>,
     pub(super) earlier: Option<Earlier>,
+    /// What outputs are saved as.
+    pub(super) origin: Origin,
     pub(super) context: Arc<RunContext>,
     /// The folders of runs that were killed earlier.
     pub(super) settled: Vec<Utf8PathBuf>,
@@ -49,6 +55,8 @@ pub(super) struct Crew<'a> {
 pub(super) struct Shared {
     pub(super) schedule: Schedule,
     pub(super) outputs: Outputs,
+    /// Why steps run that a resumed run could have loaded, by place.
+    pub(super) not_loaded: BTreeMap<usize, String>,
 }
 
 impl Crew<'_> {
@@ -86,22 +94,40 @@ impl Crew<'_> {
         }
     }
 
-    /// Ends the steps that the earlier run finished green, as long as all they need was loaded too.
+    /// Ends the steps that the earlier run finished green, as long as all they need was loaded too; of the others, remembers why
+    /// they run again.
     fn load_earlier(&self) {
-        let Some(earlier) = &self.earlier else { return };
+        let (Some(earlier), Ok(listed)) = (&self.earlier, &self.context.source) else { return };
         let mut shared = self.lock();
         for (index, node) in self.pipeline.nodes.iter().enumerate() {
-            let loaded =
-                |need: &usize| shared.schedule.report(*need).is_some_and(|report| report.loaded_from.is_some());
-            if shared.schedule.report(index).is_some() || node.effect.name().is_some() || !node.needs.iter().all(loaded)
-            {
+            if shared.schedule.report(index).is_some() || node.effect.name().is_some() {
                 continue;
             }
-            let Some((report, json)) = earlier.step(node.name.as_str()) else { continue };
-            let Some(output) = node.job.load(&json) else { continue };
-            shared.outputs.insert(self.pipeline.node_id(index), output);
-            self.end(&mut shared, index, report);
+            let again =
+                |need: &&usize| shared.schedule.report(**need).is_none_or(|report| report.loaded_from.is_none());
+            let loaded = match node.needs.iter().find(again) {
+                Some(&need) => Some(Err(NotLoaded::Needs(self.names[need].clone()))),
+                None => earlier.step(node, &self.pipeline.policy, listed),
+            };
+            match loaded {
+                None => {}
+                Some(Err(why)) => {
+                    shared.not_loaded.insert(index, why.to_string());
+                }
+                Some(Ok(Loaded { report, output })) => {
+                    shared.outputs.insert(self.pipeline.node_id(index), output);
+                    self.end(&mut shared, index, report);
+                }
+            }
         }
+    }
+
+    /// Says why a step runs again that was to be loaded.
+    fn tell_not_loaded(&self, index: usize, cx: &Context, report: &mut StepReport) {
+        let Some(why) = self.lock().not_loaded.remove(&index) else { return };
+        let run = self.earlier.as_ref().map(|earlier| earlier.run().to_string()).unwrap_or_default();
+        cx.progress(format!("was not loaded from run {run}: {why}"));
+        report.facts.insert(NOT_LOADED, why);
     }
 
     /// Reads every secret that is declared, that of a step that is left out too where it is at hand: processes inherit the
@@ -232,14 +258,15 @@ impl Crew<'_> {
     }
 
     fn upstream(&self, shared: &Shared, index: usize) -> Upstream {
-        let wanted =
-            |node: &Node| node.effect.name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
+        let asked = |node: &Node| node.effect.name().is_some_and(|name| self.effects.iter().any(|asked| asked == name));
+        let wanted = |place: usize, node: &Node| asked(node) && self.left_out[place].is_none();
         let mut nodes = self.pipeline.nodes.iter().enumerate();
         let ancestors = self.pipeline.ancestors(index);
         let needs = self.pipeline.nodes[index].needs.iter();
         Upstream {
             outputs: shared.outputs.of(needs.map(|&need| self.pipeline.node_id(need))),
-            effect_wanted: nodes.any(|(later, node)| wanted(node) && self.pipeline.ancestors(later).contains(&index)),
+            effect_wanted: nodes
+                .any(|(later, node)| wanted(later, node) && self.pipeline.ancestors(later).contains(&index)),
             ancestors: ancestors
                 .into_iter()
                 .filter_map(|place| Some((place, shared.schedule.report(place)?.clone())))
@@ -280,11 +307,17 @@ impl Crew<'_> {
         let today = self.context.environment.clock.today();
         let holds = |granted: &&Granted| is_sound(&granted.exception, &self.pipeline.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
-        let attempted = attempts.run(&cx, |cx| self.look(index, cx, upstream));
-        let mut attempted = attempted;
+        let mut saved = None;
+        let mut attempted = attempts.run(&cx, |cx| {
+            let (end, sealed) = self.look(index, cx, upstream)?;
+            saved = sealed;
+            Ok(end)
+        });
         effects::tell(node, &mut attempted.end);
         let (mut report, mut output) =
             verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
+        report.output_sha256 = saved.filter(|_| output.is_some()).map(|sealed| sealed.sha256);
+        self.tell_not_loaded(index, &cx, &mut report);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);
         match scrub(cx.dir_unmade(), &self.context.redactor, &self.context.cancel) {
@@ -306,28 +339,27 @@ impl Crew<'_> {
         (report, output)
     }
 
-    fn look(&self, index: usize, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
+    /// Runs a step once and saves its output. One that holds a secret is kept without it, and is not what the step gave any more:
+    /// nothing loads it.
+    fn look(&self, index: usize, cx: &Context, upstream: &Upstream) -> Result<(JobEnd, Option<Sealed>), StepError> {
         let job = &self.pipeline.nodes[index].job;
         for tool in job.tools() {
             cx.require(&tool)?;
         }
         let end = contained(|| job.run(cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
-        // A step without an output leaves no file for it.
-        if let JobEnd::Looked(JobOutcome { json, .. }) = &end
-            && json != "null"
-        {
-            if json.len() > OUTPUT_BYTES_MAX {
-                return Err(StepError::not_looked(
-                    format!("its output has {} bytes, more than the {OUTPUT_BYTES_MAX} that are kept", json.len()),
-                    "hand on a file in the step's folder instead",
-                ));
-            }
-            let json = self.context.redactor.redact(json).into_owned();
-            // The step may have left anything under this name, or in place of its folder.
-            let folder = Folder::open(cx.dir()).and_then(|folder| folder.create("output.json"));
-            let written = folder.and_then(|mut file| file.write_all(json.as_bytes()));
-            written.map_err(StepError::io("writing", cx.dir().join("output.json")))?;
+        let JobEnd::Looked(JobOutcome { json, .. }) = &end else { return Ok((end, None)) };
+        if json.len() > OUTPUT_BYTES_MAX {
+            return Err(StepError::not_looked(
+                format!("its output has {} bytes, more than the {OUTPUT_BYTES_MAX} that are kept", json.len()),
+                "hand on a file in the step's folder instead",
+            ));
         }
-        Ok(end)
+        let redacted = self.context.redactor.redact(json);
+        let label = Label::of(&self.origin, &self.names[index], job.kind());
+        let io = || StepError::io("writing", cx.dir_unmade().join(OUTPUT_FILE));
+        let sealed = label.seal(&redacted).map_err(std::io::Error::other).map_err(io())?;
+        sealed.write(|| Folder::open(cx.dir())).map_err(io())?;
+        let is_whole = redacted == json.as_str();
+        Ok((end, is_whole.then_some(sealed)))
     }
 }

@@ -180,6 +180,7 @@ fn reconstruct(run: &Folder, exit: ExitStatus) -> Option<Summary> {
         dirty: None,
         tree: None,
         definition: String::new(),
+        program: None,
         started_at: first.at,
         duration_ms: u64::try_from(last.at.duration_since(first.at).as_millis()).unwrap_or(0),
         steps: steps.iter().map(|name| finished.remove(name).unwrap_or_else(|| killed(name))).collect(),
@@ -200,6 +201,7 @@ fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
         attachments: Vec::new(),
         exceptions: Vec::new(),
         loaded_from: None,
+        output_sha256: None,
         attempts: attempts.clone(),
     };
     Some((step, report))

@@ -8,15 +8,18 @@ use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Artifact, Claims, Context, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
+use crate::step::{Artifact, Claims, Context, LoadError, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
     fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError>;
 
-    /// The output from its written form; `None` where it must not be loaded.
-    fn load(&self, _: &str) -> Option<Arc<dyn Any + Send + Sync>> {
-        None
+    /// What its output is, as it is written beside its saved form.
+    fn kind(&self) -> String;
+
+    /// The output from its saved form.
+    fn load(&self, _: &str) -> Result<Arc<dyn Any + Send + Sync>, LoadError> {
+        Err(LoadError::Never)
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -106,9 +109,12 @@ impl<S: Step> Job for StepJob<S> {
         }
     }
 
-    fn load(&self, json: &str) -> Option<Arc<dyn Any + Send + Sync>> {
-        let output = S::Output::load(json, &Seal::new()).ok()?;
-        Some(Arc::new(output))
+    fn kind(&self) -> String {
+        S::Output::kind(&Seal::new()).label()
+    }
+
+    fn load(&self, json: &str) -> Result<Arc<dyn Any + Send + Sync>, LoadError> {
+        Ok(Arc::new(S::Output::load(json, &Seal::new())?))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {

@@ -19,6 +19,7 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         duration_ms,
         reason,
         loaded_from,
+        output_sha256,
         attempts,
         findings,
         exceptions,
@@ -32,6 +33,7 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         duration_ms,
         reason: reason.map(|text| by.text(&text)),
         loaded_from,
+        output_sha256,
         attempts: attempts
             .into_iter()
             .map(|Attempt { duration_ms, error }| Attempt { duration_ms, error: error.map(|text| by.text(&text)) })

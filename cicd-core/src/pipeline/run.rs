@@ -12,10 +12,11 @@ use super::folder::{area_path, remove_old_runs};
 use super::lock::{RunLock, Waiting};
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
+use super::saved::Origin;
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics,
+    StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics, program,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret};
@@ -155,13 +156,20 @@ pub fn run(
     let mut waiting = Waiting { cancel: &outside.cancel, tell: &mut |holder| observer.waiting(holder) };
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy, &mut waiting)?;
     let settled = interrupted::settle(workspace, options.area);
-    let definition = resume::definition(pipeline);
+    let source = outside.source.clone().ok();
+    let revision = outside.revision.as_ref().ok();
+    let origin = Origin {
+        run: id.clone(),
+        commit: revision.map(|revision| revision.commit.clone()),
+        tree: source.as_ref().map(|source| source.identity().to_owned()),
+        definition: resume::definition(pipeline),
+        program: program::sha256(&area_path(workspace, options.area)),
+    };
     let earlier = match options.start {
         Start::Fresh => None,
-        Start::Resume => Some(Earlier::load(workspace, options.area, &outside, &definition, started_at)?),
+        Start::Resume => Some(Earlier::load(workspace, options.area, &outside, &origin, started_at)?),
     };
     let complete = complete && earlier.is_none();
-    let source = outside.source.clone().ok();
     let (mut context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
     if let Some(source) = &source {
         folder.keep_source(&source.listing())?;
@@ -189,11 +197,16 @@ pub fn run(
         names,
         left_out,
         earlier,
+        origin: origin.clone(),
         context: Arc::clone(&context),
         settled,
         keep_going: options.keep_going,
         effects: options.selection.effects.clone(),
-        shared: Mutex::new(Shared { schedule: Schedule::new(pipeline, &durations), outputs: Outputs::default() }),
+        shared: Mutex::new(Shared {
+            schedule: Schedule::new(pipeline, &durations),
+            outputs: Outputs::default(),
+            not_loaded: BTreeMap::new(),
+        }),
         changed: Condvar::new(),
     };
     let (steps, kept) = thread::scope(|scope| {
@@ -224,10 +237,11 @@ pub fn run(
         status: status_of(exit),
         exit_code: exit.code(),
         complete,
-        commit: revision.map(|revision| revision.commit.clone()),
+        commit: origin.commit,
         dirty: revision.map(|revision| revision.dirty),
-        tree: source.map(|source| source.identity().to_owned()),
-        definition,
+        tree: origin.tree,
+        definition: origin.definition,
+        program: origin.program,
         started_at,
         duration_ms: millis(started),
         steps,

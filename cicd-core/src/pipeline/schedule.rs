@@ -156,6 +156,7 @@ mod tests {
             attachments: Vec::new(),
             exceptions: Vec::new(),
             loaded_from: None,
+            output_sha256: None,
             attempts: Vec::new(),
         }
     }

@@ -29,8 +29,11 @@ pub struct Summary {
     pub dirty: Option<bool>,
     /// A hash of every file as it was, committed or not; absent outside a git checkout.
     pub tree: Option<String>,
-    /// A hash of the pipeline's graph, tools and command lines.
+    /// A hash of the pipeline's graph, tools, command lines and every setting of every step.
     pub definition: String,
+    /// The sha256 of the program that ran it; absent where it could not be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// When the run began, in UTC.
     pub started_at: Timestamp,
     /// How long it took, in milliseconds.
@@ -54,6 +57,10 @@ pub struct StepReport {
     /// The earlier run that it was loaded from instead of being run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub loaded_from: Option<RunId>,
+    /// The sha256 of `output.json`, or of what it would hold for a step without an output, which leaves no such file. Absent where
+    /// there is none to load: the step was not green, or a secret was taken out of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_sha256: Option<String>,
     /// Every attempt, where there was more than one: a step that is `flaky` has at least one with an error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -90,6 +97,7 @@ impl StepReport {
             facts: Facts::new(),
             attachments: Vec::new(),
             loaded_from: None,
+            output_sha256: None,
             attempts: Vec::new(),
         }
     }

@@ -36,6 +36,7 @@ pub(super) fn report(
         attachments: Vec::new(),
         exceptions: Vec::new(),
         loaded_from: None,
+        output_sha256: None,
         attempts: if tries > 1 { attempts } else { Vec::new() },
     };
     let (mut findings, mut exceptions, mut output) = (Vec::new(), Vec::new(), None);

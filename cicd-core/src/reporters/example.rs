@@ -42,6 +42,7 @@ pub(super) fn run(findings: usize) -> (Summary, Pipeline) {
         dirty: Some(false),
         tree: None,
         definition: String::new(),
+        program: None,
         started_at: jiff::Timestamp::UNIX_EPOCH,
         duration_ms: 61_000,
         steps: vec![sast, trivy, licenses, database],
@@ -67,6 +68,7 @@ fn step(name: &str, status: Status) -> StepReport {
         attachments: Vec::new(),
         exceptions: Vec::new(),
         loaded_from: None,
+        output_sha256: None,
         attempts: Vec::new(),
     }
 }

@@ -169,6 +169,7 @@ mod tests {
             attachments: Vec::new(),
             exceptions: Vec::new(),
             loaded_from: None,
+            output_sha256: None,
             attempts: Vec::new(),
         };
         Summary {
@@ -182,6 +183,7 @@ mod tests {
             dirty: None,
             tree: None,
             definition: String::new(),
+            program: None,
             started_at: jiff::Timestamp::UNIX_EPOCH,
             duration_ms: 1,
             steps: vec![step],

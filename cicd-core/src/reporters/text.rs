@@ -235,6 +235,7 @@ mod tests {
             duration_ms: 1,
             reason: None,
             loaded_from: None,
+            output_sha256: None,
             attempts: Vec::new(),
             findings: vec![finding],
             exceptions: Vec::new(),

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::ffi::OsString;
 
-use cicd_core::docker::{BaseImage, docker_tool};
+use cicd_core::docker::docker_tool;
 use cicd_core::pipeline::Outside;
 use cicd_core::setup::tool_folders;
 use cicd_core::step::Workspace;
@@ -24,8 +24,8 @@ pub(super) fn whole(shell: &Shell) -> Result<(), Box<dyn Error>> {
     cmd!(shell, "cp --recursive {database} {kept}").quiet().run()?;
     let database =
         database_folder(&camino::Utf8PathBuf::from_path_buf(kept.to_owned()).map_err(|_| "the path is not UTF-8")?)?;
-    let base: BaseImage = serde_json::from_str(&shell.read_file(steps.join("base-image/output.json"))?)?;
-    let base = base.reference;
+    let saved: serde_json::Value = serde_json::from_str(&shell.read_file(steps.join("base-image/output.json"))?)?;
+    let base = saved["value"]["reference"].as_str().ok_or("the base image has no name")?.to_owned();
     let (script, load) = (root.join("xtask/src/bench/sequential.sh"), root.join("target/measured/examples/load"));
     let path = search_path(&Workspace::at(&root))?;
     let contenders = vec![
