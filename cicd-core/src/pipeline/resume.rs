@@ -23,6 +23,9 @@ use crate::step::{Artifact, Seal, Workspace};
 /// What an earlier run saw is not what a scan would see now; after a day everything is looked at again.
 const AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
 
+/// Where two runs would have one name, that of the second is some milliseconds ahead of the clock.
+const AHEAD_MAX: SignedDuration = SignedDuration::from_secs(1);
+
 /// More changed files than this are counted, not named.
 const CHANGES_NAMED_MAX: usize = 10;
 
@@ -119,7 +122,7 @@ impl Earlier {
 
 fn is_old(started_at: Timestamp, now: Timestamp) -> bool {
     let age = now.duration_since(started_at);
-    age > AGE_MAX || age.is_negative()
+    age > AGE_MAX || age < -AHEAD_MAX
 }
 
 /// The folder of a step; nothing on the way to it is a link.
