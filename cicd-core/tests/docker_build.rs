@@ -44,7 +44,6 @@ fn build(
 ) -> Result<Outcome<Image<Fresh>>, StepError> {
     let name =
         format!("cicd-core-test-app-{}", sandbox.root.file_name().expect("a name").to_lowercase().replace('.', ""));
-    sandbox.removes(&format!("{name}:{COMMIT}"));
     let cx = sandbox.context("image");
     let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     step.image_name(name).run(&cx, bases.into())
@@ -75,7 +74,7 @@ fn every_build_is_fresh_and_says_what_it_is() {
         assert_eq!(image.labels()["org.opencontainers.image.revision"], COMMIT);
         assert_eq!((image.user(), image.commit()), ("10001:10001", COMMIT));
         assert_eq!(image.bases(), std::slice::from_ref(&base));
-        assert!(image.name().ends_with(COMMIT) && image.size_bytes() > 1_000_000, "{image:?}");
+        assert!(image.name().contains(COMMIT) && image.size_bytes() > 1_000_000, "{image:?}");
         assert!(outcome.facts.headline().is_some_and(|line| line.len() <= 48));
     }
     assert_ne!(first.value.id(), second.value.id(), "a second build without a cache is another image");
@@ -87,7 +86,6 @@ fn a_cached_build_is_no_proof() {
     let base = sandbox.base("cached");
     let recipe =
         BuildRecipe::context("app").base_arg("BASE_IMAGE").image_name("cicd-core-test-dev").revision_arg("REVISION");
-    sandbox.removes("cicd-core-test-dev:dev");
     let cx = sandbox.context("dev");
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let cached: Vec<_> = (0..2)
@@ -208,7 +206,6 @@ fn only_what_git_tracks_gets_into_an_image() {
     outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: false, differences: Vec::new() });
     let cx = alone(&sandbox.workspace(), "image", outside).expect("a context");
     let name = "cicd-core-test-tracked";
-    sandbox.removes(&format!("{name}:{COMMIT}"));
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let mut images = Vec::new();
     for umask in [0o022, 0o077] {
@@ -254,7 +251,6 @@ fn a_base_that_moves_during_the_build_is_an_error() {
     let mut sandbox = sandbox(&dockerfile);
     let base = sandbox.base("moving");
     let name = "cicd-core-test-moving-app";
-    sandbox.removes(&format!("{name}:{COMMIT}"));
     let cx = sandbox.context("mover");
     let building = sandbox.context("image");
     let reference = base.reference.clone();
@@ -305,7 +301,6 @@ fn an_intermediate_image_may_run_as_root_and_is_a_base_only() {
     let base = sandbox.base("deps");
     sandbox.write("app/app.Dockerfile", &GOOD.replace("echo built", "cat /x"));
     let name = "cicd-core-test-intermediate";
-    sandbox.removes(&format!("{name}:{COMMIT}"));
     let cx = sandbox.context("deps");
     let step = DockerBuild::context("app").base_arg("BASE_IMAGE").image_name(name).intermediate();
     let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
@@ -382,7 +377,6 @@ fn a_declared_secret_is_in_no_log_argument_or_layer_and_one_in_a_layer_is_found(
         let mut outside = sandbox.outside();
         outside.environment.variables.insert("INDEX_TOKEN".into(), CANARY.into());
         let cx = alone(&sandbox.workspace(), "image", outside).expect("a context");
-        sandbox.removes(&format!("cicd-core-test-secret:{COMMIT}"));
         let step = DockerBuild::context("app").image_name("cicd-core-test-secret").base_arg("BASE_IMAGE");
         let step = step.secret("index", Secret::env("INDEX_TOKEN"));
         assert!(step.explain()[0].to_string().contains("'id=index,src=<secret INDEX_TOKEN>'"), "{}", step.explain()[0]);

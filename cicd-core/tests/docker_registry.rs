@@ -90,8 +90,7 @@ fn sandbox() -> Sandbox {
 }
 
 /// Builds an image and pushes it, if asked to.
-fn pipeline(sandbox: &mut Sandbox, name: &str, push: Push) -> (Pipeline, Handle<Cleared<Pushed>>) {
-    sandbox.removes(&format!("{name}:{COMMIT}"));
+fn pipeline(name: &str, push: Push) -> (Pipeline, Handle<Cleared<Pushed>>) {
     let mut ci = Pipeline::new("push-test");
     let image = ci.add("image", DockerBuild::context("app").image_name(name), ());
     // The simplest of gates: the image that it looked at.
@@ -128,7 +127,7 @@ fn a_cleared_image_is_pushed_when_asked_for_and_can_be_pulled_by_its_digest() {
     let mut sandbox = sandbox();
     let registry = Registry::start(&sandbox, "");
     let repository = format!("{}/flask-app", registry.address);
-    let (ci, _) = pipeline(&mut sandbox, "cicd-core-test-push", Push::to(&repository));
+    let (ci, _) = pipeline("cicd-core-test-push", Push::to(&repository));
 
     let listed = run_with(&sandbox, &ci, &[], &[]);
     assert_eq!(status(&listed, "push").0, Status::Skipped, "an effect runs only when asked for");
@@ -141,7 +140,7 @@ fn a_cleared_image_is_pushed_when_asked_for_and_can_be_pulled_by_its_digest() {
     assert!(reference.starts_with(&format!("{repository}@sha256:")), "{reference}");
 
     let cx = sandbox.context("pull");
-    for name in [format!("{repository}:{COMMIT}"), format!("cicd-core-test-push:{COMMIT}")] {
+    for name in [format!("{repository}:{COMMIT}"), fact(&summary, "image", "image")] {
         cx.run_ok(&docker(["image", "rm", "--", &name])).expect("removed");
     }
     cx.run_ok(&docker(["pull", "--", &reference])).expect("pulled");
@@ -158,12 +157,11 @@ fn a_password_is_used_and_left_nowhere() {
     let repository = format!("{}/flask-app", registry.address);
     sandbox.removes(&format!("{repository}:{COMMIT}"));
 
-    let (anonymous, _) = pipeline(&mut sandbox, "cicd-core-test-login", Push::to(&repository));
+    let (anonymous, _) = pipeline("cicd-core-test-login", Push::to(&repository));
     let refused = run_with(&sandbox, &anonymous, &["push"], &[]);
     assert_eq!(status(&refused, "push").0, Status::Error);
 
-    let (ci, _) =
-        pipeline(&mut sandbox, "cicd-core-test-login", Push::to(&repository).login("user", "REGISTRY_PASSWORD"));
+    let (ci, _) = pipeline("cicd-core-test-login", Push::to(&repository).login("user", "REGISTRY_PASSWORD"));
     let summary = run_with(&sandbox, &ci, &["push"], &[("REGISTRY_PASSWORD", PASSWORD)]);
     assert_eq!(status(&summary, "push"), (Status::Passed, None));
     let runs = sandbox.root.join("target");
@@ -301,7 +299,6 @@ fn a_base_is_pulled_by_its_digest_and_an_answer_is_no_reason_for_another() {
         "app/Dockerfile",
         "ARG BASE\nFROM ${BASE}\nRUN echo x > /x\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n",
     );
-    sandbox.removes(&format!("cicd-core-test-pinned:{COMMIT}"));
     let step = DockerBuild::context("app").image_name("cicd-core-test-pinned");
     let built =
         step.clone().base_arg("BASE").run(&sandbox.context("image"), outcome.value.clone().into()).expect("built");

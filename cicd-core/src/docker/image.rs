@@ -160,7 +160,7 @@ impl<K: ImageKind> Image<K> {
         self.id.get(7..19).unwrap_or(&self.id)
     }
 
-    /// The name and tag it was given, for people: `flask-app:<commit>`.
+    /// The name and tag it was given, for people: `flask-app-<checkout>:<commit>-<run>`.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name

@@ -14,7 +14,7 @@ mod under_test;
 mod watched;
 
 pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};
-pub use build::{BuildCode, BuildRecipe, BuildSecret};
+pub use build::{BuildCode, BuildRecipe, BuildSecret, checkout_id};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::walk_image;
 pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, reasons, removal_deadline, unreachable};
@@ -28,8 +28,10 @@ pub(crate) use files::{
 pub(crate) use files::{Marks, add_archive, read_file_system};
 pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
+pub(crate) use leftovers::{
+    BuiltImage, Untagged, built_in, named, remove_all, remove_nameless, remove_own, run_lives, untag,
+};
 pub use leftovers::{Leftover, LeftoverKind, Removal, RunState, labelled, owner, remove};
-pub(crate) use leftovers::{remove_all, remove_own, run_lives};
 pub use under_test::ImageUnderTest;
 pub(crate) use watched::{run_watched, silent};
 
@@ -39,6 +41,12 @@ pub const LABEL_RUN: &str = "dev.cicd-core.run";
 /// The label that says where the run's process can be looked at; its value is that of [`owner`].
 pub const LABEL_OWNER: &str = "dev.cicd-core.owner";
 
-/// The label that every built image carries; its value is the image's name without a tag, so that it is the same in every run
-/// and the image stays reproducible. The clean-up finds images by it that have lost their tag to a later build.
+/// The label that every built image carries; its value is the name and tag that the image was given. An image that carries it and has
+/// another name inherited it, or somebody has renamed it.
 pub const LABEL_IMAGE: &str = "dev.cicd-core.image";
+
+/// The label that says for which checkout an image was built; its value is that of [`checkout_id`].
+pub const LABEL_CHECKOUT: &str = "dev.cicd-core.checkout";
+
+/// The label that says in which run an image was built; its value is the run's id. It is not [`LABEL_RUN`]: images outlive their run.
+pub const LABEL_BUILT_IN: &str = "dev.cicd-core.built-in";

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Pipeline;
+use super::graph::Node;
 use crate::docker::{Leftover, docker_tool, remove_all, remove_own};
 use crate::model::{EventKind, StepName};
 use crate::step::{Context, RunContext, StepError};
@@ -39,8 +40,7 @@ pub(super) fn tell(context: &RunContext, removed: &[Leftover]) -> Result<(), Ste
 /// container does not know of it. What stays is told, and left to the next run.
 pub(super) fn put_away(context: &Arc<RunContext>, pipeline: &Pipeline) {
     let docker = docker_tool();
-    let uses_docker = |tools: Vec<crate::process::ToolRequirement>| tools.iter().any(|tool| tool.name == docker.name);
-    if !pipeline.nodes.iter().any(|node| uses_docker(node.job.tools())) {
+    if !pipeline.nodes.iter().any(wants_docker) {
         return;
     }
     let Ok(step) = name(PUT_AWAY) else { return };
@@ -51,6 +51,12 @@ pub(super) fn put_away(context: &Arc<RunContext>, pipeline: &Pipeline) {
     {
         cx.progress(format!("the next run has to look for containers of this one: {error}"));
     }
+}
+
+/// Whether a step does.
+pub(super) fn wants_docker(node: &Node) -> bool {
+    let docker = docker_tool();
+    node.job.tools().iter().any(|tool| tool.name == docker.name)
 }
 
 fn name(name: &str) -> Result<StepName, StepError> {

@@ -12,9 +12,6 @@ use crate::model::{Event, RunId};
 use crate::process::{Cancel, Redactor};
 use crate::step::{StepError, Workspace};
 
-/// How many runs are kept on disk; older ones are removed while a new one goes on.
-pub const RUNS_KEPT: usize = 20;
-
 /// What every file that is judged held, by its path.
 pub(super) const SOURCE_FILE: &str = "source.json";
 
@@ -136,14 +133,14 @@ impl RunFolder {
 
 /// Removes the oldest runs. This one stays even if the clock was set back and its name is the oldest, and so does the last one,
 /// whose durations and results the next run asks for. A run that is told to stop does not wait for this.
-pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, cancel: &Cancel) {
+pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, runs_kept: usize, cancel: &Cancel) {
     let ci = area_path(workspace, area);
     let Ok(entries) = ci.join("runs").read_dir_utf8() else { return };
     let mut runs: Vec<_> = entries.flatten().map(Utf8DirEntry::into_path).collect();
     runs.sort();
     let last = ci.join("latest").read_link_utf8().ok();
     let kept = [Some(run.as_str()), last.as_deref().and_then(Utf8Path::file_name)];
-    let old = runs.iter().rev().skip(RUNS_KEPT).filter(|old| !kept.contains(&old.file_name()));
+    let old = runs.iter().rev().skip(runs_kept).filter(|old| !kept.contains(&old.file_name()));
     for old in old.take_while(|_| !cancel.is_cancelled()) {
         // A run that cannot be removed is only untidy; the next run tries again.
         let _ = fs::remove_dir_all(old);
@@ -185,6 +182,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+    use crate::pipeline::RUNS_KEPT;
     use crate::process::CancelReason;
 
     #[test]
@@ -231,7 +229,7 @@ mod tests {
         symlink(Utf8Path::new("runs").join(id(2).as_str()), area_path(&workspace, "ci").join("latest"))
             .expect("linked");
         let left = |cancel: &Cancel| {
-            remove_old_runs(&workspace, "ci", &id(0), cancel);
+            remove_old_runs(&workspace, "ci", &id(0), RUNS_KEPT, cancel);
             let mut left: Vec<_> = runs.read_dir_utf8().expect("runs").map(|run| run.expect("a run")).collect();
             left.sort_by(|a, b| a.file_name().cmp(b.file_name()));
             (left.len(), left.get(1).map(|run| run.file_name().to_owned()))

@@ -8,6 +8,7 @@ use super::clear::ClearJob;
 use super::effects::{self, EffectCode};
 use super::gates::Gates;
 use super::job::{Job, StepJob};
+use super::retention::Retention;
 use crate::docker::{Fresh, Image};
 use crate::model::{Environments, Location, StepName};
 use crate::policy::{Exception, Justification, Policy, Scope};
@@ -25,6 +26,7 @@ pub struct Pipeline {
     name: String,
     pub(super) nodes: Vec<Node>,
     pub(super) policy: Policy,
+    pub(super) retention: Retention,
     has_policy: bool,
     problems: Vec<GraphProblem>,
 }
@@ -65,6 +67,7 @@ impl Pipeline {
             name: name.into(),
             nodes: Vec::new(),
             policy: Policy::default(),
+            retention: Retention::default(),
             has_policy: false,
             problems: Vec::new(),
         }
@@ -83,6 +86,11 @@ impl Pipeline {
             self.problem(Caller::caller(), "the pipeline has a policy already; set it once".to_owned());
         }
         (self.policy, self.has_policy) = (policy, true);
+    }
+
+    /// Sets how much of earlier runs stays on disk and in the Docker engine. Without it, what [`Retention::default`] says.
+    pub fn retention(&mut self, retention: Retention) {
+        self.retention = retention;
     }
 
     /// Adds a step with what it needs, and gives the handle of its output.

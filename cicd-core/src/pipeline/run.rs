@@ -12,6 +12,7 @@ use super::folder::{area_path, remove_old_runs};
 use super::lock::{RunLock, Waiting};
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
+use super::retention::remove_old_images;
 use super::saved::Origin;
 use super::schedule::Schedule;
 use super::{
@@ -192,6 +193,11 @@ pub fn run(
     if let Some(removed) = &removed {
         engine::tell(&context, removed)?;
     }
+    // What is resumed may have built nothing itself, and images of its own are then those of a run before it. One in which no step asks for
+    // Docker does not either.
+    let with_images = options.start == Start::Fresh
+        && left_out.iter().zip(&pipeline.nodes).any(|(reason, node)| reason.is_none() && engine::wants_docker(node));
+    let killed = settled.clone();
     let crew = Crew {
         pipeline,
         names,
@@ -211,7 +217,13 @@ pub fn run(
     };
     let (steps, kept) = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
-        scope.spawn(|| remove_old_runs(workspace, options.area, &context.id, &context.cancel));
+        let retention = pipeline.retention;
+        scope.spawn(move || {
+            remove_old_runs(workspace, options.area, &context.id, retention.runs, &context.cancel);
+            if with_images {
+                remove_old_images(context, retention, workspace, &killed);
+            }
+        });
         let boss = scope.spawn(move || {
             crew.work(jobs);
             if context.cancel.is_cancelled() {

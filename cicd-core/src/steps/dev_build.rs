@@ -1,14 +1,12 @@
 //! `DevBuild`: the cached sibling of `DockerBuild`, for the inner loop.
 
 use crate::docker::{
-    Build, BuildRecipe, CacheUse, Cached, DevBases, Image, Pull, docker_tool, engine_info, require_image,
+    Build, BuildRecipe, CacheUse, Cached, DevBases, Image, Pull, docker_tool, engine_info, named, remove_nameless,
+    require_image,
 };
 use crate::formats::buildkit_log::{VertexEnd, VertexKind};
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError};
-
-/// The tag of images that are only for the machine they were built on.
-const TAG: &str = "dev";
 
 /// Builds an image as fast as the builder's cache allows. Nothing of it is judged, and its output, an `Image<Cached>`, fits no
 /// gate: it cannot be scanned for a clearance, pushed or deployed.
@@ -43,8 +41,12 @@ impl Step for DevBuild {
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let revision = cx.revision()?.clone();
-        let build = Build::prepare(cx, &self.recipe, bases, CacheUse::Allowed, TAG, &revision)?;
+        let build = Build::prepare(cx, &self.recipe, bases, CacheUse::Allowed, &revision)?;
+        let former = named(cx, &build.name)?;
         let built = build.run(cx, Pull::Never)?;
+        if let Some(former) = former.filter(|former| *former != built.id) {
+            remove_nameless(cx, &former)?;
+        }
         let details = require_image(cx, &built.id)?;
         let instructions = built.log.vertices.values().filter(|vertex| vertex.kind() == VertexKind::Instruction);
         let (cached, executed): (Vec<_>, Vec<_>) = instructions.partition(|vertex| vertex.end == VertexEnd::Cached);

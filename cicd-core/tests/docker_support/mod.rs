@@ -3,7 +3,7 @@
 use std::fs;
 
 use camino::Utf8PathBuf;
-use cicd_core::docker::{LABEL_IMAGE, docker, docker_tool};
+use cicd_core::docker::{LABEL_CHECKOUT, checkout_id, docker, docker_tool};
 use cicd_core::model::Revision;
 use cicd_core::pipeline::{Alone, Outside, alone};
 use cicd_core::process::{Captured, Discard, Invocation, execute};
@@ -87,9 +87,13 @@ impl Drop for Sandbox {
         for image in &self.images {
             // The test has its verdict already; an image that is left is found again by its name.
             let _ = cx.run(&docker(["image", "rm", "--force", "--"]).arg(image));
-            let name = image.split(':').next().unwrap_or(image);
-            let label = format!("label={LABEL_IMAGE}={name}");
-            let _ = cx.run(&docker(["image", "prune", "--force", "--filter"]).arg(label));
+        }
+        // What it has built carries the mark of its folder.
+        let Ok(checkout) = checkout_id(&self.root) else { return };
+        let list = docker(["image", "ls", "--quiet", "--filter"]).arg(format!("label={LABEL_CHECKOUT}={checkout}"));
+        let Ok(list) = cx.run(&list) else { return };
+        for id in String::from_utf8_lossy(&list.stdout).lines() {
+            let _ = cx.run(&docker(["image", "rm", "--force", "--"]).arg(id));
         }
     }
 }

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::rc::Rc;
 use std::time::{Duration, Instant, SystemTime};
 
-use cicd_core::docker::{LABEL_OWNER, LABEL_RUN, owner};
+use cicd_core::docker::{LABEL_CHECKOUT, LABEL_OWNER, LABEL_RUN, owner};
 use cicd_core::model::RunId;
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -40,6 +40,7 @@ impl Scene {
         scene.write("base", &format!("{BASE} {id}"));
         scene.write("advisories/pypi.json", include_str!("../../../ci/advisories/pypi.json"));
         scene.write("slow/Dockerfile", "ARG BASE\nFROM ${BASE}\nRUN sleep 60\n");
+        scene.write("quick/Dockerfile", "FROM scratch\nCOPY Dockerfile /\n");
         scene.write(".gitignore", "target\n");
         for args in [&["init", "--quiet"][..], &["add", "--all"], &["commit", "--quiet", "--message", "all"]] {
             let mut git = Command::new("git");
@@ -340,6 +341,23 @@ fn killed(scene: &Scene) -> Seen {
         .require(unmarked == 0, &format!("{unmarked} interrupted runs are not marked"))
 }
 
+/// Kills the runner when it has built an image, then looks whether the next run removes it.
+fn killed_after_a_build(scene: &Scene) -> Seen {
+    let mut child = scene.start("linger");
+    scene.wait_for("misbehave ignore-signals");
+    child.kill().expect("it runs");
+    child.wait().expect("it ended");
+    let filter = format!("label={LABEL_CHECKOUT}");
+    let images = || scene.engine().docker(&["image", "ls", "--quiet", "--filter", &filter]).lines().count();
+    let built = images();
+    let exit = code(scene.run("readiness").status);
+    let left = images();
+    scene
+        .seen("readiness", exit, &[])
+        .require(built == 1, &format!("the killed run had built {built} images"))
+        .require(left == 0, &format!("{left} images of the killed run are left"))
+}
+
 const FAULTS: &[Fault<Scene>] = &[
     Fault {
         name: "nothing",
@@ -414,6 +432,7 @@ const FAULTS: &[Fault<Scene>] = &[
         run: |scene| interrupted(scene, "build", "RUN sleep 60", Signal::TERM),
     },
     Fault { name: "SIGKILL at 10 random moments, then a run", status: "passed", exit: 0, run: killed },
+    Fault { name: "SIGKILL after a build, then a run", status: "passed", exit: 0, run: killed_after_a_build },
     Fault { name: "--force-reset among things of others", status: "passed", exit: 0, run: forced },
     // Last: an engine that starts after a killed one may give a new container the address of one that is on its way out.
     Fault {

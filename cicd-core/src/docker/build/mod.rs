@@ -2,9 +2,11 @@
 
 mod broken;
 mod context;
+mod name;
 mod recipe;
 mod run;
 
 pub use broken::BuildCode;
+pub use name::checkout_id;
 pub use recipe::{BuildRecipe, BuildSecret};
 pub(crate) use run::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::name::as_image_name;
 use crate::process::SecretSource;
 
 /// What an image is built from: shared by `DockerBuild` and `DevBuild`, so that the inner loop builds the same image.
@@ -10,7 +11,7 @@ use crate::process::SecretSource;
 /// use cicd_core::docker::BuildRecipe;
 ///
 /// let recipe = BuildRecipe::context("flask-app").base_arg("DEPS_IMAGE").revision_arg("REVISION");
-/// assert_eq!(recipe.image_name_or_default(), "flask-app");
+/// assert_eq!(recipe.image_name_in("/work/guest-book".into()), "flask-app");
 /// ```
 #[derive(Debug, Clone)]
 pub struct BuildRecipe {
@@ -157,7 +158,8 @@ impl BuildRecipe {
         self
     }
 
-    /// The name of the image, without a tag; without it, the name of the folder.
+    /// The name of the image, without a tag; without it, the name of the folder, or of the repository's where that is the folder. A
+    /// short hash of the checkout is added to it ([`checkout_id`](crate::docker::checkout_id)).
     #[must_use]
     pub fn image_name(mut self, name: impl Into<String>) -> Self {
         self.image_name = Some(name.into());
@@ -171,10 +173,16 @@ impl BuildRecipe {
         self
     }
 
-    /// The image's name without a tag.
+    /// The image's name in a checkout, without the checkout's hash and without a tag.
     #[must_use]
-    pub fn image_name_or_default(&self) -> &str {
-        self.image_name.as_deref().or_else(|| self.context.file_name()).unwrap_or("image")
+    pub fn image_name_in(&self, root: &Utf8Path) -> String {
+        let repository = || root.file_name().and_then(as_image_name);
+        self.own_name().or_else(repository).unwrap_or_else(|| "image".to_owned())
+    }
+
+    /// The same, as far as the recipe tells it.
+    pub(super) fn own_name(&self) -> Option<String> {
+        self.image_name.clone().or_else(|| self.context.file_name().and_then(as_image_name))
     }
 
     /// The Dockerfile, relative to the workspace's root.

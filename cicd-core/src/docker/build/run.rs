@@ -4,8 +4,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::broken::broken_instruction;
 use super::context::BuildFiles;
+use super::name::BuiltName;
 use super::{BuildRecipe, BuildSecret};
-use crate::docker::{BaseImage, Bases, LABEL_IMAGE, docker, run_watched};
+use crate::docker::{BaseImage, Bases, Untagged, docker, named, run_watched, untag};
 use crate::formats::buildkit_log::{BuildLog, VertexEnd, VertexKind};
 use crate::formats::dockerfile::{Arguments, Dockerfile};
 use crate::formats::image_reference::is_sha256;
@@ -68,13 +69,12 @@ pub(crate) struct Built {
 }
 
 impl Build {
-    /// Fills in a recipe. `tag` is the image's tag and `revision` what it says it was built from.
+    /// Fills in a recipe. `revision` is what the image says it was built from.
     pub(crate) fn prepare(
         cx: &Context,
         recipe: &BuildRecipe,
         bases: Bases,
         cache: CacheUse,
-        tag: &str,
         revision: &Revision,
     ) -> Result<Self, StepError> {
         let references: Vec<String> = bases.0.iter().map(|base| base.reference.clone()).collect();
@@ -103,7 +103,7 @@ impl Build {
             }
         }
         let Secrets { files: secrets, declared } = secrets(cx, recipe)?;
-        let name = format!("{}:{tag}", recipe.image_name_or_default());
+        let name = BuiltName::of(cx, recipe, cache, revision)?;
         let label = revision_label(revision);
         let wanted = Wanted { recipe, arguments: &arguments, secrets: &secrets, name: &name, revision: &label };
         let invocation = wanted
@@ -112,7 +112,7 @@ impl Build {
             .arg("--iidfile")
             .arg(cx.dir().join("image-id.txt"));
         Ok(Self {
-            name,
+            name: name.name,
             dockerfile,
             dockerfile_path,
             bases: bases.0,
@@ -121,6 +121,17 @@ impl Build {
             invocation,
             files,
         })
+    }
+
+    /// Takes the name from what this run has built before under it, by an earlier attempt say: it would go on without a name, and nobody
+    /// would know whose it is.
+    pub(crate) fn replace_former(&self, cx: &Context) -> Result<(), StepError> {
+        if named(cx, &self.name)?.is_some()
+            && let Untagged::Kept(why) = untag(cx, &self.name)?
+        {
+            cx.progress(format!("what an earlier attempt has built as {} stays without a name: {why}", self.name));
+        }
+        Ok(())
     }
 
     /// Builds; `pull` asks registries for what the Dockerfile builds on, even where the engine has something of that name.
@@ -182,11 +193,7 @@ impl BuildRecipe {
                 }
             })
             .collect();
-        let tag = match cache {
-            CacheUse::Refused => "<commit>",
-            CacheUse::Allowed => "dev",
-        };
-        let name = format!("{}:{tag}", self.image_name_or_default());
+        let name = BuiltName::placeholder(self, cache);
         let wanted =
             Wanted { recipe: self, arguments: &arguments, secrets: &secrets, name: &name, revision: "<commit>" };
         wanted.invocation(cache, &self.dockerfile_path()).args(["--iidfile", "<image-id.txt>", "--"]).arg(&self.context)
@@ -197,7 +204,7 @@ struct Wanted<'a> {
     recipe: &'a BuildRecipe,
     arguments: &'a Arguments,
     secrets: &'a [(String, Utf8PathBuf)],
-    name: &'a str,
+    name: &'a BuiltName,
     revision: &'a str,
 }
 
@@ -229,13 +236,11 @@ impl Wanted<'_> {
                 invocation = invocation.arg(name).arg(value);
             }
         }
-        invocation
-            .arg("--label")
-            .arg(format!("{LABEL_REVISION}={}", self.revision))
-            .arg("--label")
-            .arg(format!("{LABEL_IMAGE}={}", recipe.image_name_or_default()))
-            .arg("--tag")
-            .arg(self.name)
+        let revision = format!("{LABEL_REVISION}={}", self.revision);
+        for label in [revision].into_iter().chain(self.name.labels()) {
+            invocation = invocation.arg("--label").arg(label);
+        }
+        invocation.arg("--tag").arg(&self.name.name)
     }
 }
 

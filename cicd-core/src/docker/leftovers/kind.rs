@@ -105,7 +105,7 @@ fn images(cx: &Context, filter: &str) -> Result<Vec<Leftover>, StepError> {
     Ok(found)
 }
 
-fn image_ids(cx: &Context, filter: &str) -> Result<BTreeSet<String>, StepError> {
+pub(super) fn image_ids(cx: &Context, filter: &str) -> Result<BTreeSet<String>, StepError> {
     let query = docker(["image", "ls", "--no-trunc", "--quiet", "--filter", filter]).deadline(QUERY_DEADLINE);
     let captured = cx.run_ok(&query)?;
     Ok(captured.stdout_text()?.lines().map(str::to_owned).collect())

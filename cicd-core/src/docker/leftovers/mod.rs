@@ -1,10 +1,12 @@
 //! What runs leave in the engine, found by its labels: containers, networks, volumes and temporary images.
 
+mod built;
 mod found;
 mod kind;
 mod removal;
 mod run_state;
 
+pub(crate) use built::{BuiltImage, Untagged, built_in, named, remove_nameless, untag};
 pub use found::{Leftover, labelled};
 pub use kind::LeftoverKind;
 pub use removal::{Removal, remove};

@@ -8,8 +8,8 @@ use super::shipped::{FilePattern, Search};
 use super::system::{self, Compared};
 use super::{bases, configuration, freshness, health, privileges, runtime};
 use crate::docker::{
-    Bases, Build, BuildRecipe, Built, CacheUse, Fresh, Image, ImageDetails, LABEL_IMAGE, Pull, docker, docker_tool,
-    engine_info, require_image, walk_image,
+    Bases, Build, BuildRecipe, Built, CacheUse, Fresh, Image, ImageDetails, Pull, docker_tool, engine_info,
+    require_image, walk_image,
 };
 use crate::formats::ImageConfig;
 use crate::model::{Finding, FindingCode as _, Level, Location, Revision, Severity, Target};
@@ -24,7 +24,9 @@ const SLOW: Duration = Duration::from_secs(600);
 /// is made again; one that meets another build every time is an error.
 const ATTEMPTS: u32 = 3;
 
-/// Builds an image without any cache, proves that, and judges what it ships. The image's tag is the full commit id.
+/// Builds an image without any cache, proves that, and judges what it ships. The image's tag is the full commit id and the
+/// run's id; its name ends in a hash of the checkout ([`checkout_id`](crate::docker::checkout_id)). Images of earlier runs are removed
+/// when a run begins, see [`Retention`](crate::pipeline::Retention).
 ///
 /// See the [module](super) for what is proven.
 #[derive(Debug, Clone)]
@@ -174,7 +176,7 @@ impl DockerBuild {
         cx.require(&docker_tool())?;
         engine_info(cx)?;
         let revision = cx.revision()?.clone();
-        let build = Build::prepare(cx, &self.recipe, input, CacheUse::Refused, &revision.commit, &revision)?;
+        let build = Build::prepare(cx, &self.recipe, input, CacheUse::Refused, &revision)?;
         let before = bases::Recorded::take(cx, &build)?;
         let target = self.recipe.target.as_deref();
         let (built, proof) = build_fresh(cx, &build, before.pull(&build), target)?;
@@ -216,8 +218,6 @@ impl DockerBuild {
         findings.extend(slow(built.duration, &build.dockerfile_path));
         let bases = after.bases(&build, &built.log)?;
         let image = image(&details, &build.name, &revision, bases)?;
-        // Housekeeping: its exit code is in the log and changes nothing about this image.
-        cx.run(&superseded(self.recipe.image_name_or_default()))?;
         Ok(self.outcome(image, proof, built.duration, findings))
     }
 
@@ -267,6 +267,7 @@ fn build_fresh(
 ) -> Result<(Built, freshness::Proof), StepError> {
     let mut attempt = 1;
     loop {
+        build.replace_former(cx)?;
         cx.progress(format!("building {} without a cache", build.name));
         let built = build.run(cx, pull)?;
         match freshness::prove(build, target, &built.log, &built.id) {
@@ -278,13 +279,6 @@ fn build_fresh(
             Err(why) => return Err(StepError::not_looked(why.to_string(), why.help())),
         }
     }
-}
-
-/// Removes the images of that name which a later build of the same commit has taken the tag from. A day is longer than any run
-/// that could still need one.
-fn superseded(name: &str) -> Invocation {
-    docker(["image", "prune", "--force", "--filter", "until=24h", "--filter"])
-        .arg(format!("label={LABEL_IMAGE}={name}"))
 }
 
 /// What an image is built for.
@@ -369,7 +363,7 @@ mod tests {
     fn the_command_line_never_lacks_no_cache() {
         let step = DockerBuild::context("app").base_arg("BASE").revision_arg("REVISION").ca_bundle_secret("ca");
         expect_test::expect![[r#"
-            DOCKER_BUILDKIT=1 DOCKER_CLI_HINTS=false BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 BUILDX_BUILDER=default BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --no-cache --progress plain --file app/Dockerfile --build-arg 'BASE=<base>' --build-arg 'REVISION=<commit>' --secret 'id=ca,src=<ca-bundle>' --label 'org.opencontainers.image.revision=<commit>' --label 'dev.cicd-core.image=app' --tag 'app:<commit>' --iidfile '<image-id.txt>' -- app"#]]
+            DOCKER_BUILDKIT=1 DOCKER_CLI_HINTS=false BUILDKIT_STEP_LOG_MAX_SIZE=-1 BUILDKIT_STEP_LOG_MAX_SPEED=-1 BUILDX_BUILDER=default BUILDX_NO_DEFAULT_ATTESTATIONS=1 docker build --no-cache --progress plain --file app/Dockerfile --build-arg 'BASE=<base>' --build-arg 'REVISION=<commit>' --secret 'id=ca,src=<ca-bundle>' --label 'org.opencontainers.image.revision=<commit>' --label 'dev.cicd-core.image=app-<checkout>:<commit>-<run>' --label 'dev.cicd-core.checkout=<checkout>' --label 'dev.cicd-core.built-in=<run>' --tag 'app-<checkout>:<commit>-<run>' --iidfile '<image-id.txt>' -- app"#]]
         .assert_eq(&step.explain()[0].to_string());
     }
 
