@@ -2,13 +2,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::report::by_line;
+use super::tally::{self, Line, Lines, Said, Ways};
 use super::{CoverageError, CoverageReport, FileCoverage, Ratio};
 use crate::formats::xml::{Element, XmlError, XmlEvent, read_xml};
 
 /// Reads a Cobertura XML report, as coverage.py, gcovr, JaCoCo converters and others write it.
 ///
-/// Classes of one file are put together; a line that several of them name counts once, with its best figures.
+/// Classes of one file are put together. A line that is listed several times counts as the report's own totals count it: each
+/// time (gcovr 8, Coverlet), or once; without totals once, and covered only where each listing is.
 ///
 /// # Errors
 /// When it is broken, contradicts itself or holds no statement.
@@ -28,28 +29,30 @@ fn malformed(problem: String) -> CoverageError {
 #[derive(Default)]
 struct CoberturaReader {
     root: Option<Root>,
-    files: BTreeMap<String, BTreeMap<u32, Line>>,
-    file: Option<String>,
+    files: BTreeMap<String, Lines>,
+    class: Option<Class>,
     roots: Vec<String>,
     in_source: bool,
 }
 
 #[derive(Default)]
 struct Root {
-    lines_valid: Option<u32>,
-    lines_covered: Option<u32>,
-    branches_valid: Option<u32>,
-    branches_covered: Option<u32>,
+    lines_valid: Option<u64>,
+    lines_covered: Option<u64>,
+    branches_valid: Option<u64>,
+    branches_covered: Option<u64>,
     line_rate: Option<f64>,
     branch_rate: Option<f64>,
     created_at: Option<Timestamp>,
 }
 
-#[derive(Default, Clone)]
-struct Line {
-    hit: bool,
-    branches: Option<Ratio>,
-    missing: Vec<String>,
+/// A class that is being read. Its methods repeat its lines, so theirs count only where it lists none itself.
+#[derive(Default)]
+struct Class {
+    path: String,
+    lines: Lines,
+    in_methods: bool,
+    of_methods: Lines,
 }
 
 impl CoberturaReader {
@@ -64,14 +67,17 @@ impl CoberturaReader {
                 }
                 (true, "class") => {
                     let path = element.required("filename")?.to_owned();
-                    self.files.entry(path.clone()).or_default();
-                    self.file = Some(path);
+                    if self.class.replace(Class { path, ..Class::default() }).is_some() {
+                        return Err(XmlError("a <class> stands inside of a <class>".to_owned()));
+                    }
                 }
+                (true, "methods") => self.in_methods(true),
                 (true, "line") => self.line(&element)?,
                 _ => {}
             },
             XmlEvent::End(name) => match name.as_str() {
-                "class" => self.file = None,
+                "class" => self.end_class(),
+                "methods" => self.in_methods(false),
                 "source" => self.in_source = false,
                 _ => {}
             },
@@ -85,66 +91,86 @@ impl CoberturaReader {
         Ok(())
     }
 
+    fn in_methods(&mut self, inside: bool) {
+        if let Some(class) = &mut self.class {
+            class.in_methods = inside;
+        }
+    }
+
+    fn end_class(&mut self) {
+        let Some(Class { path, mut lines, of_methods, .. }) = self.class.take() else { return };
+        for (number, line) in of_methods {
+            lines.entry(number).or_insert(line);
+        }
+        let file = self.files.entry(path).or_default();
+        for (number, line) in lines {
+            file.entry(number).or_default().add(line);
+        }
+    }
+
     fn line(&mut self, element: &Element) -> Result<(), XmlError> {
-        let lines = self.file.as_ref().and_then(|path| self.files.get_mut(path));
-        let lines = lines.ok_or_else(|| XmlError("a <line> stands outside of a <class>".to_owned()))?;
+        let class = self.class.as_mut().ok_or_else(|| XmlError("a <line> stands outside of a <class>".to_owned()))?;
         let number = element.number("number")?;
         let hits: u64 = {
             let text = element.required("hits")?;
-            text.parse().map_err(|_| XmlError(format!("<line hits={text:?}>: not a number")))?
+            text.parse().map_err(|_| {
+                // AltCover writes what it was told to leave out as -1 and -2.
+                let left_out = "; negative counts mark code that was left out: measure it";
+                XmlError(format!(
+                    "<line hits={text:?}>: not a number{}",
+                    if text.starts_with('-') { left_out } else { "" }
+                ))
+            })?
         };
-        let line = lines.entry(number).or_default();
-        line.hit |= hits > 0;
+        let mut line = Line { listed: 1, hit: u64::from(hits > 0), ..Line::default() };
         if element.get("branch").is_some_and(|branch| branch.eq_ignore_ascii_case("true")) {
-            let branches = conditions(element.required("condition-coverage")?)?;
-            if line.branches.is_none_or(|known| branches.covered > known.covered) {
-                line.branches = Some(branches);
-                let missing = element.get("missing-branches").unwrap_or("");
-                line.missing = missing.split(',').filter(|to| !to.is_empty()).map(destination).collect();
-            }
+            let counts = conditions(element.required("condition-coverage")?)?;
+            let missing = element.get("missing-branches").unwrap_or("");
+            line.each =
+                Ways { counts, missing: missing.split(',').filter(|to| !to.is_empty()).map(destination).collect() };
+            line.once = line.each.clone();
         }
+        let lines = if class.in_methods { &mut class.of_methods } else { &mut class.lines };
+        lines.entry(number).or_default().add(line);
         Ok(())
     }
 
     fn finish(self) -> Result<CoverageReport, CoverageError> {
         let root = self.root.ok_or_else(|| malformed("it has no <coverage>".to_owned()))?;
-        let files = self.files.into_iter().map(|(path, lines)| file(path, lines).checked());
-        let files = files.collect::<Result<Vec<_>, _>>()?;
-        let some_branches = files.iter().any(|file| file.branches.total > 0);
+        let all = |count: fn(&Lines, tally::Counting) -> Ratio, counting| {
+            self.files.values().map(|lines| count(lines, counting)).fold(Ratio::default(), std::ops::Add::add)
+        };
+        let contradiction =
+            |problem: String| CoverageError::Contradiction { file: "the whole report".to_owned(), problem };
+        let points = |problem: String| contradiction(format!("{problem}; what AltCover measured is read as LCOV"));
+        let of_lines = Said { total: root.lines_valid, covered: root.lines_covered };
+        let of_lines = of_lines.counting("lines", |counting| all(tally::lines, counting)).map_err(points)?;
+        let of_ways = Said { total: root.branches_valid, covered: root.branches_covered };
+        let of_ways = of_ways.counting("branches", |counting| all(tally::ways, counting)).map_err(contradiction)?;
+        let files = self.files.into_iter().map(|(path, lines)| tally::file(path, lines, of_lines, of_ways).checked());
+        let files = files.collect::<Result<Vec<FileCoverage>, _>>()?;
         let report = CoverageReport {
-            branches_measured: some_branches,
+            branches_measured: files.iter().any(|file| file.branches.total > 0),
             files,
             roots: self.roots.into_iter().filter(|root| !root.is_empty()).collect(),
             created_at: root.created_at,
         }
         .checked()?;
-        let whole = FileCoverage { path: "the whole report".to_owned(), ..FileCoverage::default() };
         if root.lines_valid.is_none() {
             not_above("lines", report.lines(), root.line_rate)?;
         }
         if let (None, Some(branches)) = (root.branches_valid, report.branches()) {
             not_above("branches", branches, root.branch_rate)?;
         }
-        if let Some(valid) = root.lines_valid {
-            whole.agree("lines", valid.into(), report.lines().total)?;
-        }
-        if let Some(covered) = root.lines_covered {
-            whole.agree("covered lines", covered.into(), report.lines().covered)?;
-        }
-        if let (Some(valid), Some(branches)) = (root.branches_valid, report.branches()) {
-            whole.agree("branches", valid.into(), branches.total)?;
-        }
-        if let (Some(covered), Some(branches)) = (root.branches_covered, report.branches()) {
-            whole.agree("covered branches", covered.into(), branches.covered)?;
-        }
         Ok(report)
     }
 }
 
 fn root(element: &Element) -> Result<Root, XmlError> {
-    let number = |name| element.get(name).map(|_| element.number(name)).transpose();
+    let number = |name| element.get(name).map(|_| element.number(name).map(u64::from)).transpose();
+    // Coverlet writes a decimal comma where the language of its machine has one.
     let rate = |name: &str| {
-        let parsed = element.get(name).map(|text| (text, text.trim().parse::<f64>()));
+        let parsed = element.get(name).map(|text| (text, text.trim().replace(',', ".").parse::<f64>()));
         parsed
             .map(|(text, number)| match number {
                 Ok(number) if (0.0..=1.0).contains(&number) => Ok(number),
@@ -196,27 +222,4 @@ fn conditions(text: &str) -> Result<Ratio, XmlError> {
 
 fn destination(to: &str) -> String {
     if to.trim().parse::<u32>().is_ok() { format!("line {}", to.trim()) } else { format!("the {}", to.trim()) }
-}
-
-fn file(path: String, lines: BTreeMap<u32, Line>) -> FileCoverage {
-    let mut file = FileCoverage { path, ..FileCoverage::default() };
-    let mut missing = Vec::new();
-    for (number, line) in lines {
-        if line.hit {
-            file.covered_lines.insert(number);
-        } else {
-            file.missing_lines.insert(number);
-        }
-        let Some(branches) = line.branches else { continue };
-        file.branches = file.branches + branches;
-        file.branch_lines.insert(number, branches);
-        if branches.covered < branches.total {
-            match line.missing.is_empty() {
-                true => missing.push((number, None)),
-                false => missing.extend(line.missing.into_iter().map(|to| (number, Some(to)))),
-            }
-        }
-    }
-    file.missing_branches = by_line(missing);
-    file
 }

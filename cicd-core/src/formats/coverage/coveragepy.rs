@@ -18,9 +18,6 @@ const STATEMENTS_ALONE: (u32, u32) = (7, 13);
 /// When it is broken, of another format, contradicts itself or holds no statement.
 pub fn read_coveragepy(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     let malformed = |problem: String| CoverageError::Malformed { format: "coverage.py JSON", problem };
-    if let Some((tool, instead)) = foreign(bytes) {
-        return Err(malformed(format!("it is the JSON of {tool}, which is not read; write {instead}")));
-    }
     let Head { meta } = serde_json::from_slice(bytes).map_err(|error| malformed(error.to_string()))?;
     let said = meta.version.as_deref().unwrap_or("without a version");
     // What names its format keeps to it.
@@ -58,19 +55,6 @@ fn agree_with_totals(report: &CoverageReport, totals: &Summary) -> Result<(), Co
         whole.agree("covered branches", totals.covered_branches.unwrap_or(0), branches.covered)?;
     }
     Ok(())
-}
-
-/// Other tools whose JSON people take for this one, and what is read of them.
-fn foreign(bytes: &[u8]) -> Option<(&'static str, &'static str)> {
-    let start = bytes.get(..4096).unwrap_or(bytes);
-    let has = |text: &str| start.windows(text.len()).any(|window| window == text.as_bytes());
-    [
-        ("\"gcovr/format_version\"", "gcovr", "Cobertura XML (`--cobertura`) or LCOV (`--lcov`)"),
-        ("\"statementMap\"", "istanbul", "LCOV or Cobertura XML (`coverageReporters: [\"lcov\", \"cobertura\"]`)"),
-        ("llvm.coverage.json.export", "llvm-cov", "LCOV (`--lcov`) or Cobertura XML (`--cobertura`)"),
-    ]
-    .into_iter()
-    .find_map(|(mark, tool, instead)| has(mark).then_some((tool, instead)))
 }
 
 fn version(text: &str) -> Option<(u32, u32)> {

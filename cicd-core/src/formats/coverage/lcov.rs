@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
-use super::report::by_line;
+use super::tally::{self, Counting, Line, Lines, Said, Ways};
 use super::{CoverageError, CoverageReport, FileCoverage, Ratio};
 
 /// Reads an [LCOV](https://github.com/linux-test-project/lcov) tracefile.
 ///
+/// A line or a branch that is listed several times counts as the record's own sums count it: each time (Coverlet), or once.
 /// The format has no end mark, so a file that was cut between two records looks whole; the gate notices the missing sources.
 ///
 /// # Errors
@@ -12,19 +13,22 @@ use super::{CoverageError, CoverageReport, FileCoverage, Ratio};
 pub fn read_lcov(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     let malformed = |problem: String| CoverageError::Malformed { format: "LCOV", problem };
     let text = std::str::from_utf8(bytes).map_err(|error| malformed(format!("not UTF-8: {error}")))?;
-    if !text.ends_with('\n') {
+    // llvm-cov ends with the mark alone.
+    if !text.ends_with('\n') && !text.ends_with("\nend_of_record") {
         return Err(malformed("it ends in the middle of a line".to_owned()));
     }
     let mut files = Vec::new();
+    let mut writer = Writer::Other;
     let mut record: Option<Record> = None;
     for (line, number) in text.lines().zip(1..) {
         let malformed = |problem: &str| malformed(format!("line {number}: {problem}: {line:?}"));
         let (key, value) = line.split_once(':').unwrap_or((line.trim_end(), ""));
         match (key, &mut record) {
-            ("", _) | ("TN", None) => {}
+            ("", _) => {}
+            ("TN", None) => writer = Writer::named(value).map_err(&malformed)?,
             ("SF", None) => record = Some(Record::new(value)),
             ("SF", Some(_)) => return Err(malformed("the record before it has no end")),
-            ("end_of_record", Some(_)) => files.extend(record.take().map(Record::finish).transpose()?),
+            ("end_of_record", Some(_)) => files.extend(record.take().map(|record| record.finish(writer)).transpose()?),
             (_, Some(open)) => open.see(key, value).ok_or_else(|| malformed("not an entry"))?,
             (_, None) => return Err(malformed("an entry outside of a record")),
         }
@@ -37,13 +41,48 @@ pub fn read_lcov(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
     CoverageReport { files, branches_measured, roots: Vec::new(), created_at: None }.checked()
 }
 
+/// Who wrote it, as far as that decides what is to be done where it contradicts itself.
+#[derive(Clone, Copy)]
+enum Writer {
+    Gcovr,
+    Other,
+}
+
+impl Writer {
+    /// The writer of a test of this name; the error says what is wrong with everything that it writes.
+    fn named(test: &str) -> Result<Self, &'static str> {
+        match test.trim() {
+            "GCOVR report" => {
+                Err("gcovr before 8 counts lines that were left out: use 8 or newer, or its Cobertura XML")
+            }
+            "GCOVR_report" => Ok(Self::Gcovr),
+            _ => Ok(Self::Other),
+        }
+    }
+
+    fn help(self) -> &'static str {
+        match self {
+            Self::Gcovr => {
+                "gcovr counts a line for each of its functions, which LCOV cannot show: write Cobertura XML (`--cobertura`)"
+            }
+            Self::Other => "coverage.py before 7.8 writes such sums: use a newer one, or its JSON",
+        }
+    }
+}
+
 #[derive(Default)]
 struct Record {
     path: String,
-    lines: BTreeMap<u32, bool>,
-    branches: BTreeMap<(u32, String, String), bool>,
+    lines: Lines,
+    branches: BTreeMap<(u32, String, String), Branch>,
     branches_named: bool,
     summary: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Default)]
+struct Branch {
+    listed: u64,
+    taken: u64,
 }
 
 impl Record {
@@ -56,7 +95,11 @@ impl Record {
             "DA" => {
                 let mut parts = value.split(',');
                 let (line, hits) = (parts.next()?.parse().ok()?, parts.next()?.parse::<u64>().ok()?);
-                *self.lines.entry(line).or_default() |= hits > 0;
+                self.lines.entry(line).or_default().add(Line {
+                    listed: 1,
+                    hit: u64::from(hits > 0),
+                    ..Line::default()
+                });
             }
             "BRDA" => {
                 // The branch's name may hold commas itself.
@@ -69,7 +112,9 @@ impl Record {
                 };
                 self.branches_named = true;
                 let way = (line.parse().ok()?, block.to_owned(), branch.to_owned());
-                *self.branches.entry(way).or_default() |= taken;
+                let branch = self.branches.entry(way).or_default();
+                branch.listed += 1;
+                branch.taken += u64::from(taken);
             }
             "LF" => self.summarise("LF", value)?,
             "LH" => self.summarise("LH", value)?,
@@ -90,38 +135,34 @@ impl Record {
         Some(())
     }
 
-    fn finish(self) -> Result<(FileCoverage, bool), CoverageError> {
-        let mut file = FileCoverage { path: self.path, ..FileCoverage::default() };
-        for (line, hit) in self.lines {
-            if hit {
-                file.covered_lines.insert(line)
-            } else {
-                file.missing_lines.insert(line)
+    fn finish(self, writer: Writer) -> Result<(FileCoverage, bool), CoverageError> {
+        let Self { path, mut lines, branches, branches_named, summary } = self;
+        for ((line, _, name), Branch { listed, taken }) in branches {
+            let named = name.strip_prefix("jump to ").map(str::to_owned);
+            let line = lines.entry(line).or_default();
+            let put = |ways: &mut Ways, counts: Ratio| {
+                ways.counts = ways.counts + counts;
+                ways.missing.extend(named.clone().filter(|_| counts.covered < counts.total));
             };
+            put(&mut line.each, Ratio { covered: taken, total: listed });
+            put(&mut line.once, Ratio { covered: taken.min(1), total: 1 });
         }
-        let covered = self.branches.values().filter(|taken| **taken).count() as u64;
-        file.branches = Ratio { covered, total: self.branches.len() as u64 };
-        for ((line, _, _), taken) in &self.branches {
-            let known = file.branch_lines.entry(*line).or_default();
-            *known = *known + Ratio { covered: u64::from(*taken), total: 1 };
-        }
-        let missing = self.branches.into_iter().filter(|(_, taken)| !taken);
-        file.missing_branches = by_line(missing.map(|((line, _, branch), _)| {
-            let named = branch.strip_prefix("jump to ").map(str::to_owned);
-            (line, named)
-        }));
-        let lines = file.lines();
-        let counted =
-            [("LF", lines.total), ("LH", lines.covered), ("BRF", file.branches.total), ("BRH", file.branches.covered)];
-        for (key, counted) in counted {
-            if let Some(said) = self.summary.get(key).filter(|said| **said != counted) {
-                let problem = format!(
-                    "its {key} says {said}, but its lines give {counted}; coverage.py before 7.8 writes such sums: use a \
-                     newer one, or its JSON"
-                );
-                return Err(CoverageError::Contradiction { file: file.path, problem });
-            }
-        }
-        Ok((file.checked()?, self.branches_named))
+        let said = |total, covered| Said { total: summary.get(total).copied(), covered: summary.get(covered).copied() };
+        let wrong = |problem: String| CoverageError::Contradiction {
+            file: path.clone(),
+            problem: format!("{problem}; {}", writer.help()),
+        };
+        let count = |counting| tally::lines(&lines, counting);
+        let sums = said("LF", "LH");
+        let (of_lines, sums) = match (sums.counting("lines", count), sums.lower_than(count(Counting::Once)), writer) {
+            (Ok(counting), ..) => (counting, None),
+            // llvm-cov counts a generic function by the best of its instances, and lists what any of them executed.
+            (Err(_), Some(lower), Writer::Other) => (Counting::Strict, Some(lower)),
+            (Err(problem), ..) => return Err(wrong(problem)),
+        };
+        let of_ways =
+            said("BRF", "BRH").counting("branches", |counting| tally::ways(&lines, counting)).map_err(wrong)?;
+        let file = tally::file(path, lines, of_lines, of_ways);
+        Ok((FileCoverage { said: sums.or(file.said), ..file }.checked()?, branches_named))
     }
 }

@@ -4,6 +4,7 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use super::foreign::foreign;
 use super::{Ratio, read_cobertura, read_coveragepy, read_lcov};
 
 /// The largest report that is read: ten times that of a project of a million lines.
@@ -39,7 +40,8 @@ pub struct FileCoverage {
     pub missing_branches: Vec<MissingBranch>,
     /// The same counts by the line that the ways start from, as far as the report tells.
     pub branch_lines: BTreeMap<u32, Ratio>,
-    /// The counts of the statements, where `covered_lines` holds lines as well that are none.
+    /// The tool's own counts, where they are not those of the lines: because `covered_lines` holds lines as well that are no
+    /// statements (coverage.py before 7.13), or because a line counts for each function that has code on it.
     pub said: Option<Ratio>,
 }
 
@@ -76,7 +78,8 @@ impl FileCoverage {
             return wrong(format!("line {line} is both covered and missing"));
         }
         if self.covered_lines.contains(&0) || self.missing_lines.contains(&0) {
-            let old = "line 0 does not exist; coverage.py before 6.5 writes it: measure with 6.5 or newer";
+            let old = "line 0 does not exist; coverage.py before 6.5 and gcovr's `merge-use-line-0` write it: measure with \
+                       6.5 or newer, or without that setting";
             return wrong(old.to_owned());
         }
         if self.branches.covered > self.branches.total {
@@ -142,6 +145,14 @@ pub enum CoverageError {
     /// It is none of the known formats.
     #[error("it is neither coverage.py JSON nor Cobertura XML nor LCOV")]
     UnknownFormat,
+    /// It is the report of a tool whose reports are read in other formats alone.
+    #[error("it is the {tool}, which is not read; write {instead}")]
+    Foreign {
+        /// Whose it is.
+        tool: &'static str,
+        /// What is read of the same tool.
+        instead: &'static str,
+    },
     /// It is broken.
     #[error("it is not {format}: {problem}")]
     Malformed {
@@ -175,6 +186,9 @@ pub fn read_coverage(bytes: &[u8]) -> Result<CoverageReport, CoverageError> {
         return Err(CoverageError::TooLong { bytes: bytes.len() });
     }
     let content = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes).trim_ascii_start();
+    if let Some(problem) = foreign(content) {
+        return Err(problem);
+    }
     match content {
         [] => Err(CoverageError::Empty),
         [b'{', ..] => read_coveragepy(content),

@@ -192,6 +192,11 @@ impl Measurement<'_> {
             let text = String::from_utf8_lossy(bytes);
             let lines: Vec<&str> = text.lines().collect();
             let Some(&file) = files.get(path.as_path()) else { continue };
+            let missed = file.said.map_or(0, |said| said.total.saturating_sub(said.covered));
+            if file.said.is_some() && missed != file.missing_lines.len() as u64 {
+                let what = format!("the coverage report counts {missed} missing lines of {path}, and lists others");
+                return Err(StepError::not_looked(what, "write the report as JSON of coverage.py"));
+            }
             let code = syntax.code_lines();
             if let Some(line) = file.missing_lines.iter().find(|line| !code.contains(line)) {
                 return Err(stale(format!("the coverage report misses line {line} of {path}, where there is no code")));

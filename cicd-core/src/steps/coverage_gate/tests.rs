@@ -128,6 +128,23 @@ fn a_source_that_was_never_imported_does_not_vanish() {
     assert_eq!(judged.findings.iter().filter(|finding| finding.code.as_str() == "COV-003").count(), 1);
 }
 
+/// A gate judges lines; a sum of its tool that misses more than the lines name would be lost.
+#[test]
+fn a_report_whose_sum_misses_more_than_its_lines_is_not_judged() {
+    let only: BTreeMap<_, _> = sources().into_iter().filter(|(path, _)| path.ends_with("cart.py")).collect();
+    let lines = "SF:shop/cart.py\nDA:3,1\nDA:5,1\nDA:11,1\nDA:13,1\nDA:14,1\nDA:15,1\nDA:16,1\nDA:17,1\nDA:18,1\n";
+    let xml = "<coverage lines-valid='10' lines-covered='8'><class filename='shop/cart.py'><line number='3' hits='0'/>\
+               <line number='3' hits='0'/><line number='5' hits='1'/><line number='5' hits='2'/><line number='5' hits='2'/>\
+               <line number='5' hits='2'/><line number='5' hits='2'/><line number='5' hits='2'/><line number='5' hits='2'/>\
+               <line number='5' hits='2'/></class></coverage>";
+    for report in
+        [format!("{lines}LF:9\nLH:8\nend_of_record\n"), format!("{lines}LF:10\nLH:8\nend_of_record\n"), xml.into()]
+    {
+        let error = look(&full(), report.as_bytes(), &only).expect_err(&report).to_string();
+        assert!(error.contains("missing lines of app/shop/cart.py"), "{error}");
+    }
+}
+
 #[test]
 fn a_lowered_threshold_is_an_exception_that_shows_and_ends() {
     let lines = b"SF:shop/cart.py\nDA:3,1\nDA:5,1\nDA:11,1\nDA:13,1\nDA:14,1\nDA:15,0\nDA:16,0\nDA:17,0\nDA:18,1\nend_of_record\n";
