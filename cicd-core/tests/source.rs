@@ -27,12 +27,15 @@ fn toolbox(root: &Utf8Path) -> Toolbox {
 
 fn git(root: &Utf8Path, args: &[&str]) -> String {
     let git = toolbox(root).locate("git").expect("git");
+    // Nobody's own settings decide what is tested.
     let call = Invocation::tool("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgSign=false"])
         .args(["-c", "protocol.file.allow=always", "-c", "maintenance.auto=false"])
         .args(args)
         .dir(root)
-        .env_remove_prefix("GIT_");
+        .env_remove_prefix("GIT_")
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .env("GIT_CONFIG_SYSTEM", "/dev/null");
     let captured = execute(&call, &git, &mut Discard, &Cancel::new().expect("descriptors"))
         .and_then(Captured::require_success)
         .expect("git");
@@ -287,6 +290,26 @@ fn a_commit_that_git_shows_otherwise_is_a_difference() {
     let head = repository.git(&["rev-parse", "HEAD"]);
     repository.write(".git/info/grafts", &head);
     repository.differs(".git/info/grafts", "grafts");
+}
+
+/// The name of a commit stands for its files only as long as every object on the way to them is what its name says.
+#[test]
+fn an_object_under_the_name_of_another_one_is_an_error() {
+    for (of, changed) in [("HEAD:app", "app/a.py"), ("HEAD:app/deep", "app/deep/b.py"), ("HEAD", "app/a.py")] {
+        let repository = Repository::new();
+        repository.write("app/deep/b.py", "import os\n");
+        repository.commit();
+        let (innocent, good) = (repository.git(&["rev-parse", "HEAD"]), repository.git(&["rev-parse", of]));
+        repository.write(changed, "import subprocess\n");
+        repository.commit();
+        let evil = repository.git(&["rev-parse", of]);
+        repository.git(&["reset", "--quiet", "--soft", innocent.trim()]);
+        let stored = |id: &str| repository.root.join(".git/objects").join(&id[..2]).join(id[2..].trim());
+        fs::remove_file(stored(&good)).expect("removed");
+        fs::copy(stored(&evil), stored(&good)).expect("in its place");
+        let error = repository.gather().expect_err("another commit than it says");
+        assert!(error.contains("is not what its name says"), "{of}: {error}");
+    }
 }
 
 #[test]

@@ -34,12 +34,12 @@ enum Hasher {
 }
 
 impl Hasher {
-    fn new(format: Format, size_bytes: u64) -> Self {
+    fn new(format: Format, kind: &str, size_bytes: u64) -> Self {
         let mut hasher = match format {
             Format::Sha1 => Self::Sha1(Box::default()),
             Format::Sha256 => Self::Sha256(Box::default()),
         };
-        hasher.update(format!("blob {size_bytes}\0").as_bytes());
+        hasher.update(format!("{kind} {size_bytes}\0").as_bytes());
         hasher
     }
 
@@ -63,16 +63,21 @@ impl Hasher {
     }
 }
 
-/// The name of these bytes.
+/// The name of a file of these bytes.
 pub(super) fn name_of(format: Format, bytes: &[u8]) -> String {
-    let mut hasher = Hasher::new(format, bytes.len() as u64);
+    name_of_object(format, "blob", bytes)
+}
+
+/// The name of an object of this kind, such as a `tree` or a `commit`.
+pub(super) fn name_of_object(format: Format, kind: &str, bytes: &[u8]) -> String {
+    let mut hasher = Hasher::new(format, kind, bytes.len() as u64);
     hasher.update(bytes);
     hasher.finish()
 }
 
 /// The name of what an open file holds, `size_bytes` of it, which go into `copy` as well.
 pub(super) fn read_name(format: Format, file: &mut File, size_bytes: u64, copy: &mut dyn Write) -> io::Result<String> {
-    let mut hasher = Hasher::new(format, size_bytes);
+    let mut hasher = Hasher::new(format, "blob", size_bytes);
     let length = usize::try_from(size_bytes).map_or(CHUNK_BYTES, |size| CHUNK_BYTES.min(size + 1));
     let mut chunk = vec![0; length];
     let (mut file, mut read) = (file.take(size_bytes + 1), 0);
