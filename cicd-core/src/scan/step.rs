@@ -131,7 +131,9 @@ impl<S: Scanner> Step for Scan<S> {
 impl<S: Scanner> Scan<S> {
     fn look(&self, cx: &Context, sources: &Sources, commit: String) -> Result<Outcome<Scanned>, StepError> {
         let layout = self.scanner.lay_out(cx, sources)?;
-        let captured = self.scanner.commands(sources, &layout).into_iter().map(|command| cx.run(&command));
+        let commands = self.scanner.commands(sources, &layout);
+        commands.iter().try_for_each(|command| refuse_options(sources, command))?;
+        let captured = commands.into_iter().map(|command| cx.run(&command));
         let captured = captured.collect::<Result<Vec<_>, _>>()?;
         let report = self.scanner.read(sources, &layout, &captured)?;
         let Judgement { findings, exceptions } = judge(&self.scanner, sources, &report)?;
@@ -149,6 +151,21 @@ impl<S: Scanner> Scan<S> {
             outcome = outcome.fact(&format!("{noun}s"), *count);
         }
         Ok(outcome.findings(findings).exceptions(exceptions).exceptions(written))
+    }
+}
+
+/// A file whose name begins with a hyphen switches something off where a tool takes it for an option.
+fn refuse_options(sources: &Sources, command: &Invocation) -> Result<(), StepError> {
+    let options = command.arguments().iter().take_while(|argument| *argument != "--");
+    let taken = options
+        .filter_map(|argument| argument.to_str())
+        .find(|argument| argument.starts_with('-') && sources.contains(Utf8Path::new(argument)));
+    match taken {
+        Some(path) => {
+            let what = format!("{} would take the file {path} for an option", command.program_name());
+            Err(StepError::not_looked(what, "rename the file"))
+        }
+        None => Ok(()),
     }
 }
 

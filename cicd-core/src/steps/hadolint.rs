@@ -67,6 +67,7 @@ fn invocation(folder: &Utf8Path, files: &[Utf8PathBuf]) -> Invocation {
     Invocation::tool("hadolint")
         .args(["--no-color", "--no-fail", "--disable-ignore-pragma", "--format", "json", "--config"])
         .arg(folder.join(CONFIGURATION_NAME))
+        .arg("--")
         .args(files)
         .arg(folder.join(CANARY_NAME))
         .env_remove_prefix("HADOLINT_")
