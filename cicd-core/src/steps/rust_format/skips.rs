@@ -18,7 +18,7 @@ pub(super) fn lines(source: &str) -> Vec<usize> {
 /// The words and double colons of a program, each with its line from 0; anything else is told by a dot.
 fn tokens(source: &str) -> Vec<(usize, &str)> {
     let bytes = source.as_bytes();
-    let (mut all, mut at, mut line) = (Vec::new(), 0, 0);
+    let (mut all, mut at, mut line) = (Vec::new(), shebang(source), 0);
     while at < bytes.len() {
         let start = at;
         let rest = &source[at..];
@@ -56,6 +56,29 @@ fn tokens(source: &str) -> Vec<(usize, &str)> {
         line += source[start..at].matches('\n').count();
     }
     all
+}
+
+/// The length of a first line that starts an interpreter. It is no code, unless what follows `#!` makes an attribute of it: see the
+/// [reference](https://doc.rust-lang.org/reference/input-format.html#shebang-removal).
+fn shebang(source: &str) -> usize {
+    let start = source.len() - source.trim_start_matches('\u{FEFF}').len();
+    let Some(rest) = source[start..].strip_prefix("#!") else { return start };
+    if after_comments(rest).starts_with('[') {
+        return start;
+    }
+    start + source[start..].find('\n').unwrap_or(source.len() - start)
+}
+
+/// What is left of a text without the blanks and comments that it begins with.
+fn after_comments(text: &str) -> &str {
+    let rest = text.trim_start();
+    if rest.starts_with("//") {
+        return rest.find('\n').map_or("", |end| after_comments(&rest[end..]));
+    }
+    if rest.starts_with("/*") {
+        return after_comments(&rest[block_comment(rest)..]);
+    }
+    rest
 }
 
 fn is_word(c: char) -> bool {
@@ -138,6 +161,10 @@ mod tests {
             ("let c = '\"'; #[rustfmt::skip] let d = '\"';", vec![0]),
             ("let c = '\\''; let l: &'static str = r#\"\"#;\n#[rustfmt::skip]", vec![1]),
             ("/* /* */ */ #[rustfmt::skip]", vec![0]),
+            ("#!\"\n#[rustfmt::skip]\nfn  x( ){}\n// \"", vec![1]),
+            ("#!/usr/bin/env \"r#\"\n#[rustfmt::skip]", vec![1]),
+            ("\u{FEFF}#!/* x '\n#[rustfmt::skip]", vec![1]),
+            ("#!/* x */\n// y\n[rustfmt::skip]", vec![2]),
             ("\"a\nb\"\n#[rustfmt::skip]", vec![2]),
         ] {
             assert_eq!(lines(source), expected, "{source}");
