@@ -1,7 +1,8 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::model::Location;
 use crate::scan::Bench;
@@ -31,7 +32,29 @@ struct RuleFile {
 #[derive(Deserialize)]
 struct Rule {
     id: String,
+    #[serde(flatten)]
+    others: BTreeMap<String, IgnoredAny>,
 }
+
+/// What a rule may say of itself beside its patterns. Anything else, such as `paths`, `options` and `min-version`, could keep it from
+/// files, while its example is found as ever.
+const KEYS: [&str; 15] = [
+    "fix",
+    "fix-regex",
+    "languages",
+    "message",
+    "metadata",
+    "mode",
+    "pattern",
+    "pattern-either",
+    "pattern-propagators",
+    "pattern-regex",
+    "pattern-sanitizers",
+    "pattern-sinks",
+    "pattern-sources",
+    "patterns",
+    "severity",
+];
 
 impl Examples {
     /// Reads `<rule>.yaml` and `<rule>.py.txt` of the folder and writes the copies.
@@ -84,9 +107,19 @@ fn check_rule(cx: &Context, path: &Utf8Path, name: &str) -> Result<(), StepError
     let text = cx.read_text(path)?;
     let file: RuleFile =
         serde_saphyr::from_str(&text).map_err(|error| ReadError::new("the rule", error).at(Location::file(path)))?;
-    match file.rules.as_slice() {
-        [rule] if rule.id == name => Ok(()),
-        _ => Err(unusable(path, &format!("let it hold one rule, with the id {name}"))),
+    file.help(name).map_or(Ok(()), |help| Err(unusable(path, &help)))
+}
+
+impl RuleFile {
+    /// What to do so that the example of the rule of that name shows that it searches.
+    fn help(&self, name: &str) -> Option<String> {
+        match self.rules.as_slice() {
+            [rule] if rule.id == name => {
+                let key = rule.others.keys().find(|key| !KEYS.contains(&key.as_str()))?;
+                Some(format!("remove `{key}`, which may keep the rule from files"))
+            }
+            _ => Some(format!("let it hold one rule, with the id {name}")),
+        }
     }
 }
 
@@ -107,5 +140,18 @@ mod tests {
     fn marked_lines_have_to_be_found() {
         let text = "a()\nb()  # finds: no-b\n\nc()  # finds: no-c \n";
         assert_eq!(marks(text), [(2, "no-b".to_owned()), (4, "no-c".to_owned())]);
+    }
+
+    #[test]
+    fn a_rule_that_may_search_its_example_alone_is_none() {
+        let help = |rule: &str| serde_saphyr::from_str::<RuleFile>(rule).expect("a rule").help("no-b");
+        let rule = "rules:\n- id: no-b\n  languages: [python]\n  message: m\n  severity: ERROR\n  pattern: b()\n";
+        assert_eq!(help(rule), None);
+        for key in
+            ["paths: {include: ['**/examples/*.py']}", "paths: {exclude: [app]}", "options: {}", "min-version: 9.0.0"]
+        {
+            assert!(help(&format!("{rule}  {key}\n")).is_some_and(|help| help.contains("remove")), "{key}");
+        }
+        assert!(help(&rule.replace("no-b", "no-c")).is_some());
     }
 }
