@@ -2,8 +2,10 @@
 
 use camino::Utf8Path;
 
-/// How many bytes of a file are enough to tell what it is.
-pub const HEAD_BYTES: usize = 4096;
+/// How many bytes of a file are enough to tell what it is: a licence, a history and a docstring may stand before the first statement.
+pub const HEAD_BYTES: usize = 1 << 20;
+/// How much of a Dockerfile's instructions is read.
+const INSTRUCTIONS_BYTES: usize = 4096;
 
 /// A kind of file that some tool judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -41,8 +43,9 @@ pub enum FileKind {
 pub fn kinds(path: &Utf8Path, head: &[u8]) -> Vec<FileKind> {
     let head = head.get(..HEAD_BYTES).unwrap_or(head);
     let text = String::from_utf8_lossy(head);
-    let text = text.trim_start_matches('\u{FEFF}');
-    let mut all: Vec<_> = by_name(path).into_iter().chain(by_content(path, text)).collect();
+    // Python takes a carriage return alone for a line end too.
+    let text = text.trim_start_matches('\u{FEFF}').replace("\r\n", "\n").replace('\r', "\n");
+    let mut all: Vec<_> = by_name(path).into_iter().chain(by_content(path, &text)).collect();
     all.sort();
     all.dedup();
     all
@@ -104,7 +107,7 @@ fn interpreted(text: &str) -> Vec<FileKind> {
     let words = || {
         first
             .split(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '='))
-            .map(|word| word.trim_start_matches("-S"))
+            .map(without_split)
             .map(|word| word.rsplit(['/', '\\']).next().unwrap_or(word))
     };
     if words().any(is_python) {
@@ -116,6 +119,12 @@ fn interpreted(text: &str) -> Vec<FileKind> {
     // `'''exec' /long/path/python "$0"`: a shell that hands itself on to Python, as installers write it.
     let hands_on = |line: &str| line.contains("exec") && line.split(['/', ' ', '"', '\'']).any(is_python);
     if lines.take(3).any(hands_on) { vec![FileKind::Python, FileKind::Shell] } else { vec![FileKind::Shell] }
+}
+
+/// The name that stands right behind the option of `env` that splits its words: `-Spython3`, `-vSpython3`.
+fn without_split(word: &str) -> &str {
+    let Some((options, name)) = word.strip_prefix('-').and_then(|rest| rest.split_once('S')) else { return word };
+    if options.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()) { name } else { word }
 }
 
 /// `python`, `python3.11`, `pypy3`, `pythonw.exe`, and programs that run Python scripts.
@@ -143,13 +152,21 @@ fn is_python_line(line: &str) -> bool {
     let is_path = |word: &str| {
         !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) && !word.ends_with('.')
     };
+    let is_module = |part: &str| match part.split_whitespace().collect::<Vec<_>>().as_slice() {
+        [module] => is_path(module),
+        [module, "as", name] => is_path(module) && is_path(name),
+        _ => false,
+    };
     let line = line.trim_end();
-    let words: Vec<_> = line.split_whitespace().collect();
-    match words.as_slice() {
-        ["import", module] => line.starts_with("import") && module.split(',').all(is_path),
-        ["import", module, "as", name] => line.starts_with("import") && is_path(module) && is_path(name),
-        ["from", module, "import", _, ..] => line.starts_with("from") && is_path(module),
-        ["def", _, ..] => line.starts_with("def ") && line.contains('(') && line.ends_with(':'),
+    let statement = line.split([';', '#']).next().unwrap_or(line).trim_end();
+    if let Some(modules) = statement.strip_prefix("import").filter(|rest| rest.starts_with(char::is_whitespace)) {
+        return modules.split(',').all(is_module);
+    }
+    match statement.split_whitespace().collect::<Vec<_>>().as_slice() {
+        ["from", module, "import", _, ..] => statement.starts_with("from") && is_path(module),
+        ["def", _, ..] => {
+            line.starts_with("def ") && line.contains('(') && (line.ends_with(':') || line.contains("):"))
+        }
         _ => false,
     }
 }
@@ -178,11 +195,12 @@ const INSTRUCTIONS: [&str; 18] = [
 /// Whether this begins as a Dockerfile must: a `FROM` before anything but `ARG`, and every line an instruction, up to the first
 /// here-document.
 fn is_dockerfile(text: &str) -> bool {
-    let whole: Vec<_> = text.lines().map(str::trim).collect();
-    // The last line may be cut where the head ends.
-    let lines = if text.len() < HEAD_BYTES { &whole[..] } else { &whole[..whole.len().saturating_sub(1)] };
-    let (mut from, mut continued) = (false, false);
-    for line in lines.iter().filter(|line| !line.is_empty() && !line.starts_with('#')) {
+    let (mut from, mut continued, mut read_bytes) = (false, false, 0);
+    for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
+        read_bytes += line.len();
+        if read_bytes > INSTRUCTIONS_BYTES {
+            break;
+        }
         let goes_on = line.ends_with(['\\', '`']);
         if continued {
             continued = goes_on;
@@ -278,6 +296,15 @@ mod tests {
             "DEBUG: bool = True\nimport os\n",
             "# a tool\n\nfrom subprocess import run\n",
             "\"\"\"x\"\"\"\ndef main() -> None:\n    pass\n",
+            "#!/usr/bin/env -vSpython3\n",
+            "import os, subprocess\n",
+            "import os as o, sys\n",
+            "import os;os.system(\"x\")\n",
+            "import subprocess  # to run it\n",
+            "x = 1\rimport os\r",
+            "def main(): import os\n",
+            &format!("{}import os\n", "# a licence\n".repeat(1000)),
+            &format!("\"\"\"{}\"\"\"\nimport os\n", "a docstring\n".repeat(1000)),
         ] {
             assert_eq!(kinds("bin/tool".into(), head.as_bytes()), [Python], "{head:?}");
         }
@@ -307,6 +334,8 @@ mod tests {
         ] {
             assert_eq!(kinds("release".into(), head.as_bytes()), [Dockerfile], "{head:?}");
         }
+        let behind_a_licence = format!("{}FROM a\nRUN b\n", "# a licence\n".repeat(1000));
+        assert_eq!(kinds("release".into(), behind_a_licence.as_bytes()), [Dockerfile]);
         let long = format!("FROM a\n{}", "RUN echo a long line of a long file\n".repeat(400));
         assert_eq!(kinds("x.txt".into(), long.as_bytes()), [Dockerfile]);
         for head in ["FROM the desk of\nSomebody\n", "RUN x\n", "ARG X\n", "SELECT a\nFROM b\n", "", "From a b\n"] {
