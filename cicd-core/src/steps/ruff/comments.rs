@@ -19,17 +19,12 @@ pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
         if let Some(rest) = after(comment, "flake8:").and_then(|rest| after(rest, "noqa")) {
             return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::File });
         }
-        if let Some(rest) = after(comment, "isort:") {
-            let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
-            return hides.then_some(Pragma { index, rules: Vec::new(), reach: unseen() });
+        if is_of_isort(comment) {
+            return Some(Pragma { index, rules: Vec::new(), reach: unseen() });
         }
         let rest = after(comment, "ruff:")?;
         if let Some(rest) = after(rest, "noqa") {
             return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::File });
-        }
-        if let Some(rest) = after(rest, "isort:") {
-            let hides = ["skip", "skip_file", "off"].contains(&first_word(rest));
-            return hides.then_some(Pragma { index, rules: Vec::new(), reach: unseen() });
         }
         let (verb, list) = rest.split_once('[')?;
         let rules = list.split(']').next().unwrap_or(list).split(',').map(str::trim).filter(|rule| !rule.is_empty());
@@ -55,6 +50,13 @@ pub(super) fn format_pragmas(lines: &[&str]) -> Vec<Pragma> {
         let yapf = after(comment, "yapf:").is_some_and(|rest| first_word(rest) == "disable");
         (fmt || yapf).then_some(Pragma { index, rules: Vec::new(), reach: unseen() })
     })
+}
+
+/// Whether it keeps imports from being sorted; ruff takes the words wherever they stand in a comment.
+fn is_of_isort(comment: &str) -> bool {
+    let comment = comment.to_ascii_lowercase();
+    let mut verbs = comment.match_indices("isort:").map(|(at, word)| comment[at + word.len()..].trim_start());
+    verbs.any(|verb| verb.starts_with("skip") || verb.starts_with("off"))
 }
 
 fn each_comment(lines: &[&str], read: impl Fn(usize, &str, bool) -> Option<Pragma>) -> Vec<Pragma> {
@@ -141,6 +143,8 @@ mod tests {
             ("import os  # isort: skip", &[], unseen()),
             ("# isort: skip_file", &[], unseen()),
             ("# ruff: isort: off", &[], unseen()),
+            ("import os  # why isort:skip", &[], unseen()),
+            ("import os  # isort:skip, as it must be first", &[], unseen()),
         ] {
             assert_eq!(one(text), Some((rules.iter().map(|&rule| rule.to_owned()).collect(), reach)), "{text}");
         }
