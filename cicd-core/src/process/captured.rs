@@ -118,6 +118,12 @@ impl Captured {
         self.require_exit(&[0])
     }
 
+    /// Whether it wrote more to standard output than is kept.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        self.stdout_bytes > self.stdout.len() as u64
+    }
+
     /// The whole of standard output as text.
     ///
     /// # Errors

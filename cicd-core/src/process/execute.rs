@@ -70,6 +70,7 @@ pub fn execute(
     let end = pump.run(started + invocation.deadline, sink, cancel).map_err(io("keeping its output"));
     sink.finish().map_err(io("keeping its output"))?;
     let (ending, exit) = end?;
+    pump.leave_out(invocation.cut_bytes);
     let mut captured = Captured {
         command: command.clone(),
         exit,
@@ -158,6 +159,18 @@ struct Pump {
 }
 
 impl Pump {
+    /// Leaves out what may be a part of a secret at the cut ends: neither half of one is recognised.
+    fn leave_out(&mut self, bytes: usize) {
+        if self.stderr_bytes > self.stderr_tail.len() as u64 {
+            self.stderr_tail.drain(..bytes.min(self.stderr_tail.len()));
+        }
+        for (kept, all_bytes) in [(&mut self.stdout, self.stdout_bytes), (&mut self.stderr, self.stderr_bytes)] {
+            if all_bytes > kept.len() as u64 {
+                kept.truncate(kept.len().saturating_sub(bytes));
+            }
+        }
+    }
+
     /// Reads until the child has ended and its pipes are closed, or until they have to be.
     fn run(&mut self, deadline: Instant, sink: &mut dyn OutputSink, cancel: &Cancel) -> io::Result<(Ending, Exit)> {
         let mut ending = Ending::Done;

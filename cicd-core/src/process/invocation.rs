@@ -68,6 +68,8 @@ pub struct Invocation {
     pub(crate) mark: Option<OsString>,
     /// Variables that it does not inherit, because they hold secrets of others.
     pub(crate) withheld: Vec<OsString>,
+    /// As much at the cut end of what is kept of its output may be a part of a secret, and is left out.
+    pub(crate) cut_bytes: usize,
 }
 
 #[derive(Debug, Clone)]
@@ -105,6 +107,7 @@ impl Invocation {
             search_path: None,
             mark: None,
             withheld: Vec::new(),
+            cut_bytes: 0,
         }
     }
 

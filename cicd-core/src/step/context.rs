@@ -11,8 +11,8 @@ use jiff::civil::Date;
 use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
-    Cancel, Captured, Invocation, ProcessError, Redactor, SecretSource, Tool, ToolError, ToolProblem, ToolRequirement,
-    Toolbox, execute,
+    Cancel, Captured, Invocation, ProcessError, Redactor, Secret, SecretSource, Tool, ToolError, ToolProblem,
+    ToolRequirement, Toolbox, execute,
 };
 use crate::source::Source;
 
@@ -112,17 +112,22 @@ impl Context {
         self.secrets.lock().unwrap_or_else(PoisonError::into_inner).insert(secret.to_owned());
     }
 
-    /// The variables with secrets that the step did not declare.
+    /// The variables that show a secret which the step did not declare, whatever their names are: the address of a database holds
+    /// its password.
     fn withheld(&self) -> Vec<OsString> {
-        let own = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut withheld = Vec::new();
-        for secret in self.run.redactor.secrets() {
-            let inherited = self.env(secret.name()).is_some_and(|value| value == secret.expose());
-            if inherited && !own.contains(secret.name()) {
-                withheld.push(secret.name().into());
-            }
+        let redactor = &self.run.redactor;
+        if !redactor.knows_any() {
+            return Vec::new();
         }
-        withheld
+        let own = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = redactor.secrets();
+        // Two secrets may have one value.
+        let own: Vec<&str> = known.iter().filter(|one| own.contains(one.name())).map(Secret::expose).collect();
+        let is_foreign = |secret: &Secret| !own.contains(&secret.expose());
+        let variables = self.run.environment.variables.iter();
+        let withheld =
+            variables.filter(|(_, value)| redactor.all_revealed(value.as_encoded_bytes()).iter().any(is_foreign));
+        withheld.map(|(name, _)| name.clone()).collect()
     }
 
     /// The same context for one attempt of several.
@@ -298,6 +303,7 @@ impl Context {
         }
         invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
         invocation.withheld = self.withheld();
+        invocation.cut_bytes = self.run.redactor.longest_bytes();
         let number = NEXT_PROCESS.fetch_add(1, Ordering::Relaxed);
         invocation.mark = Some(format!("{}/{number}", self.run.dir).into());
         let command = self.run.redactor.redact(&invocation.to_string()).into_owned();
@@ -319,15 +325,10 @@ impl Context {
         Ok(result?)
     }
 
-    /// Takes secrets out of what the step will read: it may show any part of it, and half a secret is not recognised.
+    /// Takes secrets out of what the step will read: it may show any part of it.
     fn mask(&self, captured: &mut Captured) {
         let redactor = &self.run.redactor;
         captured.command = redactor.redact(&captured.command).into_owned();
-        if captured.stderr_bytes > captured.stderr_tail.len() as u64 {
-            // What was kept may begin in the middle of one.
-            let cut = redactor.longest_bytes().min(captured.stderr_tail.len());
-            captured.stderr_tail.drain(..cut);
-        }
         for bytes in [&mut captured.stdout, &mut captured.stderr, &mut captured.stderr_tail] {
             redactor.mask(bytes);
         }

@@ -115,7 +115,14 @@ impl Step for CommandStep {
             Exit::Code(0) => Ok(Outcome::of(())),
             Exit::Code(code) => {
                 let stderr = captured.stderr_text();
-                let shown = if stderr.is_empty() { last_lines(&captured.stdout) } else { stderr };
+                let shown = match stderr.is_empty() {
+                    false => stderr,
+                    // What was kept is the start of it.
+                    true if captured.is_cut() => {
+                        "it printed more than is kept here; the step's log has its end".to_owned()
+                    }
+                    true => last_lines(&captured.stdout),
+                };
                 let message = format!("`{}` ended with exit code {code}:\n{shown}", captured.command);
                 Ok(Outcome::of(()).findings([Finding::new(CommandCode::Failed, message)]))
             }

@@ -24,6 +24,10 @@ pub(super) const ENCODERS: &[Encoder] = &[
     ("base64 in JSON", |s| json(&lines(&STANDARD.encode(s), 20, "\n")).replace('/', "\\/").into()),
     ("base64 in a URL", |s| percent(&STANDARD.encode(s), "", true).into()),
     ("base64 of UTF-16", |s| STANDARD.encode(utf16(s, u16::to_le_bytes)).into()),
+    ("base64 of JSON", |s| STANDARD.encode(json(s)).into()),
+    ("base64 of Go's JSON behind user:", |s| STANDARD.encode(format!("user:{}", go_json(s))).into()),
+    ("base64 of Python's JSON", |s| STANDARD.encode(python_json(s)).into()),
+    ("base64 of a URL behind user:", |s| STANDARD.encode(format!("user:{}", percent(s, "-_.~", true))).into()),
     ("base32", |s| base32(s.as_bytes()).into()),
     ("base32 behind user:", |s| base32(format!("user:{s}").as_bytes()).into()),
     ("base32 in small letters", |s| base32(s.as_bytes()).to_lowercase().into()),
@@ -40,7 +44,7 @@ pub(super) const ENCODERS: &[Encoder] = &[
     ("URL, every byte", |s| percent_every(s).into()),
     ("URL twice", |s| percent(&percent(s, "-_.~", true), "-_.~", true).into()),
     ("JSON", |s| json(s).into()),
-    ("JSON of Go", |s| json(s).replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e").into()),
+    ("JSON of Go", |s| go_json(s).into()),
     ("JSON of Python", |s| python_json(s).into()),
     ("JSON with slashes escaped", |s| json(s).replace('/', "\\/").into()),
     ("JSON, every letter", |s| s.encode_utf16().map(|unit| format!("\\u{unit:04X}")).collect::<String>().into()),
@@ -94,6 +98,10 @@ fn halves(text: &str, between: &str) -> String {
 fn json(text: &str) -> String {
     let text = serde_json::Value::from(text).to_string();
     text[1..text.len() - 1].to_owned()
+}
+
+fn go_json(text: &str) -> String {
+    json(text).replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e")
 }
 
 fn python_json(text: &str) -> String {

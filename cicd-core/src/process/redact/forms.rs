@@ -129,6 +129,31 @@ fn add_forms(piece: &str, forms: &mut BTreeSet<Vec<u8>>) {
         forms.extend(base64(&STANDARD_NO_PAD, &other));
         forms.insert(other);
     }
+    // Inside base64 an escape is not to be seen: the file with which Kubernetes pulls images is JSON in base64.
+    for other in escaped(piece) {
+        forms.extend(base64(&STANDARD_NO_PAD, other.as_bytes()));
+        forms.extend(base64(&URL_SAFE_NO_PAD, other.as_bytes()));
+    }
+}
+
+/// The text as JSON of JavaScript, Go and Python and as a part of a URL, where that is something else.
+fn escaped(piece: &str) -> BTreeSet<String> {
+    let quoted = serde_json::Value::from(piece).to_string();
+    let json = quoted[1..quoted.len() - 1].to_owned();
+    let go = json.replace('&', "\\u0026").replace('<', "\\u003c").replace('>', "\\u003e");
+    let unit = |unit: u16| match char::from_u32(unit.into()).filter(char::is_ascii) {
+        Some(c) => c.to_string(),
+        None => format!("\\u{unit:04x}"),
+    };
+    let python = json.encode_utf16().map(unit).collect();
+    let in_url = |byte: u8| match char::from(byte) {
+        c if c.is_ascii_alphanumeric() || "-_.~".contains(c) => c.to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let url = piece.bytes().map(in_url).collect();
+    let mut all = BTreeSet::from([json, go, python, url]);
+    all.remove(piece);
+    all
 }
 
 /// The text in UTF-16, of which ASCII reads as it is once NUL bytes are dropped, but not in base64; and with a byte for each

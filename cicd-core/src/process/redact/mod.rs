@@ -75,6 +75,16 @@ impl Redactor {
         patterns.secrets.get(secret).map(|secret| secret.name().to_owned())
     }
 
+    /// All secrets that show in these bytes.
+    pub(crate) fn all_revealed(&self, bytes: &[u8]) -> Vec<Secret> {
+        let patterns = self.patterns();
+        if patterns.is_empty() {
+            return Vec::new();
+        }
+        let shown = patterns.find(bytes, Then::End).ranges;
+        shown.iter().filter_map(|(_, secret)| patterns.secrets.get(*secret)).cloned().collect()
+    }
+
     /// Overwrites every secret in these bytes with as many asterisks, so that nothing else of them moves. Gives whether there
     /// was any.
     pub fn mask(&self, bytes: &mut [u8]) -> bool {
