@@ -2,84 +2,22 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
 use std::fs;
-use std::process::Command;
 
 use camino::Utf8Path;
+
 use cicd_core::model::{Event, Status};
-use cicd_core::pipeline::{Alone, Observer, Outside, Pipeline, RunOptions, alone, run};
-use cicd_core::policy::{Justification, Policy, evaluate};
-use cicd_core::step::{Outcome, Step, StepError, Workspace};
+use cicd_core::pipeline::{Observer, Outside, Pipeline, RunOptions, run};
+use cicd_core::policy::Justification;
+use cicd_core::step::{Step, Workspace};
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat, Sast, SecretScan,
-    WorkflowLint,
+    CodeOwners, CoverageGate, Gitleaks, Hadolint, IacScan, Pytest, PythonEnv, RuffFormat, RuffLint, RustFormat, Sast,
+    SecretScan, WorkflowLint,
 };
 
-const LOCK: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../flask-app/requirements-dev.txt");
-const CART: &str = "\"\"\"A cart.\"\"\"\n\n\ndef total(prices: list[int], discount: int = 0) -> int:\n    \"\"\"Add up.\"\"\"\n    if discount:\n        return sum(prices) - discount\n    return sum(prices)\n";
-const TESTS: &str = "\"\"\"Tests.\"\"\"\n\nfrom shop.cart import total\n\n\ndef test_total() -> None:\n    assert total([1, 2]) == 3\n\n\ndef test_discount() -> None:\n    assert total([1, 2], 1) == 2\n";
+#[path = "support/repository.rs"]
+mod repository;
 
-struct Repository(tempfile::TempDir);
-
-impl Repository {
-    fn new() -> Self {
-        let repository = Self(tempfile::tempdir().expect("a temporary folder"));
-        repository.write("app/shop/__init__.py", "\"\"\"A shop.\"\"\"\n");
-        repository.write("app/shop/cart.py", CART);
-        repository.write("app/tests/test_cart.py", TESTS);
-        repository.write("app/pyproject.toml", "[tool.pytest.ini_options]\npythonpath = [\".\"]\ntestpaths = [\"tests\"]\n\n[tool.coverage.run]\nrelative_files = true\n");
-        fs::copy(LOCK, repository.path().join("requirements-dev.txt")).expect("the lock file");
-        repository.git(&["init", "--quiet"]);
-        repository.commit();
-        repository
-    }
-
-    fn path(&self) -> &Utf8Path {
-        Utf8Path::from_path(self.0.path()).expect("UTF-8")
-    }
-
-    fn write(&self, path: &str, text: &str) {
-        let path = self.path().join(path);
-        fs::create_dir_all(path.parent().expect("a folder")).expect("made");
-        fs::write(path, text).expect("written");
-    }
-
-    #[expect(clippy::disallowed_methods, reason = "a test prepares what the library will look at")]
-    fn git(&self, args: &[&str]) {
-        let output = Command::new("git").current_dir(self.path()).args(args).output().expect("git");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    }
-
-    fn commit(&self) {
-        self.git(&["add", "--all"]);
-        self.git(&["-c", "user.name=t", "-c", "user.email=t@example.com", "commit", "--quiet", "--message", "x"]);
-    }
-
-    fn context(&self, step: &str) -> Alone {
-        let workspace = Workspace::at(self.path());
-        alone(&workspace, step, Outside::gather(&workspace, Vec::new()).expect("an environment")).expect("a context")
-    }
-
-    /// A month from today: no limit forbids it, and it is not announced as near.
-    fn soon(&self) -> String {
-        self.context("today").today().saturating_add(jiff::Span::new().days(31)).to_string()
-    }
-
-    /// The codes of what a step found, and its verdict.
-    fn look<S: Step>(&self, step: &S, input: S::Input) -> (Status, Vec<String>) {
-        let cx = self.context("step");
-        let Outcome { findings, exceptions, .. } = step.run(&cx, input).unwrap_or_else(|error| panic!("{error}"));
-        let verdict = evaluate(findings, &exceptions, &Policy::default(), cx.today());
-        (verdict.status, verdict.findings.iter().map(|finding| finding.code.to_string()).collect())
-    }
-
-    fn error<S: Step>(&self, step: &S, input: S::Input) -> String {
-        let result: Result<Outcome<S::Output>, StepError> = step.run(&self.context("step"), input);
-        match result {
-            Ok(_) => panic!("it looked"),
-            Err(error) => error.to_string(),
-        }
-    }
-}
+use repository::{CART, Repository, TESTS};
 
 #[test]
 fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
@@ -381,6 +319,99 @@ fn secrets_are_found_in_files_that_trivy_passes_over() {
     assert_eq!(codes.len(), 13);
     repository.write("exceptions.toml", "[[secrets]]\n");
     assert!(repository.error(&step.exceptions_file("exceptions.toml"), ()).contains("unknown key `secrets`"));
+}
+
+/// A token that gitleaks knows, in two parts so that this file holds none.
+const TOKEN: [&str; 2] = ["gh", "p_Zk3J9vQz7XwB2mN5tR8yL1cF6hD4sA0pG2eU"];
+
+#[test]
+fn secrets_are_found_in_files_that_gitleaks_passes_over() {
+    let repository = Repository::new();
+    let (step, token) = (Gitleaks::new(), TOKEN.concat());
+    repository.write("empty", "");
+    assert_eq!(repository.look(&step, ()), (Status::Passed, Vec::new()));
+    // What it would take as settings, and what would hide all of it.
+    repository.write(".gitleaks.toml", "[[rules]]\nid = \"none\"\nregex = 'nothing'\n");
+    repository.write("app/.gitleaksignore", "a.py:github-pat:1\n");
+    let passed_over = [
+        "a.png",
+        "go.sum",
+        "package-lock.json",
+        "node_modules/b",
+        "x-1.0.dist-info/METADATA",
+        "gitleaks.toml",
+        "d.exe",
+    ];
+    for path in passed_over {
+        repository.write(path, &format!("MZ\0\u{1}\n{token}"));
+    }
+    repository.write("e.pdf", &format!("%PDF-1.7\n{token}\n"));
+    let wide: Vec<u8> = format!("\u{feff}{token} \r\n").encode_utf16().flat_map(u16::to_be_bytes).collect();
+    fs::write(repository.path().join("f.ps1"), wide).expect("written");
+    std::os::unix::fs::symlink(format!("/tmp/ {token} /x"), repository.path().join("link")).expect("linked");
+    repository.write(&format!("keys/{token}.txt"), "");
+    let encoded = "Z2hwX1prM0o5dlF6N1h3QjJtTjV0Ujh5TDFjRjZoRDRzQTBwRzJlVQ==";
+    repository.write("encoded", &format!("blob: {encoded}\n"));
+    repository.write("nested/secret.yaml", "apiVersion: v1\nkind: Secret\ndata:\n  password: cGFzc3dvcmQxMjNhYmM=\n");
+    repository.commit();
+    let (status, mut codes) = repository.look(&step, ());
+    codes.sort();
+    let mut expected = vec!["IGN-017"; 2];
+    expected.extend(["gitleaks/github-pat"; 12]);
+    expected.push("gitleaks/kubernetes-secret-yaml");
+    assert_eq!((status, codes), (Status::Failed, expected.into_iter().map(str::to_owned).collect::<Vec<_>>()));
+
+    // Nothing that the step leaves shows it.
+    let cx = repository.context("step");
+    step.run(&cx, ()).expect("looked");
+    for entry in fs::read_dir(cx.path(cx.dir())).expect("the step's folder") {
+        let path = entry.expect("an entry").path();
+        let bytes = if path.is_file() { fs::read(&path).expect("read") } else { Vec::new() };
+        assert!(!String::from_utf8_lossy(&bytes).contains(&token[4..]), "{}", path.display());
+    }
+}
+
+#[test]
+fn a_comment_that_allows_a_secret_needs_somebody_who_answers_for_it() {
+    let repository = Repository::new();
+    let (token, soon) = (TOKEN.concat(), repository.soon());
+    let allow = ["gitleaks", ":allow"].concat();
+    let key = |comment: &str, rules: &str| format!("let key = \"{token}\"; {comment} {allow}{rules}\n");
+    let expires = format!("expires: {soon}");
+    let because = |comment: &str| {
+        let lines = ["reason: a key of the manual, which opens nothing", "owner: @example/security", &expires];
+        lines.map(|line| format!("{comment} {line}\n")).concat()
+    };
+    let mut cases: Vec<(String, &[&str])> = vec![
+        (key("#", ""), &["IGN-016", "open"]),
+        (key("#", " github-pat"), &["IGN-016", "open"]),
+        (because("#") + &key("#", ""), &["IGN-016", "open"]),
+        (because("#") + "\n" + &key("#", " github-pat"), &["IGN-016", "open"]),
+        (because("#") + &key("#", " aws-access-token"), &["EXC-002", "open"]),
+        (because("#").replace(&soon, "2024-01-01") + &key("#", " github-pat"), &["EXC-001", "open"]),
+        // What is written about such comments is none.
+        (format!("write `{allow}` behind it\n"), &[]),
+    ];
+    cases.extend(
+        ["#", "//", "--", ";"].map(|comment| (because(comment) + &key(comment, " github-pat"), &["exempted"][..])),
+    );
+    for (index, (text, _)) in cases.iter().enumerate() {
+        repository.write(&format!("src/{index}"), text);
+    }
+    let verdict = repository.verdict(&Gitleaks::new(), ());
+    for (index, (text, expected)) in cases.iter().enumerate() {
+        let path = format!("src/{index}");
+        let here = verdict.findings.iter().filter(|one| one.location.as_ref().is_some_and(|at| at.path == path));
+        let mut seen: Vec<_> = here
+            .map(|one| match (one.code.as_str(), &one.exception) {
+                ("gitleaks/github-pat", Some(_)) => "exempted",
+                ("gitleaks/github-pat", None) => "open",
+                (other, _) => other,
+            })
+            .collect();
+        seen.sort_unstable();
+        assert_eq!(seen, *expected, "{text}");
+    }
 }
 
 #[test]

@@ -9,7 +9,7 @@ use cicd_core::pipeline::Pipeline;
 use cicd_core::policy::{InvalidJustification, Justification, Policy};
 use cicd_core::step::Workspace;
 use cicd_core::steps::{
-    CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, ExceptionLint, Hadolint, IacScan,
+    CodeOwners, CoverageGate, Dast, DependencyAudit, DevBuild, DockerBuild, ExceptionLint, Gitleaks, Hadolint, IacScan,
     LicenseCheck, LoadTest, LockedLicenses, PinnedBase, Push, Pytest, PythonEnv, Readiness, RuffFormat, RuffLint,
     RustFormat, Sast, Sbom, SecretScan, SourceCheck, TrivyDatabase, TrivyScan, WorkflowLint,
 };
@@ -18,6 +18,8 @@ use cicd_core::steps::{
 const HELPERS: &str = "cicd-core/src";
 /// Recorded inputs and outputs of tools.
 const RECORDED: &str = "cicd-core/tests/data";
+/// A compressed file that is among them.
+const WHEEL: &str = "cicd-core/tests/data/python/tiny-1.0-py3-none-any.whl";
 /// The packages that are shipped.
 const LOCK: &str = "flask-app/requirements.txt";
 /// Those that may be.
@@ -62,6 +64,8 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
     // What must not be in it, and who has to agree when it changes.
     let exceptions = ci.add("exception-lint", exceptions(), ());
     let secrets = ci.add("secret-scan", secrets()?, ());
+    let leaks = Gitleaks::new().leaving_out(WHEEL, wheel()?).exceptions_file(EXCEPTIONS);
+    let leaks = ci.add("secret-scan-gitleaks", leaks, ());
     let owners = ci.add("code-owners", owners(), ());
     let locked = ci.add("locked-licenses", LockedLicenses::approved(APPROVED, LOCK), ());
 
@@ -114,7 +118,7 @@ pub(crate) fn flask_app(workspace: &Workspace) -> Result<Pipeline, Box<dyn Error
 
     // What may leave: an image that every one of these has looked at, in this run.
     let written = (&format, &rust_format, &lint, &docker_lint, &workflows, &iac, &sast, &own_rules);
-    let allowed = (&source, &exceptions, &secrets, &owners, &locked);
+    let allowed = (&source, &exceptions, &secrets, &leaks, &owners, &locked);
     let shipped = (&scanned, &audited, &licensed, &listed, &attacked, &loaded);
     let cleared = ci.clear(&image, (written, allowed, &tests, &coverage, shipped));
     ci.add("push", Push::to("127.0.0.1:5000/flask-app"), &cleared);
@@ -177,10 +181,13 @@ fn exceptions() -> ExceptionLint {
 }
 
 fn secrets() -> Result<SecretScan, InvalidJustification> {
-    let wheel = "a wheel of four lines, made for the tests of the library, which installs it";
-    let wheel = Justification::new(wheel, "@cicd-core/security", "2027-03-31")?;
-    let scan = SecretScan::new().leaving_out("cicd-core/tests/data/python/tiny-1.0-py3-none-any.whl", wheel);
-    Ok(scan.exceptions_file(EXCEPTIONS))
+    Ok(SecretScan::new().leaving_out(WHEEL, wheel()?).exceptions_file(EXCEPTIONS))
+}
+
+/// Why the content of a wheel is not searched.
+fn wheel() -> Result<Justification, InvalidJustification> {
+    let reason = "a wheel of four lines, made for the tests of the library, which installs it";
+    Justification::new(reason, "@cicd-core/security", "2027-03-31")
 }
 
 fn owners() -> CodeOwners {

@@ -31,7 +31,7 @@ impl ExceptionsFile {
 ///
 /// ```toml
 /// [[secret]]
-/// rule = "aws-access-key-id"                # Trivy's name of what it took it for
+/// rule = "aws-access-key-id"                # Trivy's name of what it took it for; "gitleaks/…" for that of gitleaks
 /// path = "docs/signing.md"                  # the file, relative to the repository
 /// sha256 = "…"                              # of the lines it stands in; the finding says it
 /// reason = "the key of the vendor's own manual, which opens nothing"

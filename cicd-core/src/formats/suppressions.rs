@@ -1,5 +1,5 @@
 use crate::model::{Finding, Target};
-use crate::policy::{Exception, Suppression, justification_above};
+use crate::policy::{Exception, Scope, Suppression, justification_above};
 
 /// The comments of a step's files that ask its tool to say nothing: those that become exceptions, and those that are findings.
 ///
@@ -17,7 +17,7 @@ use crate::policy::{Exception, Suppression, justification_above};
 /// let mut comments = Suppressions::default();
 /// for index in [3, 4] {
 ///     let comment = Suppression { path: "a.py".into(), lines: &lines, index };
-///     comments.judge(comment, &["B301".to_owned()], &[comment.location().into()]);
+///     comments.judge(comment, vec![("B301".to_owned(), vec![comment.location().into()])]);
 /// }
 /// let mut findings = Vec::new();
 /// let exceptions = comments.settle(&mut findings);
@@ -32,10 +32,16 @@ pub struct Suppressions {
 }
 
 impl Suppressions {
-    /// Judges a comment that names `rules` and reaches `targets`; without a justification directly above, it hides nothing.
-    pub fn judge(&mut self, comment: Suppression<'_>, rules: &[String], targets: &[Target]) {
-        match comment.exceptions(rules, targets) {
-            Ok(exceptions) => self.exceptions.extend(exceptions),
+    /// Judges a comment that names rules, each with what it reaches of that rule; without a justification directly above, it hides
+    /// nothing.
+    pub fn judge(&mut self, comment: Suppression<'_>, rules: Vec<(String, Vec<Target>)>) {
+        let (names, targets): (Vec<_>, Vec<_>) = rules.into_iter().unzip();
+        match comment.exceptions(&names, &[]) {
+            Ok(exceptions) => {
+                let each = exceptions.into_iter().zip(targets);
+                let each = each.map(|(exception, targets)| Exception { scope: Scope::Targets(targets), ..exception });
+                self.exceptions.extend(each);
+            }
             Err(finding) => self.refused.push(finding),
         }
     }

@@ -58,7 +58,7 @@ impl fmt::Display for MissingKeys {
 /// # Errors
 /// When one is missing, stands there twice or says nothing.
 pub fn justification_above(lines: &[&str], index: usize) -> Result<Justification, Unjustified> {
-    let (mut reason, mut owner, mut expires, mut environments) = (None, None, None, None);
+    let (mut reason, mut owner, mut expires, mut environments, mut ticket) = (None, None, None, None, None);
     for line in lines.iter().take(index).rev() {
         let Some((key, value)) = line.trim().strip_prefix('#').and_then(|comment| comment.split_once(':')) else {
             break;
@@ -68,7 +68,7 @@ pub fn justification_above(lines: &[&str], index: usize) -> Result<Justification
             "owner" => (&mut owner, "owner"),
             "expires" => (&mut expires, "expires"),
             "environments" => (&mut environments, "environments"),
-            "ticket" => continue,
+            "ticket" => (&mut ticket, "ticket"),
             // A limit that is not read would widen the exception.
             key if key.to_ascii_lowercase().starts_with("environment") => {
                 return Err(Unjustified::Mistyped(key.to_owned()));

@@ -3,6 +3,9 @@ use camino::Utf8Path;
 use super::{Applies, Exception, Origin, Scope, SuppressionCode, justification_above};
 use crate::model::{Finding, Level, Location, Severity, Target};
 
+/// How much of a comment's line is shown: enough to find it by.
+const SHOWN_CHARS_MAX: usize = 200;
+
 /// A comment in a source file that asks a tool to say nothing, such as `# nosec B301`. The tool is kept from reading it; it is
 /// judged here.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +50,9 @@ impl Suppression<'_> {
     /// The finding for one that is not accepted.
     #[must_use]
     pub fn unjustified(&self, problem: &str) -> Finding {
-        let shown = self.lines.get(self.index).map_or("", |line| line.trim());
+        // A line may hold thousands of comments, each of which is a finding.
+        let shown: String =
+            self.lines.get(self.index).map_or("", |line| line.trim()).chars().take(SHOWN_CHARS_MAX).collect();
         let location = self.location();
         Finding::new(SuppressionCode::Unjustified, format!("`{shown}`: {problem}"))
             .severity(Severity::Medium)

@@ -39,7 +39,7 @@ pub fn judge<S: Scanner>(scanner: &S, sources: &Sources, report: &Report) -> Res
     {
         return Err(unreadable(format!("it has {count} findings, but {tool} ended with {exit}")).into());
     }
-    let comments = comments::gather(scanner, sources, &report.hits);
+    let comments = comments::gather(scanner, sources, report);
     let mut findings: Vec<_> = report.hits.iter().map(|Hit { finding, .. }| finding.clone()).collect();
     let exceptions = comments.settle(&mut findings);
     Ok(Judgement { findings, exceptions })

@@ -17,6 +17,7 @@ mod step;
 pub use account::{Selection, Source, Sources};
 pub use bench::Bench;
 pub use code::ScannerCode;
+pub(crate) use comments::first_from;
 pub use comments::{Pragma, Reach};
 pub use judge::{Judgement, judge};
 pub use report::{ExitMeaning, Hit, Report};
@@ -71,9 +72,9 @@ pub trait Scanner: std::fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
-    /// How a line that is nothing but a comment begins.
-    fn comment_start(&self) -> &'static str {
-        "#"
+    /// How lines that are nothing but a comment may begin.
+    fn comment_starts(&self) -> &'static [&'static str] {
+        &["#"]
     }
 
     /// The settings that the tool would take by itself. They have no effect here, and each that lies in the repository is named.

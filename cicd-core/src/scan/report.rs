@@ -1,4 +1,4 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -64,6 +64,11 @@ impl Hit {
         self
     }
 
+    /// What a comment may call it.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        [self.finding.code.as_str()].into_iter().chain(self.finding.aliases.iter().map(String::as_str))
+    }
+
     /// What was found.
     #[must_use]
     pub fn into_finding(self) -> Finding {
@@ -87,6 +92,7 @@ pub struct Report {
     pub(super) exits: Vec<(Exit, usize)>,
     pub(super) counts: Vec<(&'static str, u64)>,
     pub(super) proof: &'static str,
+    pub(super) texts: BTreeMap<Utf8PathBuf, String>,
 }
 
 impl Report {
@@ -114,6 +120,13 @@ impl Report {
     #[must_use]
     pub fn follows_files(mut self) -> Self {
         self.follows = true;
+        self
+    }
+
+    /// Adds the text of a file that was not read before, where its comments count because something was found in it.
+    #[must_use]
+    pub fn text(mut self, path: Utf8PathBuf, text: String) -> Self {
+        self.texts.insert(path, text);
         self
     }
 

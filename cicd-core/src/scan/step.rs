@@ -139,7 +139,7 @@ impl<S: Scanner> Scan<S> {
         let Judgement { findings, exceptions } = judge(&self.scanner, sources, &report)?;
         let mut written = self.scanner.exceptions(cx)?;
         if self.extent == Extent::LastCommit {
-            written.retain(|exception| sources.paths().any(|path| is_about(exception, path)));
+            written.retain(|exception| is_about(exception, sources));
         }
         let scanned =
             Scanned::new(sources.tool().name.clone(), sources.paths().map(Utf8Path::to_owned).collect(), commit);
@@ -189,12 +189,12 @@ fn headline(sources: &Sources, report: &Report, findings: &[Finding]) -> String 
     parts.join(", ")
 }
 
-/// Whether an exception is for something in this file.
-fn is_about(exception: &Exception, file: &Utf8Path) -> bool {
+/// Whether an exception is for something in one of these files.
+fn is_about(exception: &Exception, sources: &Sources) -> bool {
     match &exception.scope {
         Scope::Any => true,
         Scope::Targets(targets) => targets.iter().any(|target| match target {
-            Target::Secret { path, .. } | Target::Place(Location { path, .. }) => path == file,
+            Target::Secret { path, .. } | Target::Place(Location { path, .. }) => sources.contains(path),
             Target::Package(_) | Target::Route(_) | Target::Name(_) => false,
         }),
     }

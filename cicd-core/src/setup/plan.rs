@@ -297,7 +297,7 @@ mod tests {
     use crate::setup::{MANIFEST_PATH, Platform, tool_sets};
 
     fn manifest() -> ToolsManifest {
-        ToolsManifest::parse(MANIFEST_PATH.into(), include_str!("../../../ci/tools.toml")).expect("valid")
+        ToolsManifest::parse(MANIFEST_PATH.into(), include_str!("../../tests/data/setup/tools.toml")).expect("valid")
     }
 
     /// A fresh Debian container: root, Python, and nothing else.
@@ -346,22 +346,14 @@ mod tests {
                   $ DEBIAN_FRONTEND=noninteractive apt-get update
                   $ DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends debootstrap docker-registry docker.io
                   undo: apt-get purge --autoremove debootstrap docker-registry docker.io
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-aeaf3ba8e66aa906
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-aeaf3ba8e66aa906
-                  $ /tools/python-aeaf3ba8e66aa906/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-aeaf3ba8e66aa906/requirements.txt
-                  undo: rm --recursive /tools/python-aeaf3ba8e66aa906
-                install pip-audit 2.10.1 into /tools/pip-audit-513fa7bb1bc688d7
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-513fa7bb1bc688d7
-                  $ /tools/pip-audit-513fa7bb1bc688d7/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-513fa7bb1bc688d7/requirements.txt
-                  undo: rm --recursive /tools/pip-audit-513fa7bb1bc688d7
-                install semgrep 1.182.0 into /tools/semgrep-a61f19c6d8e3727a
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-a61f19c6d8e3727a
-                  $ /tools/semgrep-a61f19c6d8e3727a/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-a61f19c6d8e3727a/requirements.txt
-                  undo: rm --recursive /tools/semgrep-a61f19c6d8e3727a
-                install checkov 3.3.30 into /tools/checkov-d2fe1b46515166c0
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-d2fe1b46515166c0
-                  $ /tools/checkov-d2fe1b46515166c0/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-d2fe1b46515166c0/requirements.txt
-                  undo: rm --recursive /tools/checkov-d2fe1b46515166c0
+                install uv 0.13.8, ruff 0.17.5, bandit 1.9.4 into /tools/python-eaabb6bb70c94940
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-eaabb6bb70c94940
+                  $ /tools/python-eaabb6bb70c94940/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-eaabb6bb70c94940/requirements.txt
+                  undo: rm --recursive /tools/python-eaabb6bb70c94940
+                install pip-audit 2.10.1 into /tools/pip-audit-e4cb841232f0b588
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-e4cb841232f0b588
+                  $ /tools/pip-audit-e4cb841232f0b588/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-e4cb841232f0b588/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-e4cb841232f0b588
                 install trivy 0.70.0 into /tools/trivy-a42657455af1763b
                   $ curl --fail --location --proto '=https' --silent --show-error --connect-timeout 10 --max-filesize 314572800 --output /tools/trivy-a42657455af1763b/archive.tar.gz https://github.com/aquasecurity/trivy/releases/download/v0.70.0/trivy_0.70.0_Linux-64bit.tar.gz
                   undo: rm --recursive /tools/trivy-a42657455af1763b
@@ -485,7 +477,7 @@ mod tests {
         let actions = plan(&none, &manifest()).actions;
         let Some(Action::Packages { names, .. }) = actions.first() else { panic!("packages first: {actions:?}") };
         assert!(names.contains(&"python3.11-venv".to_owned()), "{names:?}");
-        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 5);
+        assert_eq!(actions.iter().filter(|action| matches!(action, Action::Tools(_))).count(), 3);
         check(
             &Machine { user: User::Ordinary, ..none },
             expect![[r#"
@@ -494,13 +486,9 @@ mod tests {
                   undo: rm --recursive /tools/trivy-a42657455af1763b
                 by hand: debootstrap docker-registry python3.11 python3.11-venv docker.io
                   run `sudo apt-get update && sudo apt-get install --yes --no-install-recommends debootstrap docker-registry python3.11 python3.11-venv docker.io`, or setup as root
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                by hand: uv 0.13.8, ruff 0.17.5, bandit 1.9.4
                   install Python first, then run `cargo xtask setup` again
                 by hand: pip-audit 2.10.1
-                  install Python first, then run `cargo xtask setup` again
-                by hand: semgrep 1.182.0
-                  install Python first, then run `cargo xtask setup` again
-                by hand: checkov 3.3.30
                   install Python first, then run `cargo xtask setup` again
             "#]],
         );
@@ -518,22 +506,14 @@ mod tests {
         check(
             &Machine { platform: arm, sets_missing: sets(arm), ..quiet.clone() },
             expect![[r#"
-                install uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4 into /tools/python-804d25d2e67dccce
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-804d25d2e67dccce
-                  $ /tools/python-804d25d2e67dccce/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-804d25d2e67dccce/requirements.txt
-                  undo: rm --recursive /tools/python-804d25d2e67dccce
-                install pip-audit 2.10.1 into /tools/pip-audit-df84672af75b70d2
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-df84672af75b70d2
-                  $ /tools/pip-audit-df84672af75b70d2/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-df84672af75b70d2/requirements.txt
-                  undo: rm --recursive /tools/pip-audit-df84672af75b70d2
-                install semgrep 1.182.0 into /tools/semgrep-107bf4c62cade223
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/semgrep-107bf4c62cade223
-                  $ /tools/semgrep-107bf4c62cade223/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/semgrep-107bf4c62cade223/requirements.txt
-                  undo: rm --recursive /tools/semgrep-107bf4c62cade223
-                install checkov 3.3.30 into /tools/checkov-e5c06d2e7ddb872e
-                  $ /usr/bin/python3.11 -I -m venv --clear /tools/checkov-e5c06d2e7ddb872e
-                  $ /tools/checkov-e5c06d2e7ddb872e/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/checkov-e5c06d2e7ddb872e/requirements.txt
-                  undo: rm --recursive /tools/checkov-e5c06d2e7ddb872e
+                install uv 0.13.8, ruff 0.17.5, bandit 1.9.4 into /tools/python-7bce6a10d45a87b7
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/python-7bce6a10d45a87b7
+                  $ /tools/python-7bce6a10d45a87b7/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/python-7bce6a10d45a87b7/requirements.txt
+                  undo: rm --recursive /tools/python-7bce6a10d45a87b7
+                install pip-audit 2.10.1 into /tools/pip-audit-c5e99bce30ad57bc
+                  $ /usr/bin/python3.11 -I -m venv --clear /tools/pip-audit-c5e99bce30ad57bc
+                  $ /tools/pip-audit-c5e99bce30ad57bc/bin/python -I -m pip install --require-hashes --no-deps --only-binary :all: --no-input --no-color --progress-bar off --disable-pip-version-check --requirement /tools/pip-audit-c5e99bce30ad57bc/requirements.txt
+                  undo: rm --recursive /tools/pip-audit-c5e99bce30ad57bc
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for linux-aarch64: add its sha256 there, or put exactly that version on PATH
             "#]],
@@ -541,13 +521,9 @@ mod tests {
         check(
             &Machine { platform: None, sets_missing: sets(None), ..quiet },
             expect![[r#"
-                by hand: uv 0.13.8, ruff 0.17.5, hadolint 2.15.1, zizmor 1.32.0, bandit 1.9.4
+                by hand: uv 0.13.8, ruff 0.17.5, bandit 1.9.4
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
                 by hand: pip-audit 2.10.1
-                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
-                by hand: semgrep 1.182.0
-                  ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
-                by hand: checkov 3.3.30
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH
                 by hand: trivy 0.70.0
                   ci/tools.toml pins no file for this platform: add its sha256 there, or put exactly that version on PATH

@@ -4,7 +4,9 @@ use serde::Deserialize;
 use crate::formats::file_kind::FileKind;
 use crate::model::{Code, Finding, Level, Location, Severity};
 use crate::process::{Captured, Invocation, ToolRequirement};
-use crate::scan::{Bench, ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources};
+use crate::scan::{
+    Bench, ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources, first_from,
+};
 use crate::step::{Context, ReadError, StepError};
 
 /// The configuration that hadolint is given, so that a `.hadolint.yaml` in the repository or in a home folder switches nothing
@@ -182,6 +184,12 @@ fn rating(level: &str) -> Option<(Severity, Level)> {
 }
 
 fn pragmas(lines: &[&str]) -> Vec<Pragma> {
+    let first = first_from(lines, |line| !line.trim_start().starts_with('#'));
+    // The line, from 1, of the instruction that follows without a blank line.
+    let next_instruction = |index: usize| {
+        let next = first.get(index + 1).copied().flatten().filter(|&next| !lines[next].trim().is_empty())?;
+        u32::try_from(next + 1).ok()
+    };
     let kinds = lines.iter().enumerate().filter_map(|(index, line)| {
         let comment = line.split_once('#')?.1.trim();
         let lower = comment.to_lowercase();
@@ -190,7 +198,7 @@ fn pragmas(lines: &[&str]) -> Vec<Pragma> {
         let (rules, reach) = match lower.strip_prefix("hadolint").filter(|_| is_alone) {
             Some(rest) => match (rest.split_once("ignore"), rest.trim_start().starts_with("global")) {
                 (Some((_, rules)), true) => (rules_of(rules), Reach::File),
-                (Some((_, rules)), false) => match (rules_of(rules), next_instruction(lines, index)) {
+                (Some((_, rules)), false) => match (rules_of(rules), next_instruction(index)) {
                     (rules, Some(line)) => (rules, Reach::Lines(line..=line)),
                     (rules, None) if rules.is_empty() => (rules, Reach::File),
                     (rules, None) => (rules, Reach::Refused("no instruction follows on the next line")),
@@ -210,14 +218,6 @@ fn rules_of(text: &str) -> Vec<String> {
     let text = text.trim().trim_start_matches('=').trim();
     let list = text.split('#').next().unwrap_or(text);
     list.split(',').filter_map(|rule| rule.split_whitespace().next()).map(str::to_uppercase).collect()
-}
-
-/// The line, from 1, of the instruction that follows without a blank line.
-fn next_instruction(lines: &[&str], index: usize) -> Option<u32> {
-    let (offset, line) =
-        lines.iter().enumerate().skip(index + 1).find(|(_, line)| !line.trim_start().starts_with('#'))?;
-    (!line.trim().is_empty()).then_some(())?;
-    u32::try_from(offset + 1).ok()
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ pub use ruff::{RuffCode, RuffFormat, RuffFormatScanner, RuffLint, RuffLintScanne
 pub use rust_format::{RustFormat, RustFormatCode, RustFormatScanner};
 pub use sast::{BanditScanner, Sast, Semgrep, SemgrepScanner};
 pub use sbom::{BillOfMaterials, Sbom, SbomCode};
-pub use secret_scan::{SecretCode, SecretScan, SecretScanner};
+pub use secret_scan::{Gitleaks, GitleaksScanner, SecretCode, SecretScan, SecretScanner};
 pub use source_check::{SourceCheck, SourceChecked, SourceCode};
 pub use trivy_database::{DatabaseCode, TrivyDatabase};
 pub use trivy_scan::{ScanCode, TrivyScan};

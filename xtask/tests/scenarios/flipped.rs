@@ -15,6 +15,7 @@ const STEPS: &[(&str, &str)] = &[
     ("workflow-lint", "zizmor"),
     ("sast", "bandit"),
     ("secret-scan", "trivy"),
+    ("secret-scan-gitleaks", "gitleaks"),
     ("python-env", "uv"),
 ];
 
@@ -41,7 +42,7 @@ printed=$(mktemp); trap 'rm -f "$printed"' EXIT
 "$real" "$@" > "$printed"; code=$?
 reports=
 for each in "$@"; do
-  [ "$before" = --output ] && reports="$reports $each"
+  case "$before" in --output | --report-path) reports="$reports $each" ;; esac
   before=$each
 done
 "#;

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
@@ -8,7 +7,7 @@ use super::report::{Check, read};
 use crate::formats::printable::printable;
 use crate::model::{Code, Finding, Location, Severity};
 use crate::process::Captured;
-use crate::scan::{Hit, Pragma, Reach, Report};
+use crate::scan::{Hit, Pragma, Reach, Report, first_from};
 use crate::step::{ReadError, StepError};
 
 /// What checkov's log has for something it goes on without.
@@ -82,16 +81,10 @@ fn hit(check: &Check, path: &Utf8Path) -> Result<Hit, StepError> {
     Ok(Hit::in_line(finding, path, first.max(1)).heard_in(path, first..=last.max(first)))
 }
 
-/// The lines, from 1, that a comment speaks of: its own, and the next one that is no comment.
-fn reach(lines: &[&str], index: usize) -> RangeInclusive<u32> {
-    let line = |index: usize| u32::try_from(index + 1).unwrap_or(u32::MAX);
-    let is_comment = |text: &&str| text.trim_start().starts_with('#');
-    let next = (index..lines.len()).find(|&at| lines.get(at).is_some_and(|text| !is_comment(text)));
-    line(index)..=line(next.unwrap_or(index))
-}
-
 /// The comments that ask checkov to say nothing.
 pub(super) fn pragmas(lines: &[&str]) -> Vec<Pragma> {
+    let first = first_from(lines, |line| !line.trim_start().starts_with('#'));
+    let number = |index: usize| u32::try_from(index + 1).unwrap_or(u32::MAX);
     let pragma = |(index, line): (usize, &&str)| {
         let lower = line.to_ascii_lowercase();
         let start = ["checkov:skip=", "bridgecrew:skip=", "cortex:skip="]
@@ -101,7 +94,10 @@ pub(super) fn pragmas(lines: &[&str]) -> Vec<Pragma> {
         let list = line.get(start..).unwrap_or("").trim_start();
         let list = list.split([':', ' ', '\t']).next().unwrap_or(list);
         let rules = list.split(',').map(str::trim).filter(|rule| !rule.is_empty());
-        Some(Pragma { index, rules: rules.map(str::to_owned).collect(), reach: Reach::Lines(reach(lines, index)) })
+        // It speaks of its own line, and of the next one that is no comment.
+        let last = first.get(index).copied().flatten().unwrap_or(index);
+        let reach = Reach::Lines(number(index)..=number(last));
+        Some(Pragma { index, rules: rules.map(str::to_owned).collect(), reach })
     };
     lines.iter().enumerate().filter_map(pragma).collect()
 }

@@ -1,5 +1,7 @@
+use std::collections::{BTreeMap, HashMap};
+
 use crate::model::{Finding, Severity};
-use crate::scan::{Pragma, Reach};
+use crate::scan::{Pragma, Reach, first_from};
 
 use super::RuffCode;
 
@@ -9,10 +11,13 @@ fn unseen() -> Reach {
 }
 
 const ENDLESS: Reach = Reach::Refused("no `# ruff: enable` follows with the same rules");
+const WITHIN: Reach = Reach::Refused("one of its rules is disabled already, further up");
 
 /// The comments that the linter obeys: `noqa`, those that begin with `ruff:`, and those of isort.
 pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
-    each_comment(lines, |index, comment, alone| {
+    let code = first_from(lines, |line| !line.trim().is_empty() && !line.trim_start().starts_with('#'));
+    let next_code = |index: usize| number(code.get(index + 1).copied().flatten().unwrap_or(index));
+    let mut pragmas = each_comment(lines, |index, comment, alone| {
         if let Some(rest) = after(comment, "noqa") {
             return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::Statement(number(index)) });
         }
@@ -27,20 +32,51 @@ pub(super) fn lint_pragmas(lines: &[&str]) -> Vec<Pragma> {
             return Some(Pragma { index, rules: noqa_rules(rest), reach: Reach::File });
         }
         let (verb, list) = rest.split_once('[')?;
-        let rules = list.split(']').next().unwrap_or(list).split(',').map(str::trim).filter(|rule| !rule.is_empty());
-        let rules: Vec<_> = rules.map(str::to_owned).collect();
+        let rules = listed(list);
         let reach = match verb.trim() {
-            "ignore" if alone => Reach::Statement(next_code(lines, index)),
+            "ignore" if alone => Reach::Statement(next_code(index)),
             "ignore" => Reach::Statement(number(index)),
             "file-ignore" => Reach::File,
-            "disable" => match end_of(lines, index, list) {
-                Some(last) => Reach::Lines(number(index)..=last),
-                None => ENDLESS,
-            },
+            // Where it ends is told below.
+            "disable" => ENDLESS,
             _ => return None,
         };
         Some(Pragma { index, rules, reach })
-    })
+    });
+    end(lines, &mut pragmas);
+    pragmas
+}
+
+/// Gives each `disable` its end: the next `enable` of the same rules. No rule is disabled twice at a time, so that what is found is
+/// reached by one of them.
+fn end(lines: &[&str], pragmas: &mut [Pragma]) {
+    let mut enables: BTreeMap<Vec<String>, Vec<usize>> = BTreeMap::new();
+    for (index, line) in lines.iter().enumerate() {
+        let comment = line.trim_start().strip_prefix('#').and_then(|comment| after(comment, "ruff:"));
+        if let Some(list) = comment.and_then(|rest| after(rest, "enable[")) {
+            enables.entry(listed(list)).or_default().push(index);
+        }
+    }
+    let mut disabled_until: HashMap<String, usize> = HashMap::new();
+    for pragma in pragmas.iter_mut().filter(|pragma| pragma.reach == ENDLESS) {
+        if pragma.rules.iter().any(|rule| disabled_until.get(rule).is_some_and(|&until| pragma.index <= until)) {
+            pragma.reach = WITHIN;
+            continue;
+        }
+        let ends = enables.get(&pragma.rules).map_or(&[][..], Vec::as_slice);
+        let until = ends.get(ends.partition_point(|&end| end <= pragma.index)).copied();
+        if let Some(last) = until {
+            pragma.reach = Reach::Lines(number(pragma.index)..=number(last));
+        }
+        let until = until.unwrap_or(usize::MAX);
+        disabled_until.extend(pragma.rules.iter().map(|rule| (rule.clone(), until)));
+    }
+}
+
+/// The rules in `F401, E501]` and whatever follows.
+fn listed(list: &str) -> Vec<String> {
+    let rules = list.split(']').next().unwrap_or(list).split(',').map(str::trim).filter(|rule| !rule.is_empty());
+    rules.map(str::to_owned).collect()
 }
 
 /// The comments that the formatter obeys; the indices of their lines, from 0.
@@ -96,26 +132,10 @@ fn number(index: usize) -> u32 {
     u32::try_from(index + 1).unwrap_or(u32::MAX)
 }
 
-/// The line, from 1, of the code that follows a comment of its own.
-fn next_code(lines: &[&str], index: usize) -> u32 {
-    let is_code = |line: &str| !line.trim().is_empty() && !line.trim_start().starts_with('#');
-    let next = (index + 1..lines.len()).find(|&next| is_code(lines[next]));
-    number(next.unwrap_or(index))
-}
-
-/// The line, from 1, of the comment that enables again what `list` names.
-fn end_of(lines: &[&str], index: usize, list: &str) -> Option<u32> {
-    let enables = |line: &str| {
-        let rest = line.trim_start().strip_prefix('#').and_then(|comment| after(comment, "ruff:"));
-        rest.and_then(|rest| after(rest, "enable["))
-            .is_some_and(|rest| rest.split(']').next().map(str::trim) == list.split(']').next().map(str::trim))
-    };
-    (index + 1..lines.len()).find(|&end| enables(lines[end])).map(number)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::by_key::counting::is_linear;
 
     fn one(text: &str) -> Option<(Vec<String>, Reach)> {
         let lines: Vec<_> = text.lines().collect();
@@ -151,8 +171,26 @@ mod tests {
         for text in ["# isort: on", "# isort: split", "x = 1  # type: ignore", "# ruff: enable[F401]", "nothing"] {
             assert_eq!(one(text), None, "{text}");
         }
+        let twice = [
+            "# ruff: disable[F401]",
+            "# ruff: disable[E501, F401]",
+            "# ruff: enable[E501, F401]",
+            "# ruff: enable[F401]",
+        ];
+        let reaches: Vec<_> = lint_pragmas(&twice).into_iter().map(|pragma| pragma.reach).collect();
+        assert_eq!(reaches, [Reach::Lines(1..=4), WITHIN]);
         let lines = ["import os  # noqa: F401  # isort: skip"];
         assert_eq!(lint_pragmas(&lines).len(), 2);
+    }
+
+    #[test]
+    fn comments_are_read_in_one_pass() {
+        for text in ["# ruff: disable[F401]", "# ruff: ignore[F401]", "x = 1  # noqa: F401"] {
+            is_linear(text, 2, |length| {
+                let lines = vec![text; length];
+                assert_eq!(lint_pragmas(&lines).len(), length);
+            });
+        }
     }
 
     #[test]

@@ -130,8 +130,8 @@ impl Scanner for RustFormatScanner {
         skips::lines(&lines.join("\n")).into_iter().map(pragma).collect()
     }
 
-    fn comment_start(&self) -> &'static str {
-        "//"
+    fn comment_starts(&self) -> &'static [&'static str] {
+        &["//"]
     }
 
     fn settings(&self) -> &'static [Setting] {

@@ -5,7 +5,8 @@ use std::os::unix::ffi::OsStrExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 use flate2::read::MultiGzDecoder;
 
-use crate::step::StepError;
+use crate::scan::{Bench, Sources};
+use crate::step::{Context, StepError};
 
 /// Trivy holds a file in memory several times over. Text that people write is far smaller.
 const FILE_BYTES_MAX: u64 = 16 << 20;
@@ -17,17 +18,21 @@ const FILES_MAX: usize = 50_000;
 /// A secret that Trivy must find: the form of an access token. In two parts, so that this file holds none. A word stands before it,
 /// as some rules swallow the blanks behind a secret and with them the start of what follows.
 const CANARY_PARTS: [&str; 2] = ["canary gh", "p_k3J9vQz7XwB2mN5tR8yL1cF6hD4sA0pG2eUx"];
-/// The rule that finds it.
+/// The rule that finds it, in Trivy and in gitleaks.
 pub(super) const CANARY_RULE: &str = "github-pat";
+/// What rules of gitleaks ask of a file's name. Every other copy has a name that says nothing.
+const TELLING_NAMES: [&str; 8] = [".php", ".tf", ".hcl", ".yml", ".yaml", "nuget.config", ".p12", ".pfx"];
 
-/// A file of the repository as it was laid out for Trivy.
+/// A file of the repository as it was laid out for a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Exported {
     /// The file, relative to the repository.
     pub(super) path: Utf8PathBuf,
-    /// Its name for Trivy.
+    /// Its name for the tool.
     pub(super) name: String,
-    /// How many lines its own text has. What was unpacked of it follows, then its name.
+    /// How many blank lines stand before its own text.
+    pub(super) lead: u32,
+    /// The last line, from 1, of its own text. What was unpacked of it follows, then its name.
     pub(super) own_lines: u32,
     /// The line, from 1, of the canary that was added to it, after its name.
     pub(super) canary_line: u32,
@@ -64,14 +69,51 @@ const GZIP: &[u8] = b"\x1F\x8B";
 /// As much of a member of an archive tells what it is.
 const MEMBER_START_BYTES: u64 = 16;
 
+/// Copies of the files that are searched, removed with this.
+#[derive(Debug)]
+pub(super) struct Copies {
+    exported: Vec<Exported>,
+    bench: Bench,
+}
+
+impl Copies {
+    /// Lays out every source, behind so many blank lines.
+    ///
+    /// # Errors
+    /// Files that are too large or too many, and what the system says.
+    pub(super) fn of(cx: &Context, sources: &Sources, lead: u32) -> Result<Self, StepError> {
+        // Copies of everything do not stay in the run's folder.
+        let bench = Bench::new(cx)?;
+        let tree = bench.make_folder("tree")?;
+        let exported = export(cx.root(), &tree, sources.paths().map(Utf8Path::to_owned).collect(), lead)?;
+        Ok(Self { exported, bench })
+    }
+
+    /// The folder that they are in, and nothing else.
+    pub(super) fn tree(&self) -> Utf8PathBuf {
+        self.bench.path("tree")
+    }
+
+    /// Which they are.
+    pub(super) fn all(&self) -> &[Exported] {
+        &self.exported
+    }
+
+    /// One of them, as the tool got it.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(super) fn text(&self, file: &Exported) -> Result<Vec<u8>, StepError> {
+        let copy = self.tree().join(&file.name);
+        fs::read(&copy).map_err(StepError::io("reading", copy))
+    }
+}
+
 /// Writes every file into `tree`, numbered, as text, with its name and a canary in its last lines.
 ///
-/// Trivy passes over files by their names (tests, Markdown, lock files, pictures) and over those that look like programs, and says
-/// nothing of it. So it is given neither names nor control characters, and has to find something in each of them.
-///
-/// # Errors
-/// Files that are too large or too many, and what the system says.
-pub(super) fn export(root: &Utf8Path, tree: &Utf8Path, files: Vec<Utf8PathBuf>) -> Result<Vec<Exported>, StepError> {
+/// Trivy and gitleaks pass over files by their names (tests, Markdown, lock files, pictures) and over those that look like programs,
+/// and say nothing of it. So they are given neither names nor control characters, and have to find something in each of them.
+fn export(root: &Utf8Path, tree: &Utf8Path, files: Vec<Utf8PathBuf>, lead: u32) -> Result<Vec<Exported>, StepError> {
     if files.len() > FILES_MAX {
         let what = format!("{} files are more than the {FILES_MAX} that are searched", files.len());
         return Err(StepError::not_looked(what, "leave folders out, with a justification"));
@@ -87,10 +129,12 @@ pub(super) fn export(root: &Utf8Path, tree: &Utf8Path, files: Vec<Utf8PathBuf>) 
         }
         let (unpacked, packed) = unpack(&bytes);
         all_bytes = all_bytes.saturating_add(unpacked.len() as u64);
-        let (text, own_lines, canary_line) = laid_out(plain_text(bytes), &plain_text(unpacked), &path);
-        let name = format!("{index:06}.txt");
+        let (text, own_lines, canary_line) = laid_out(plain_text(bytes), &plain_text(unpacked), &path, lead);
+        let lower = path.as_str().to_ascii_lowercase();
+        let ending = TELLING_NAMES.into_iter().find(|ending| lower.ends_with(ending)).unwrap_or(".txt");
+        let name = format!("{index:06}{ending}");
         fs::write(tree.join(&name), text).map_err(StepError::io("writing", tree.join(&name)))?;
-        exported.push(Exported { path, name, own_lines, canary_line, packed });
+        exported.push(Exported { path, name, lead, own_lines, canary_line, packed });
     }
     Ok(exported)
 }
@@ -191,14 +235,17 @@ fn named(path: &Utf8Path) -> Vec<u8> {
     plain_text(line.into_bytes()).into_iter().map(|byte| if byte == b'\n' { b' ' } else { byte }).collect()
 }
 
-/// The text of a file, what was unpacked of it, its name and the canary; then how many lines are its own, and the canary's line.
-fn laid_out(mut text: Vec<u8>, unpacked: &[u8], path: &Utf8Path) -> (Vec<u8>, u32, u32) {
+/// The text of a file behind blank lines, what was unpacked of it, its name and the canary; then the last line that is its own, and
+/// the canary's line.
+fn laid_out(own: Vec<u8>, unpacked: &[u8], path: &Utf8Path, lead: u32) -> (Vec<u8>, u32, u32) {
     let end_line = |text: &mut Vec<u8>| {
         if text.last().is_some_and(|&last| last != b'\n') {
             text.push(b'\n');
         }
         u32::try_from(text.iter().filter(|&&b| b == b'\n').count()).unwrap_or(u32::MAX)
     };
+    let mut text = vec![b'\n'; lead as usize];
+    text.extend(own);
     let own = end_line(&mut text);
     text.extend(unpacked);
     end_line(&mut text);
@@ -228,9 +275,11 @@ mod tests {
             (b"\xFE\xFF\0k\0\n", "\u{feff}k\n", 2),
             (b"\xFF\xFEk", "\u{feff}\n", 2),
         ] {
-            let (seen, own_lines, canary_line) = laid_out(plain_text(bytes.to_vec()), b"", "a/b.c".into());
+            let (seen, own_lines, canary_line) = laid_out(plain_text(bytes.to_vec()), b"", "a/b.c".into(), 0);
             assert_eq!(String::from_utf8_lossy(&seen), format!("{text}a/b.c a b.c a b c\n{}\n", canary()), "{bytes:?}");
             assert_eq!((own_lines, canary_line), (line - 1, line + 1), "{bytes:?}");
+            let (led, own_lines, canary_line) = laid_out(plain_text(bytes.to_vec()), b"", "a/b.c".into(), 1);
+            assert_eq!((led, own_lines, canary_line), ([b"\n", &seen[..]].concat(), line, line + 2), "{bytes:?}");
         }
     }
 
@@ -242,10 +291,11 @@ mod tests {
         fs::create_dir(&tree).expect("made");
         fs::write(root.join("notes.md"), "x\n").expect("written");
         std::os::unix::fs::symlink("no/where", root.join("link")).expect("linked");
-        let exported = export(root, &tree, vec!["link".into(), "notes.md".into()]).expect("exported");
+        let exported = export(root, &tree, vec!["link".into(), "notes.md".into()], 0).expect("exported");
         let notes = Exported {
             path: "notes.md".into(),
             name: "000001.txt".to_owned(),
+            lead: 0,
             own_lines: 1,
             canary_line: 3,
             packed: None,
@@ -286,9 +336,9 @@ mod tests {
 
         let large = fs::File::create(root.join("large")).expect("created");
         large.set_len(FILE_BYTES_MAX + 1).expect("a hole");
-        let error = export(root, &tree, vec!["large".into()]).expect_err("too large").to_string();
+        let error = export(root, &tree, vec!["large".into()], 0).expect_err("too large").to_string();
         assert!(error.starts_with("large has 16777217 bytes"), "{error}");
-        assert!(export(root, &tree, vec!["gone".into()]).is_err());
-        assert!(export(root, &tree, vec!["x".into(); FILES_MAX + 1]).is_err());
+        assert!(export(root, &tree, vec!["gone".into()], 0).is_err());
+        assert!(export(root, &tree, vec!["x".into(); FILES_MAX + 1], 0).is_err());
     }
 }

@@ -1,12 +1,14 @@
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
 use super::export::{CANARY_RULE, Exported};
+use super::searcher::Searcher;
 use crate::formats::hex;
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::{FoundSecret, TrivyReport};
-use crate::model::{Code, Finding, Location, Target, finding_codes};
+use crate::model::by_key::ByKey;
+use crate::model::{Code, Finding, Location, Severity, Target, finding_codes};
 use crate::scan::Hit;
 use crate::step::{ReadError, StepError};
 
@@ -26,13 +28,20 @@ finding_codes! {
     }
 }
 
-/// The secrets of a report, if it shows that Trivy has looked at each of these files. `read` gives a file as it was exported.
-pub(super) fn secrets(
-    report: &TrivyReport,
-    trivy: &semver::Version,
-    exported: &[Exported],
-    read: impl Fn(&Exported) -> Result<Vec<u8>, StepError>,
-) -> Result<Vec<Hit>, StepError> {
+/// What a tool took for a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Found {
+    /// The rule that found it.
+    pub(super) rule: String,
+    /// What it is, such as `AWS Access Key ID`.
+    pub(super) title: String,
+    pub(super) severity: Severity,
+    /// Its first and last line in the copy, from 1.
+    pub(super) lines: (u32, u32),
+}
+
+/// The secrets of Trivy's report, by the names of the copies.
+pub(super) fn of_trivy(report: &TrivyReport, trivy: &semver::Version) -> Result<Vec<(String, Found)>, StepError> {
     let unreadable = |problem: String| StepError::from(ReadError::new("Trivy's report", problem));
     if report.artifact_type != "filesystem" {
         return Err(unreadable(format!("it is about a {}, not about files", printable(&report.artifact_type))));
@@ -43,22 +52,37 @@ pub(super) fn secrets(
     if report.results.iter().any(|result| result.suppressed > 0) {
         return Err(unreadable("Trivy suppressed findings, although it was given nothing to ignore".to_owned()));
     }
-    let given: BTreeSet<&str> = exported.iter().map(|file| file.name.as_str()).collect();
-    let mut found: BTreeMap<&str, Vec<&FoundSecret>> = BTreeMap::new();
-    for result in report.results.iter().filter(|result| !result.secrets.is_empty()) {
-        if !given.contains(result.target.as_str()) {
-            return Err(unreadable(format!("it names {:?}, which Trivy was not given", printable(&result.target))));
-        }
-        found.entry(&result.target).or_default().extend(&result.secrets);
-    }
-    let is_canary = |file: &Exported, one: &FoundSecret| one.rule == CANARY_RULE && one.start_line == file.canary_line;
-    let sang = |file: &&Exported| {
-        found.get(file.name.as_str()).is_some_and(|found| found.iter().any(|one| is_canary(file, one)))
+    let found = |secret: &FoundSecret| Found {
+        rule: secret.rule.clone(),
+        title: printable(&secret.title),
+        severity: secret.severity,
+        lines: (secret.start_line, secret.end_line),
     };
-    let silent: Vec<_> = exported.iter().filter(|file| !sang(file)).collect();
+    let each = report.results.iter().flat_map(|result| result.secrets.iter().map(|one| (&result.target, one)));
+    Ok(each.map(|(copy, secret)| (copy.clone(), found(secret))).collect())
+}
+
+/// What is found, if it shows that the tool has looked at each of these files. `read` gives a copy as it was exported, once
+/// for each that has a secret.
+pub(super) fn hits(
+    searcher: Searcher,
+    found: &[(String, Found)],
+    exported: &[Exported],
+    mut read: impl FnMut(&Exported) -> Result<Vec<u8>, StepError>,
+) -> Result<Vec<Hit>, StepError> {
+    let tool = searcher.name();
+    let given: BTreeSet<&str> = exported.iter().map(|file| file.name.as_str()).collect();
+    if let Some((foreign, _)) = found.iter().find(|(copy, _)| !given.contains(copy.as_str())) {
+        let problem = format!("it names {:?}, which {tool} was not given", printable(foreign));
+        return Err(ReadError::new(format!("{tool}'s report"), problem).into());
+    }
+    let found: ByKey<&str, &Found> = found.iter().map(|(copy, one)| (copy.as_str(), one)).collect();
+    let is_canary = |file: &Exported, one: &Found| one.rule == CANARY_RULE && one.lines.0 == file.canary_line;
+    let silent = |file: &&Exported| !found.of(file.name.as_str()).any(|one| is_canary(file, one));
+    let silent: Vec<_> = exported.iter().filter(silent).collect();
     if let [first, ..] = silent.as_slice() {
         return Err(StepError::not_looked(
-            format!("Trivy did not look at {} of {} files, among them {}", silent.len(), exported.len(), first.path),
+            format!("{tool} did not look at {} of {} files, among them {}", silent.len(), exported.len(), first.path),
             "every file carries a known secret while it is searched, and this one's was not found; see the step's log",
         ));
     }
@@ -70,42 +94,45 @@ pub(super) fn secrets(
             let finding = Finding::new(SecretCode::Packed, message).target(target).at(Location::file(&file.path));
             hits.push(Hit::in_file(finding, &file.path));
         }
-        let secrets = found.get(file.name.as_str()).into_iter().flatten().filter(|one| !is_canary(file, one));
-        let secrets: Vec<_> = secrets.collect();
+        let secrets: Vec<_> = found.of(file.name.as_str()).filter(|one| !is_canary(file, one)).collect();
         if !secrets.is_empty() {
             let text = read(file)?;
-            hits.extend(secrets.into_iter().map(|secret| Hit::in_file(finding(file, secret, &text), &file.path)));
+            let lines: Vec<_> = text.split(|&b| b == b'\n').collect();
+            hits.extend(secrets.into_iter().map(|secret| hit(searcher, file, secret, &lines)));
         }
     }
     Ok(hits)
 }
 
-fn finding(file: &Exported, secret: &FoundSecret, text: &[u8]) -> Finding {
-    let first = secret.start_line.max(1);
-    let count = secret.end_line.max(first).saturating_sub(first).saturating_add(1);
+fn hit(searcher: Searcher, file: &Exported, secret: &Found, lines: &[&[u8]]) -> Hit {
+    let first = secret.lines.0.max(1);
+    let last = secret.lines.1.max(first);
     let mut hasher = Sha256::new();
-    for line in text.split(|&b| b == b'\n').skip(first as usize - 1).take(count as usize) {
+    for line in lines.iter().take(last as usize).skip(first as usize - 1) {
         hasher.update(line.trim_ascii_end());
         hasher.update(b"\n");
     }
     let sha256 = hex(&hasher.finalize());
-    let (rule, path) = (printable(&secret.rule), &file.path);
-    let (place, location) = if first <= file.own_lines {
-        (format!("in {path}"), Location::line(path, first))
-    } else if first.saturating_add(1) == file.canary_line {
-        (format!("in the name of {path}"), Location::file(path))
-    } else {
-        (format!("in what is compressed in {path}"), Location::file(path))
+    let (rule, path) = (searcher.code(&printable(&secret.rule)), &file.path);
+    let own = (first > file.lead && first <= file.own_lines).then(|| first - file.lead);
+    let (place, location) = match own {
+        Some(line) => (format!("in {path}"), Location::line(path, line)),
+        None if first.saturating_add(1) == file.canary_line => (format!("in the name of {path}"), Location::file(path)),
+        None => (format!("in what is compressed in {path}"), Location::file(path)),
     };
-    let message = format!("{} {place}", printable(&secret.title));
-    Finding::with_code(Code::new(rule.as_str()), message)
+    let finding = Finding::with_code(Code::new(rule.as_str()), format!("{} {place}", secret.title))
         .severity(secret.severity)
         .target(Target::Secret { path: path.to_owned(), sha256: sha256.clone() })
         .at(location)
         .of_a_secret()
         .help(format!(
             "revoke it, then take it out of the history too; if it opens nothing, write it down: rule = \"{rule}\", path = \"{path}\", sha256 = \"{sha256}\""
-        ))
+        ));
+    let hit = Hit::in_file(finding, path);
+    match own {
+        Some(line) => hit.heard_in(path, line..=line),
+        None => hit,
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +152,7 @@ mod tests {
         let file = |path: &str, name: &str, canary_line| Exported {
             path: path.into(),
             name: name.to_owned(),
+            lead: 0,
             own_lines: canary_line - 1,
             canary_line,
             packed: None,
@@ -135,7 +163,9 @@ mod tests {
     fn look(text: &str, exported: &[Exported]) -> Result<Vec<Finding>, String> {
         let report = TrivyReport::from_json(text.as_bytes()).map_err(|error| error.to_string())?;
         let trivy = semver::Version::new(0, 70, 0);
-        let hits = secrets(&report, &trivy, exported, |_| Ok(LEAK.into())).map_err(|error| error.to_string())?;
+        let hits =
+            of_trivy(&report, &trivy).and_then(|found| hits(Searcher::Trivy, &found, exported, |_| Ok(LEAK.into())));
+        let hits = hits.map_err(|error| error.to_string())?;
         Ok(hits.into_iter().map(Hit::into_finding).collect())
     }
 

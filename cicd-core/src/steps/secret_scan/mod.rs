@@ -1,8 +1,11 @@
-//! The search for secrets in the repository's files: what may be configured, how the files are laid out for Trivy, what it found.
+//! The search for secrets in the repository's files: how they are laid out for a tool, and what it found. Trivy's search is `step`.
 
 mod export;
+mod gitleaks;
 mod judge;
+mod searcher;
 mod step;
 
+pub use gitleaks::{Gitleaks, GitleaksScanner};
 pub use judge::SecretCode;
 pub use step::{SecretScan, SecretScanner};

@@ -1,17 +1,16 @@
-use std::fs;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::SecretCode;
-use super::export::{Exported, export};
-use super::judge::secrets;
+use super::export::Copies;
+use super::judge::{hits, of_trivy};
+use super::searcher::Searcher;
 use crate::formats::trivy_report::TrivyReport;
-use crate::formats::{Paint, read_exceptions};
 use crate::model::{Code, FindingCode as _, Location};
 use crate::policy::Exception;
 use crate::process::{Captured, Invocation, ToolRequirement};
-use crate::scan::{Bench, ExitMeaning, Report, Scan, Scanner, Selection, Setting, Sources};
+use crate::scan::{ExitMeaning, Report, Scan, Scanner, Selection, Setting, Sources};
 use crate::step::{Context, ReadError, StepError};
 use crate::trivy::{Neutral, trivy_tool};
 
@@ -67,18 +66,13 @@ impl SecretScan {
 
 /// What is laid out: a numbered copy of every file, and an empty configuration.
 #[derive(Debug)]
-pub struct Copies {
-    exported: Vec<Exported>,
+pub struct Layout {
+    copies: Copies,
     neutral: Neutral,
     step: Utf8PathBuf,
-    bench: Bench,
 }
 
-impl Copies {
-    fn tree(&self) -> Utf8PathBuf {
-        self.bench.path("tree")
-    }
-
+impl Layout {
     fn report(&self) -> Utf8PathBuf {
         self.step.join("report.json")
     }
@@ -86,7 +80,7 @@ impl Copies {
 
 impl Scanner for SecretScanner {
     type Input = ();
-    type Layout = Copies;
+    type Layout = Layout;
 
     fn tool(&self) -> ToolRequirement {
         trivy_tool()
@@ -96,30 +90,24 @@ impl Scanner for SecretScanner {
         Selection::every_file()
     }
 
-    fn lay_out(&self, cx: &Context, sources: &Sources) -> Result<Copies, StepError> {
-        // Copies of everything do not stay in the run's folder.
-        let bench = Bench::new(cx)?;
-        let tree = bench.make_folder("tree")?;
-        let exported = export(cx.root(), &tree, sources.paths().map(Utf8Path::to_owned).collect())?;
-        Ok(Copies { exported, neutral: Neutral::prepare(cx)?, step: cx.path(cx.dir()), bench })
+    fn lay_out(&self, cx: &Context, sources: &Sources) -> Result<Layout, StepError> {
+        let copies = Copies::of(cx, sources, 0)?;
+        Ok(Layout { copies, neutral: Neutral::prepare(cx)?, step: cx.path(cx.dir()) })
     }
 
-    fn commands(&self, _: &Sources, copies: &Copies) -> Vec<Invocation> {
-        vec![scan(&copies.neutral, &copies.step, &copies.report(), &copies.tree())]
+    fn commands(&self, _: &Sources, layout: &Layout) -> Vec<Invocation> {
+        vec![scan(&layout.neutral, &layout.step, &layout.report(), &layout.copies.tree())]
     }
 
-    fn read(&self, sources: &Sources, copies: &Copies, captured: &[Captured]) -> Result<Report, StepError> {
+    fn read(&self, sources: &Sources, layout: &Layout, captured: &[Captured]) -> Result<Report, StepError> {
         let [captured] = captured else {
             return Err(StepError::not_looked("Trivy was not run once", "see the step's log"));
         };
         let captured = captured.clone().require_success()?;
         let report = TrivyReport::from_json(captured.report_bytes()?)
-            .map_err(|error| ReadError::new("Trivy's report", error).at(Location::file(copies.report())))?;
-        let read = |file: &Exported| {
-            let copy = copies.tree().join(&file.name);
-            fs::read(&copy).map_err(StepError::io("reading", copy))
-        };
-        let hits = secrets(&report, &sources.tool().version, &copies.exported, read)?;
+            .map_err(|error| ReadError::new("Trivy's report", error).at(Location::file(layout.report())))?;
+        let found = of_trivy(&report, &sources.tool().version)?;
+        let hits = hits(Searcher::Trivy, &found, layout.copies.all(), |file| layout.copies.text(file))?;
         Ok(Report::proven_otherwise().with(&captured, hits).proof("a canary found in each"))
     }
 
@@ -132,11 +120,7 @@ impl Scanner for SecretScanner {
     }
 
     fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
-        let Some(path) = &self.exceptions_file else { return Ok(Vec::new()) };
-        let text = cx.read_text(path)?;
-        let read = read_exceptions(&cx.relative(path), &text)
-            .map_err(|error| ReadError::new("the exceptions", format!("\n{}", error.render(Paint::Plain))))?;
-        Ok(read.secrets)
+        Searcher::Trivy.exceptions(cx, self.exceptions_file.as_deref())
     }
 
     fn left_out_code(&self) -> Code {
