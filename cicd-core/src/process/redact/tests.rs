@@ -136,8 +136,8 @@ fn a_secret_split_over_any_pieces_is_removed() {
 #[test]
 fn a_secret_in_bytes_is_told_by_name() {
     let redactor = redactor("CANARY-0123456789");
-    assert_eq!(redactor.revealed(b"--password=CANARY-0123456789"), Some("canary".to_owned()));
-    assert_eq!(redactor.revealed(b"--password=CANARY-012345678"), None);
+    assert_eq!(redactor.revealed(b"--option=CANARY-0123456789"), Some("canary".to_owned()));
+    assert_eq!(redactor.revealed(b"--option=CANARY-012345678"), None);
     let mut bytes = *b"{\"CANARY-0123456789\"}";
     assert!(redactor.mask(&mut bytes));
     assert_eq!(&bytes, b"{\"*****************\"}");

@@ -289,9 +289,14 @@ mod tests {
         search.findings(&patterns).into_iter().map(show).collect()
     }
 
-    const KEY: &[u8] = b"-----BEGIN RSA PRIVATE KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy\n";
-    const LOCKED_KEY: &[u8] =
-        b"-----BEGIN RSA PRIVATE KEY-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: X,1\r\n\r\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3\r\n";
+    // In parts, so that this file holds none.
+    const KEY: &[u8] =
+        concat!("-----BEGIN RSA PRIVATE ", "KEY-----\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3xfn/ygWyF8PbnGy\n").as_bytes();
+    const LOCKED_KEY: &[u8] = concat!(
+        "-----BEGIN RSA PRIVATE ",
+        "KEY-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: X,1\r\n\r\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3\r\n"
+    )
+    .as_bytes();
 
     #[test]
     fn tests_are_found_where_they_are_ours() {
