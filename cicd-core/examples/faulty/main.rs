@@ -1,6 +1,7 @@
 //! An `xtask` whose steps misbehave, each in its own way; the fault tests run it, one step at a time.
 
 mod containers;
+mod ends;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -107,7 +108,26 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
         }),
         (),
     );
+    ends::add(&mut ci);
+    let peak = Peak;
+    let measured = step_fn(move |_, ()| {
+        let _ = &peak;
+        Ok(Outcome::of(()))
+    });
+    ci.add("measured", measured, ());
     Ok(ci)
+}
+
+/// Writes down the peak of this process's memory when the pipeline that holds it goes, at the end of its run.
+#[derive(Debug)]
+struct Peak;
+
+impl Drop for Peak {
+    fn drop(&mut self) {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default();
+        let _ = std::fs::write("peak", peak);
+    }
 }
 
 /// Python packages from an index, with delays of a test's own.
@@ -277,15 +297,11 @@ fn explained(_: &Workspace) -> Result<Pipeline, GraphError> {
 }
 
 fn main() -> ExitCode {
-    let code = Cli::new(faults)
+    Cli::new(faults)
         .pipeline("many", "Run a thousand steps", many)
         .pipeline("canary", "Run steps that show a secret", secrets)
         .pipeline("docker", "Run steps that need a Docker engine", containers::pipeline)
         .pipeline("explained", "Hold a secret in a command line", explained)
-        .main();
-    // The peak of this process's memory is part of what is being tested.
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or_default().to_owned();
-    let _ = std::fs::write("peak", peak);
-    code
+        .pipeline("unmade", "End the process before there is a pipeline", ends::unmade)
+        .main()
 }

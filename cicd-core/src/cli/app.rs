@@ -10,6 +10,8 @@ use super::args::{
     CodesArgs, Colour, CompletionArgs, ExceptionsArgs, HooksArgs, HooksCommand, LicensesArgs, PlanArgs, RunArgs,
     SetupArgs,
 };
+use super::link::Link;
+use super::supervisor::watched;
 use super::{Output, ci, exceptions, hooks, licenses, machine, show};
 use crate::model::ExitStatus;
 use crate::pipeline::Pipeline;
@@ -110,12 +112,27 @@ impl Cli {
     }
 
     /// Reads the process's arguments, does what they say and gives the exit code.
+    ///
+    /// A command that runs a pipeline, and `hooks run`, start this program once more with the same arguments, and watch it: whatever
+    /// a step does to its process, the exit code is green only if the runner has judged the run so. So what stands before this call
+    /// in `main` is done twice, and what stands behind it once, when all is over.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        Output.settled(self.run(std::env::args_os())).into()
+        match Link::take() {
+            Ok(None) => Output.settled(self.run(std::env::args_os(), None)).into(),
+            Ok(Some(link)) => {
+                let status = Output.settled(self.run(std::env::args_os(), Some(&link)));
+                link.verdict(status);
+                std::process::exit(i32::from(status.code()))
+            }
+            Err(error) => {
+                Output.complain(&format!("error: {error}"));
+                ExitStatus::Error.into()
+            }
+        }
     }
 
-    fn run(&self, args: impl IntoIterator<Item = OsString>) -> ExitStatus {
+    fn run(&self, args: impl IntoIterator<Item = OsString>, link: Option<&Link>) -> ExitStatus {
         let matches = match self.clap().try_get_matches_from(args) {
             Ok(matches) => matches,
             Err(error) => {
@@ -134,7 +151,7 @@ impl Cli {
             Some(Colour::Never) => anstream::ColorChoice::Never.write_global(),
             Some(Colour::Auto) | None => {}
         }
-        match self.dispatch(&matches) {
+        match self.dispatch(&matches, link) {
             Ok(status) => status,
             Err(error) => {
                 Output.complain(&format!("error: {error}"));
@@ -143,7 +160,7 @@ impl Cli {
         }
     }
 
-    fn dispatch(&self, matches: &ArgMatches) -> Result<ExitStatus, Box<dyn Error>> {
+    fn dispatch(&self, matches: &ArgMatches, link: Option<&Link>) -> Result<ExitStatus, Box<dyn Error>> {
         let Some((name, matches)) = matches.subcommand() else {
             Output.say(&self.clap().render_help().ansi().to_string());
             return Ok(ExitStatus::Green);
@@ -179,7 +196,7 @@ impl Cli {
                 return Ok(ExitStatus::Green);
             }
             "exceptions" => return exceptions::list(&workspace, &ExceptionsArgs::from_arg_matches(matches)?),
-            "hooks" => return self.hooks(&workspace, &HooksArgs::from_arg_matches(matches)?.command),
+            "hooks" => return self.hooks(&workspace, &HooksArgs::from_arg_matches(matches)?.command, link),
             "licenses" => return licenses::run(&workspace, &LicensesArgs::from_arg_matches(matches)?.command),
             _ => {}
         }
@@ -187,21 +204,34 @@ impl Cli {
             return Err(format!("there is no command {name:?}").into());
         };
         let args = RunArgs::from_arg_matches(matches)?;
+        if args.explain {
+            return Ok(ci::explain(&(named.build)(&workspace)?, &machine::outside(&workspace)?, &args));
+        }
+        let Some(link) = link else { return Ok(watched(&workspace)) };
         let pipeline = (named.build)(&workspace)?;
         let outside = machine::outside(&workspace)?;
-        Ok(ci::execute(&pipeline, &workspace, outside, &args, named.name))
+        Ok(ci::execute(&pipeline, &workspace, outside, &args, named.name, link))
     }
 
-    fn hooks(&self, workspace: &Workspace, command: &HooksCommand) -> Result<ExitStatus, Box<dyn Error>> {
+    fn hooks(
+        &self,
+        workspace: &Workspace,
+        command: &HooksCommand,
+        link: Option<&Link>,
+    ) -> Result<ExitStatus, Box<dyn Error>> {
         let Some(before_commit) = &self.before_commit else {
             return Err("there is nothing to check before a commit; name it with `Cli::before_commit`".into());
         };
         match command {
             HooksCommand::Install => hooks::install(workspace),
             HooksCommand::Uninstall => hooks::uninstall(workspace),
-            HooksCommand::Run(args) => {
-                hooks::run(workspace, &hooks::Pipelines { before_commit, ci: &self.pipelines[0].build }, args)
-            }
+            HooksCommand::Run(args) => match link {
+                None => Ok(watched(workspace)),
+                Some(link) => {
+                    let pipelines = hooks::Pipelines { before_commit, ci: &self.pipelines[0].build };
+                    hooks::run(workspace, &pipelines, args, link)
+                }
+            },
         }
     }
 

@@ -1,6 +1,7 @@
 use std::ffi::OsStr;
 
 use super::args::RunArgs;
+use super::link::{Announced, Link};
 use super::reports::Reports;
 use super::{Output, show, signals};
 use crate::model::ExitStatus;
@@ -11,6 +12,19 @@ use crate::step::Workspace;
 /// The area of every pipeline but `ci`, so that `target/ci/latest` is always about the main one.
 const ELSEWHERE: &str = "ci-other";
 
+/// Shows the command lines of a pipeline, and runs nothing.
+pub(super) fn explain(pipeline: &Pipeline, outside: &Outside, args: &RunArgs) -> ExitStatus {
+    let selection = args.options(ELSEWHERE).selection;
+    match pipeline.check().map_err(RunError::from).and_then(|()| Ok(selection.resolve(pipeline)?)) {
+        Ok(left_out) => {
+            let redactor = show::redactor(pipeline, &outside.environment.variables);
+            Output.say(&redactor.redact(&show::explain(pipeline, &left_out)));
+            ExitStatus::Green
+        }
+        Err(error) => usage(&error),
+    }
+}
+
 /// Runs a pipeline and shows it; `name` is the command that the person typed, such as `ci`.
 pub(super) fn execute(
     pipeline: &Pipeline,
@@ -18,25 +32,17 @@ pub(super) fn execute(
     outside: Outside,
     args: &RunArgs,
     name: &'static str,
+    link: &Link,
 ) -> ExitStatus {
     let out = Output;
     let area = if name == "ci" { name } else { ELSEWHERE };
     let options = args.options(area);
-    if args.explain {
-        return match pipeline.check().map_err(RunError::from).and_then(|()| Ok(options.selection.resolve(pipeline)?)) {
-            Ok(left_out) => {
-                let redactor = show::redactor(pipeline, &outside.environment.variables);
-                out.say(&redactor.redact(&show::explain(pipeline, &left_out)));
-                ExitStatus::Green
-            }
-            Err(error) => usage(&error),
-        };
-    }
     let mut outside = outside;
     outside.environment.live_output = args.verbose;
     let variables = outside.environment.variables.clone();
     let abandoned = workspace.clone();
-    if let Err(error) = signals::listen(outside.cancel.clone(), move |exit| abandon(&abandoned, area, exit)) {
+    if let Err(error) = signals::listen(outside.cancel.clone(), Some(link), move |exit| abandon(&abandoned, area, exit))
+    {
         out.complain(&format!("error: signals cannot be handled: {error}"));
         return ExitStatus::Error;
     }
@@ -47,7 +53,8 @@ pub(super) fn execute(
     if on_github {
         observer = Box::new(Masks::new(out.stream(), observer));
     }
-    let (summary, kept) = match run(pipeline, workspace, outside, &options, observer.as_mut()) {
+    let mut observer = Announced { link, area, inner: observer.as_mut() };
+    let (summary, kept) = match run(pipeline, workspace, outside, &options, &mut observer) {
         Ok(summary) => (summary, Ok(())),
         Err(error @ (RunError::Graph(_) | RunError::Selection(_) | RunError::Resume(_))) => return usage(&error),
         // Each report may still be written, though the record could not be.
@@ -88,7 +95,11 @@ fn usage(error: &RunError) -> ExitStatus {
 }
 
 pub(super) fn exit_of(summary: &Summary) -> ExitStatus {
-    match summary.exit_code {
+    exit_of_code(summary.exit_code)
+}
+
+pub(super) fn exit_of_code(code: u8) -> ExitStatus {
+    match code {
         0 => ExitStatus::Green,
         1 => ExitStatus::Failed,
         2 => ExitStatus::Usage,

@@ -30,7 +30,7 @@ pub(super) fn without_git(workspace: &Workspace) -> Result<Outside, Box<dyn Erro
 
 pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatus, Box<dyn Error>> {
     let outside = Outside::gather(workspace, Vec::new())?;
-    super::signals::listen(outside.cancel.clone(), |_| ())?;
+    super::signals::listen(outside.cancel.clone(), None, |_| ())?;
     let variables = &outside.environment.variables;
     let allowed = args.yes || variables.contains_key(OsStr::new("CI"));
     let consent = match (allowed, io::stdin().is_terminal()) {

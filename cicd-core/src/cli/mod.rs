@@ -30,11 +30,13 @@ mod ci;
 mod exceptions;
 mod hooks;
 mod licenses;
+mod link;
 mod machine;
 mod output;
 mod reports;
 mod show;
 mod signals;
+mod supervisor;
 
 pub use app::{Cli, main};
 pub use output::Output;

@@ -72,6 +72,11 @@ impl RunId {
         &self.0
     }
 
+    /// The id that a text is, if it is one.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::is_one(text).then(|| Self(text.to_owned()))
+    }
+
     /// Whether a name is that of a run.
     pub(crate) fn is_one(name: &str) -> bool {
         let Some((time, pid)) = name.split_once("Z-") else { return false };

@@ -2,11 +2,14 @@
 
 use std::sync::Arc;
 
-use super::Pipeline;
+use super::folder::area_path;
 use super::graph::Node;
+use super::run::context;
+use super::{Outside, Pipeline};
 use crate::docker::{Leftover, docker_tool, remove_all, remove_own};
-use crate::model::{EventKind, StepName};
-use crate::step::{Context, RunContext, StepError};
+use crate::model::{EventKind, RunId, StepName};
+use crate::process::Redactor;
+use crate::step::{Context, EventSender, RunContext, StepError, Workspace};
 
 /// Under this name stand the log and what is told of the clean-up before the first step.
 const RESET: &str = "force-reset";
@@ -57,6 +60,15 @@ pub(super) fn put_away(context: &Arc<RunContext>, pipeline: &Pipeline) {
 pub(super) fn wants_docker(node: &Node) -> bool {
     let docker = docker_tool();
     node.job.tools().iter().any(|tool| tool.name == docker.name)
+}
+
+/// The same as [`put_away`] for a run whose process is gone, by whoever watched it. It says what stays.
+pub(crate) fn put_away_for(workspace: &Workspace, area: &str, id: &RunId, outside: Outside) -> Result<(), StepError> {
+    let dir = area_path(workspace, area).join("runs").join(id.as_str());
+    let context = context(workspace, id.clone(), &dir, outside, Redactor::new(), EventSender::nowhere());
+    let cx = Context::for_step(Arc::new(context), name(PUT_AWAY)?);
+    cx.require(&docker_tool())?;
+    remove_own(&cx)
 }
 
 fn name(name: &str) -> Result<StepName, StepError> {

@@ -2,18 +2,22 @@ use std::collections::BTreeMap;
 use std::fs::{self, DirBuilder, File};
 use std::io::{self, BufWriter, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, PermissionsExt as _};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
 use super::Summary;
 use super::scrub::{Removed, scrub};
 use crate::files::{FILE_BYTES_MAX, Folder, sync};
-use crate::model::{Event, RunId};
+use crate::model::{Event, EventKind, RunId};
 use crate::process::{Cancel, Redactor};
-use crate::step::{StepError, Workspace};
+use crate::step::{EventRecord, StepError, Workspace};
 
 /// What every file that is judged held, by its path.
 pub(super) const SOURCE_FILE: &str = "source.json";
+
+/// The link to the newest finished run of an area.
+const LATEST: &str = "latest";
 
 /// Nobody else reads what steps write before secrets are removed from it.
 const OWNER_ONLY: u32 = 0o700;
@@ -24,8 +28,65 @@ pub struct RunFolder {
     ci: Utf8PathBuf,
     dir: Utf8PathBuf,
     folder: Folder,
-    events: BufWriter<File>,
+    events: Arc<EventLog>,
     redactor: Redactor,
+}
+
+/// `events.ndjson`: on disk before what follows from an event happens.
+#[derive(Debug)]
+pub(super) struct EventLog {
+    file: Mutex<Kept>,
+    redactor: Redactor,
+}
+
+#[derive(Debug)]
+struct Kept {
+    file: BufWriter<File>,
+    /// The first failure to keep something. The run goes on, and is told so at its end.
+    failed: Option<io::Error>,
+}
+
+impl Kept {
+    fn unless_failed(&mut self, work: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
+        if self.failed.is_none() {
+            self.failed = work(&mut self.file).err();
+        }
+    }
+}
+
+impl EventLog {
+    /// Puts what was kept so far where it stays if this process is killed.
+    pub(super) fn flush(&self) {
+        self.lock().unless_failed(BufWriter::flush);
+    }
+
+    /// Puts all of it on disk, and tells the first failure.
+    fn finish(&self) -> io::Result<()> {
+        let mut kept = self.lock();
+        kept.unless_failed(|file| file.flush().and_then(|()| sync(file.get_ref(), "events.ndjson")));
+        kept.failed.take().map_or(Ok(()), Err)
+    }
+
+    fn metadata(&self) -> io::Result<fs::Metadata> {
+        self.lock().file.get_ref().metadata()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Kept> {
+        self.file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl EventRecord for EventLog {
+    fn keep(&self, event: &Event) {
+        let line = serde_json::to_string(event).map_err(io::Error::other);
+        let line = line.map(|line| self.redactor.redact(&line).into_owned());
+        // Nothing follows from what a tool prints; it is written in larger pieces.
+        let chatter = matches!(event.kind, EventKind::Output { .. } | EventKind::Progress { .. });
+        self.lock().unless_failed(|file| {
+            writeln!(file, "{}", line?)?;
+            if chatter { Ok(()) } else { file.flush() }
+        });
+    }
 }
 
 impl RunFolder {
@@ -43,7 +104,9 @@ impl RunFolder {
         let folder = Folder::open(&dir).map_err(io())?;
         folder.make("steps").map_err(io())?;
         let events = folder.create("events.ndjson").map_err(StepError::io("creating", dir.join("events.ndjson")))?;
-        Ok(Self { ci, events: BufWriter::new(events), folder, redactor, dir })
+        let file = Mutex::new(Kept { file: BufWriter::new(events), failed: None });
+        let events = Arc::new(EventLog { file, redactor: redactor.clone() });
+        Ok(Self { ci, events, folder, redactor, dir })
     }
 
     /// The folder.
@@ -63,22 +126,9 @@ impl RunFolder {
         written.map_err(StepError::io("writing", path))
     }
 
-    /// Adds an event to `events.ndjson`.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn event(&mut self, event: &Event) -> Result<(), StepError> {
-        let line = serde_json::to_string(event).map_err(io::Error::other);
-        let written = line.and_then(|line| writeln!(self.events, "{}", self.redactor.redact(&line)));
-        written.map_err(StepError::io("writing", self.dir.join("events.ndjson")))
-    }
-
-    /// Puts what was written so far on disk, so that a run that is killed has left its record.
-    ///
-    /// # Errors
-    /// When it cannot be written.
-    pub fn flush(&mut self) -> Result<(), StepError> {
-        self.events.flush().map_err(StepError::io("writing", self.dir.join("events.ndjson")))
+    /// What keeps the events of this run.
+    pub(super) fn events(&self) -> Arc<EventLog> {
+        Arc::clone(&self.events)
     }
 
     /// Overwrites every secret in the folder, and gives what was removed because it could not be searched.
@@ -86,7 +136,7 @@ impl RunFolder {
     /// # Errors
     /// When something can be neither searched nor removed.
     pub(super) fn scrub(&mut self, redactor: &Redactor, cancel: &Cancel) -> Result<Removed, StepError> {
-        self.flush()?;
+        self.events.flush();
         scrub(&self.dir, redactor, cancel).map_err(StepError::io("removing secrets from", &self.dir))
     }
 
@@ -97,8 +147,7 @@ impl RunFolder {
     /// When the summary or the link cannot be written.
     pub fn finish(&mut self, summary: &Summary) -> Result<(), StepError> {
         let io = |path: &Utf8Path| StepError::io("writing", path.to_owned());
-        self.flush()?;
-        sync(self.events.get_ref(), "events.ndjson").map_err(io(&self.dir.join("events.ndjson")))?;
+        self.events.finish().map_err(io(&self.dir.join("events.ndjson")))?;
         self.check_still_there()?;
         let path = self.dir.join("summary.json");
         let text = serde_json::to_string_pretty(summary).map_err(|error| {
@@ -106,21 +155,14 @@ impl RunFolder {
         })?;
         self.folder.replace("summary.json", self.redactor.redact(&text).as_bytes()).map_err(io(&path))?;
         publish(&self.dir).map_err(io(&self.dir))?;
-        let latest = self.ci.join("latest");
-        self.point(&latest).map_err(io(&latest))
-    }
-
-    /// Points the link at the run by a relative path, so that a moved or mounted checkout still works.
-    fn point(&self, latest: &Utf8Path) -> io::Result<()> {
-        let area = Folder::open(&self.ci.canonicalize_utf8()?)?;
-        area.link(latest.file_name().unwrap_or_default(), &format!("runs/{}", self.dir.file_name().unwrap_or_default()))
+        point_latest(&self.ci, self.dir.file_name().unwrap_or_default()).map_err(io(&self.ci.join(LATEST)))
     }
 
     /// A folder that was removed while the run went on, and made again by a step that wrote into it, holds a part of the record.
     fn check_still_there(&self) -> Result<(), StepError> {
         let path = self.dir.join("events.ndjson");
         let place = |metadata: fs::Metadata| (metadata.dev(), metadata.ino());
-        let ours = self.events.get_ref().metadata().map(place).map_err(StepError::io("reading", &path))?;
+        let ours = self.events.metadata().map(place).map_err(StepError::io("reading", &path))?;
         match fs::symlink_metadata(&path).map(place) {
             Ok(there) if there == ours => Ok(()),
             _ => Err(StepError::not_looked(
@@ -131,6 +173,11 @@ impl RunFolder {
     }
 }
 
+/// Points the link of an area at one of its runs by a relative path, so that a moved or mounted checkout still works.
+pub(super) fn point_latest(area: &Utf8Path, run: &str) -> io::Result<()> {
+    Folder::open(&area.canonicalize_utf8()?)?.link(LATEST, &format!("runs/{run}"))
+}
+
 /// Removes the oldest runs. This one stays even if the clock was set back and its name is the oldest, and so does the last one,
 /// whose durations and results the next run asks for. A run that is told to stop does not wait for this.
 pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, runs_kept: usize, cancel: &Cancel) {
@@ -138,7 +185,7 @@ pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, ru
     let Ok(entries) = ci.join("runs").read_dir_utf8() else { return };
     let mut runs: Vec<_> = entries.flatten().map(Utf8DirEntry::into_path).collect();
     runs.sort();
-    let last = ci.join("latest").read_link_utf8().ok();
+    let last = ci.join(LATEST).read_link_utf8().ok();
     let kept = [Some(run.as_str()), last.as_deref().and_then(Utf8Path::file_name)];
     let old = runs.iter().rev().skip(runs_kept).filter(|old| !kept.contains(&old.file_name()));
     for old in old.take_while(|_| !cancel.is_cancelled()) {
@@ -173,7 +220,7 @@ pub fn latest_summary(workspace: &Workspace, area: &str) -> Option<Summary> {
 
 /// The run that `latest` points at: a link to anything else than a run of this area is not followed.
 fn latest_run(area: &Folder) -> Option<String> {
-    let target = area.link_target("latest").ok()?.into_string().ok()?;
+    let target = area.link_target(LATEST).ok()?.into_string().ok()?;
     target.strip_prefix("runs/").filter(|run| !run.contains('/')).map(str::to_owned)
 }
 

@@ -1,10 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::{fs, io};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::folder::{SOURCE_FILE, area_path, publish};
+use super::folder::{SOURCE_FILE, area_path, point_latest, publish};
 use super::lock::RunLock;
+use super::run::status_of;
 use super::{SCHEMA_VERSION, StepReport, Summary};
 #[cfg(target_os = "linux")]
 use crate::docker::run_lives;
@@ -13,11 +14,26 @@ use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::sweep_temporary;
 use crate::step::{SECRETS_FOLDER, Workspace};
 
-/// Nothing but SIGKILL ends a run without its summary.
-const KILLED: ExitStatus = ExitStatus::Interrupted(9);
+/// What is written of a run that has written no summary itself.
+#[derive(Debug, Clone, Copy)]
+struct Untold<'a> {
+    /// How its process ended, or is about to.
+    exit: ExitStatus,
+    /// Why the run has no verdict, where that is known.
+    reason: Option<&'a str>,
+    /// What its unfinished steps are if they had begun, and why.
+    begun: (Status, &'a str),
+    /// Why those that had not begun have no result.
+    waiting: &'a str,
+}
 
-/// Why a step has no result.
-const KILLED_REASON: &str = "the run was killed";
+/// Whoever is killed cannot say so. A program that gives up says the same of its steps.
+const KILLED: Untold<'static> = Untold {
+    exit: ExitStatus::Interrupted(9),
+    reason: None,
+    begun: (Status::Cancelled, "the run was killed"),
+    waiting: "the run was killed",
+};
 
 /// Stands in the folder of a run that left a step behind when it gave up, which may still have started something since.
 const ABANDONED: &str = "abandoned";
@@ -102,22 +118,72 @@ pub fn abandon(workspace: &Workspace, area: &str, exit: ExitStatus) {
         let _ = Folder::open(run.path()).and_then(|run| run.create(ABANDONED));
         #[cfg(target_os = "linux")]
         crate::process::end_all(&format!("{}/", run.path()), |_| true);
-        put_away(run.path(), exit);
+        put_away(run.path(), Untold { exit, ..KILLED });
     }
 }
 
+/// What a run that ended without a verdict had come to.
+#[derive(Debug, Default)]
+pub(crate) struct Unfinished {
+    /// The steps that were running.
+    pub(crate) running: Vec<StepName>,
+    /// Whether it had started something with Docker.
+    pub(crate) used_docker: bool,
+}
+
+/// Puts away a run whose process has ended, for whoever watched it, before it gave its verdict or with another exit code than it
+/// had said: ends what it has left running, and writes into the record that there is no verdict, and why, whatever it says.
+pub(crate) fn without_verdict(
+    workspace: &Workspace,
+    area: &str,
+    run: &RunId,
+    exit: ExitStatus,
+    why: &str,
+) -> Unfinished {
+    let area = area_path(workspace, area);
+    let dir = area.join("runs").join(run.as_str());
+    #[cfg(target_os = "linux")]
+    crate::process::end_all(&format!("{dir}/"), |_| true);
+    let Ok(folder) = Folder::open(&dir) else { return Unfinished::default() };
+    let events = events_of(&folder);
+    let running: Vec<StepName> = unfinished(&events).0.into_iter().cloned().collect();
+    let used_docker = events.iter().any(|event| match &event.kind {
+        EventKind::ProcessStarted { command, .. } => command.split(' ').any(|word| word == "docker"),
+        _ => false,
+    });
+    let begun = format!("it was running when {why}");
+    let waiting = format!("it had not begun when {why}");
+    let begun = (if matches!(exit, ExitStatus::Interrupted(_)) { Status::Cancelled } else { Status::Error }, &*begun);
+    put_away(&dir, Untold { exit, reason: Some(why), begun, waiting: &waiting });
+    // The next run has something to say of what cannot be written now.
+    let _ = amend(&folder, exit, why).and_then(|()| publish(&dir)).and_then(|()| point_latest(&area, run.as_str()));
+    Unfinished { running, used_docker }
+}
+
+/// Whatever verdict a summary has, it was not given.
+fn amend(run: &Folder, exit: ExitStatus, why: &str) -> io::Result<()> {
+    let mut summary: Summary = serde_json::from_slice(&run.read("summary.json", FILE_BYTES_MAX)?)?;
+    if summary.reason.is_none() {
+        (summary.status, summary.exit_code, summary.reason) = (status_of(exit), exit.code(), Some(why.to_owned()));
+        // Nothing is loaded from a run that nobody has judged.
+        (summary.complete, summary.tree, summary.definition) = (false, None, String::new());
+        run.replace("summary.json", serde_json::to_string_pretty(&summary)?.as_bytes())?;
+    }
+    Ok(())
+}
+
 /// Removes what may hold a secret, and completes the record.
-fn put_away(run: &Utf8Path, exit: ExitStatus) {
+fn put_away(run: &Utf8Path, untold: Untold<'_>) {
     let Ok(folder) = Folder::open(run) else {
         // A link or a file is no run.
         let _ = fs::remove_file(run);
         return;
     };
-    let summary = reconstruct(&folder, exit);
-    let ended = |name: &str| {
-        let mut steps = summary.iter().flat_map(|summary| &summary.steps);
-        steps.any(|step| step.name.as_str() == name && step.reason.as_deref() != Some(KILLED_REASON))
-    };
+    let events = events_of(&folder);
+    let summary = reconstruct(&events, untold);
+    let (begun, waiting) = unfinished(&events);
+    let without_result: BTreeSet<&str> = begun.into_iter().chain(waiting).map(StepName::as_str).collect();
+    let ended = |name: &str| summary.is_some() && !without_result.contains(name);
     // What cannot be removed is tried again by the next run, as long as there is no summary.
     let removed = remove_all_but(&folder, &KEPT).and_then(|()| remove_unfinished(&folder, run, ended));
     if is_complete(run) || removed.is_err() {
@@ -160,21 +226,45 @@ fn remove_all_but(folder: &Folder, kept: &[&str]) -> io::Result<()> {
     Ok(())
 }
 
-fn reconstruct(run: &Folder, exit: ExitStatus) -> Option<Summary> {
-    let bytes = run.read("events.ndjson", FILE_BYTES_MAX).ok()?;
+/// What happened, as far as it was written.
+fn events_of(run: &Folder) -> Vec<Event> {
+    let Ok(bytes) = run.read("events.ndjson", FILE_BYTES_MAX) else { return Vec::new() };
     // The last line may be cut off in the middle, even of a character.
     let text = String::from_utf8_lossy(&bytes);
-    let events: Vec<Event> = text.lines().map_while(|line| serde_json::from_str(line).ok()).collect();
+    text.lines().map_while(|line| serde_json::from_str(line).ok()).collect()
+}
+
+/// The steps that had begun and not ended, and those that had not begun.
+fn unfinished(events: &[Event]) -> (Vec<&StepName>, Vec<&StepName>) {
+    let (mut all, mut begun, mut ended): (&[StepName], _, _) = (&[], BTreeSet::new(), BTreeSet::new());
+    for event in events {
+        match &event.kind {
+            EventKind::RunStarted { steps, .. } => all = steps,
+            EventKind::StepStarted { step } => drop(begun.insert(step)),
+            EventKind::StepFinished { step, .. } => drop(ended.insert(step)),
+            _ => {}
+        }
+    }
+    all.iter().filter(|step| !ended.contains(step)).partition(|step| begun.contains(step))
+}
+
+fn reconstruct(events: &[Event], untold: Untold<'_>) -> Option<Summary> {
     let (first, last) = (events.first()?, events.last()?);
     let EventKind::RunStarted { run, pipeline, steps } = &first.kind else { return None };
     let mut finished: BTreeMap<&StepName, StepReport> = events.iter().filter_map(|event| report(&event.kind)).collect();
-    let killed = |name: &StepName| StepReport::not_run(name, Status::Cancelled, KILLED_REASON);
+    let (begun, _) = unfinished(events);
+    let begun: BTreeSet<&StepName> = begun.into_iter().collect();
+    let no_result = |name: &StepName| match begun.contains(name) {
+        true => StepReport::not_run(name, untold.begun.0, untold.begun.1),
+        false => StepReport::not_run(name, Status::Cancelled, untold.waiting),
+    };
     Some(Summary {
         schema_version: SCHEMA_VERSION,
         pipeline: pipeline.clone(),
         run: serde_json::from_value::<RunId>(run.as_str().into()).ok()?,
-        status: Status::Cancelled,
-        exit_code: exit.code(),
+        status: status_of(untold.exit),
+        exit_code: untold.exit.code(),
+        reason: untold.reason.map(str::to_owned),
         complete: false,
         commit: None,
         dirty: None,
@@ -183,7 +273,7 @@ fn reconstruct(run: &Folder, exit: ExitStatus) -> Option<Summary> {
         program: None,
         started_at: first.at,
         duration_ms: u64::try_from(last.at.duration_since(first.at).as_millis()).unwrap_or(0),
-        steps: steps.iter().map(|name| finished.remove(name).unwrap_or_else(|| killed(name))).collect(),
+        steps: steps.iter().map(|name| finished.remove(name).unwrap_or_else(|| no_result(name))).collect(),
     })
 }
 

@@ -1,7 +1,7 @@
 use std::fs::{File, TryLockError};
 use std::io::{self, Write as _};
 use std::os::unix::fs::MetadataExt as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
@@ -24,6 +24,10 @@ pub enum WhenBusy {
 
 /// How often a lock that another run holds is tried.
 const LOCK_POLL: Duration = Duration::from_millis(100);
+
+/// How long a run that would not wait tries for all that: one that was killed a moment ago lets go of its lock when its process is
+/// gone, which may be later than whoever killed it knows.
+const ENDING_PATIENCE: Duration = Duration::from_secs(1);
 
 /// What goes on while a run waits for another one.
 pub(super) struct Waiting<'a> {
@@ -68,6 +72,7 @@ impl RunLock {
         let path = area_path(workspace, area);
         let io = || StepError::io("locking", path.clone());
         let mut told = false;
+        let started = Instant::now();
         loop {
             std::fs::create_dir_all(&path).map_err(StepError::io("creating", &path))?;
             // Whoever has `target/ci` on another disk may link it there.
@@ -84,11 +89,11 @@ impl RunLock {
                 Some(_) => continue,
                 None => {}
             }
-            if when_busy == WhenBusy::Stop {
+            if when_busy == WhenBusy::Stop && started.elapsed() >= ENDING_PATIENCE {
                 let what = format!("another run holds this checkout: {}", holder(&area));
                 return Err(StepError::not_looked(what, "wait for it (--wait), or end that process"));
             }
-            if !std::mem::replace(&mut told, true) {
+            if when_busy == WhenBusy::Wait && !std::mem::replace(&mut told, true) {
                 (waiting.tell)(&holder(&area));
             }
             if waiting.cancel.wait(LOCK_POLL) {

@@ -4,11 +4,12 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use jiff::{Span, Timestamp};
 
 use super::crew::{Crew, Shared};
 use super::effects;
-use super::folder::{area_path, remove_old_runs};
+use super::folder::{EventLog, area_path, remove_old_runs};
 use super::lock::{RunLock, Waiting};
 use super::redacted::redacted;
 use super::resume::{self, Earlier};
@@ -33,6 +34,9 @@ pub trait Observer {
 
     /// A secret is known from now on; events that come later do not show it. Only for telling a CI system what to mask.
     fn secret(&mut self, _: &Secret) {}
+
+    /// The run of this id begins; nothing of it is on disk and no step has been started.
+    fn began(&mut self, _: &RunId) {}
 
     /// Another run holds the checkout, and this one waits for it; `holder` is how it has named itself. Told once, before anything
     /// else.
@@ -131,6 +135,10 @@ pub enum RunError {
 
 /// Runs a pipeline and gives its summary, which is on disk too.
 ///
+/// Steps are code in this process. One that ends it, by [`std::process::exit`] for one, ends it without a summary and with an exit code
+/// of its own; only [`Cli::main`](crate::cli::Cli::main), which watches the process that calls this from another one, makes sure
+/// that this is never green. Who calls this directly has to do the same where that matters.
+///
 /// # Errors
 /// See [`RunError`]. Whatever happens inside steps ends in the summary.
 pub fn run(
@@ -156,6 +164,7 @@ pub fn run(
     let id = unused_id(workspace, options.area, started_at);
     let mut waiting = Waiting { cancel: &outside.cancel, tell: &mut |holder| observer.waiting(holder) };
     let _lock = RunLock::acquire(workspace, options.area, &id, options.when_busy, &mut waiting)?;
+    observer.began(&id);
     let settled = interrupted::settle(workspace, options.area);
     let source = outside.source.clone().ok();
     let revision = outside.revision.as_ref().ok();
@@ -172,6 +181,7 @@ pub fn run(
     };
     let complete = complete && earlier.is_none();
     let (mut context, mut folder) = open(workspace, options.area, id, outside, sender.clone())?;
+    events.keep_in(folder.events());
     if let Some(source) = &source {
         folder.keep_source(&source.listing())?;
     }
@@ -215,7 +225,7 @@ pub fn run(
         }),
         changed: Condvar::new(),
     };
-    let (steps, kept) = thread::scope(|scope| {
+    let steps = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
         let retention = pipeline.retention;
         scope.spawn(move || {
@@ -234,9 +244,8 @@ pub fn run(
             context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });
             steps
         });
-        let kept = watch(&events, &mut folder, observer, &context.redactor, || boss.is_finished());
-        let steps = boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()));
-        steps.map(|steps| (steps, kept))
+        watch(&events, &folder.events(), observer, &context.redactor, || boss.is_finished());
+        boss.join().map_err(|_| StepError::Panicked("the scheduler".to_owned()))
     })?;
     // A secret that became known late may stand in what was written earlier.
     let steps: Vec<StepReport> = steps.into_iter().map(|report| redacted(report, &context.redactor)).collect();
@@ -248,6 +257,7 @@ pub fn run(
         run: context.id.clone(),
         status: status_of(exit),
         exit_code: exit.code(),
+        reason: None,
         complete,
         commit: origin.commit,
         dirty: revision.map(|revision| revision.dirty),
@@ -258,7 +268,7 @@ pub fn run(
         duration_ms: millis(started),
         steps,
     };
-    match kept.and_then(|()| folder.scrub(&context.redactor, &context.cancel)).and_then(|_| folder.finish(&summary)) {
+    match folder.scrub(&context.redactor, &context.cancel).and_then(|_| folder.finish(&summary)) {
         Ok(()) => Ok(summary),
         Err(source) => Err(RunError::Unrecorded { summary: Box::new(summary), source }),
     }
@@ -293,39 +303,33 @@ pub(super) fn open(
     outside: Outside,
     events: EventSender,
 ) -> Result<(RunContext, RunFolder), StepError> {
-    let toolbox = outside.toolbox(workspace);
-    let Outside { environment, cancel, revision, source, .. } = outside;
     let redactor = Redactor::new();
     let folder = RunFolder::create(workspace, area, &id, redactor.clone())?;
-    let dir = folder.dir().to_owned();
-    let toolbox = toolbox.marked(format!("{dir}/tools"));
-    Ok((
-        RunContext {
-            workspace: workspace.clone(),
-            id,
-            dir,
-            environment,
-            revision,
-            source,
-            toolbox,
-            redactor,
-            cancel,
-            events,
-            token: RunToken::default(),
-        },
-        folder,
-    ))
+    Ok((context(workspace, id, folder.dir(), outside, redactor, events), folder))
 }
 
-/// Hands every event to the folder and the observer until the run has finished.
+pub(super) fn context(
+    workspace: &Workspace,
+    id: RunId,
+    dir: &Utf8Path,
+    outside: Outside,
+    redactor: Redactor,
+    events: EventSender,
+) -> RunContext {
+    let toolbox = outside.toolbox(workspace).marked(format!("{dir}/tools"));
+    let Outside { environment, cancel, revision, source, .. } = outside;
+    let (workspace, dir, token) = (workspace.clone(), dir.to_owned(), RunToken::default());
+    RunContext { workspace, id, dir, environment, revision, source, toolbox, redactor, cancel, events, token }
+}
+
+/// Hands every event to the observer until the run has finished.
 fn watch(
     events: &EventQueue,
-    folder: &mut RunFolder,
+    record: &EventLog,
     observer: &mut dyn Observer,
     redactor: &Redactor,
     over: impl Fn() -> bool,
-) -> Result<(), StepError> {
-    let mut kept = Ok(());
+) {
     let mut announced = 0;
     loop {
         // Asked before the queue is emptied: a scheduler that died without its last event still ends the watch.
@@ -337,16 +341,14 @@ fn watch(
         }
         announced = secrets.len();
         for event in happened {
-            // The first failure to keep the record is told at the end; the run itself goes on.
-            kept = kept.and_then(|()| folder.event(&event));
             observer.event(&event);
             if matches!(event.kind, EventKind::RunFinished { .. }) {
-                return kept;
+                return;
             }
         }
-        kept = kept.and_then(|()| folder.flush());
+        record.flush();
         if was_over {
-            return kept;
+            return;
         }
         observer.tick();
     }
@@ -361,7 +363,7 @@ fn durations_ms(summary: Summary) -> BTreeMap<StepName, u64> {
         .collect()
 }
 
-fn status_of(exit: ExitStatus) -> Status {
+pub(super) fn status_of(exit: ExitStatus) -> Status {
     match exit {
         ExitStatus::Green => Status::Passed,
         ExitStatus::Failed => Status::Failed,

@@ -21,6 +21,9 @@ pub struct Summary {
     pub status: Status,
     /// The exit code of the process: 0 passed, 1 failed, 2 usage, 3 error, 130 or 143 interrupted.
     pub exit_code: u8,
+    /// Why there is no verdict, where the run did not give one itself: what ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     /// Whether every step was run: nothing skipped by selection, so that the verdict is on the whole pipeline.
     pub complete: bool,
     /// The full commit id of `HEAD`; absent outside a git checkout.

@@ -37,6 +37,7 @@ pub(super) fn run(findings: usize) -> (Summary, Pipeline) {
         run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
         status: Status::Error,
         exit_code: 3,
+        reason: None,
         complete: true,
         commit: Some("0123456789abcdef0123456789abcdef01234567".to_owned()),
         dirty: Some(false),

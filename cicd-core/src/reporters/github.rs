@@ -178,6 +178,7 @@ mod tests {
             run: RunId::new(jiff::Timestamp::UNIX_EPOCH, 1),
             status: Status::Failed,
             exit_code: 1,
+            reason: None,
             complete: true,
             commit: None,
             dirty: None,

@@ -1,4 +1,5 @@
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::Clock;
@@ -10,6 +11,12 @@ const OUTPUT_EVENTS_MAX: usize = 4096;
 /// A watcher that takes nothing for so long is gone; its memory is then no longer the concern.
 const OUTPUT_PATIENCE: Duration = Duration::from_secs(1);
 
+/// Keeps what happens, each event before anything that follows from it: what a run had come to is known however it ends.
+pub trait EventRecord: fmt::Debug + Send + Sync {
+    /// Keeps one event. What goes wrong is told when the run ends.
+    fn keep(&self, event: &Event);
+}
+
 /// Events on their way to whoever watches a run. Senders hardly ever wait; the watcher takes them in batches, so that a run of many
 /// short steps is not slowed by being watched.
 #[derive(Debug, Default)]
@@ -17,9 +24,15 @@ pub struct EventQueue {
     events: Mutex<Vec<Event>>,
     urgent: Condvar,
     taken: Condvar,
+    record: OnceLock<Arc<dyn EventRecord>>,
 }
 
 impl EventQueue {
+    /// From now on, each event is kept here before its sender goes on. The first record stays.
+    pub fn keep_in(&self, record: Arc<dyn EventRecord>) {
+        self.record.get_or_init(|| record);
+    }
+
     /// Takes what came, waiting for `patience` unless the run finishes or the queue is full earlier.
     #[must_use]
     pub fn take(&self, patience: Duration) -> Vec<Event> {
@@ -61,6 +74,10 @@ impl EventSender {
         let Some(queue) = &self.queue else { return };
         let last = matches!(kind, EventKind::RunFinished { .. });
         let output = matches!(kind, EventKind::Output { .. });
+        let event = Event { at: self.clock.now(), kind };
+        if let Some(record) = queue.record.get() {
+            record.keep(&event);
+        }
         let mut events = queue.events.lock().unwrap_or_else(PoisonError::into_inner);
         if output && events.len() >= OUTPUT_EVENTS_MAX {
             let full = |events: &mut Vec<Event>| events.len() >= OUTPUT_EVENTS_MAX;
@@ -69,7 +86,7 @@ impl EventSender {
             events =
                 queue.taken.wait_timeout_while(events, OUTPUT_PATIENCE, full).unwrap_or_else(PoisonError::into_inner).0;
         }
-        events.push(Event { at: self.clock.now(), kind });
+        events.push(event);
         drop(events);
         if last {
             queue.urgent.notify_all();

@@ -28,7 +28,7 @@ pub use cleared::{Cleared, GateRecord, Permit};
 pub use clock::Clock;
 pub use context::{Context, RunContext, RunEnvironment};
 pub use error::{ReadError, StepError};
-pub use events::{EventQueue, EventSender};
+pub use events::{EventQueue, EventRecord, EventSender};
 pub use inputs::{Handle, InputError, Inputs, NodeId};
 pub(crate) use inputs::{Outputs, Wiring};
 pub use judgement::{Given, Judgement};

@@ -7,6 +7,7 @@
 
 mod canary;
 mod docker;
+mod ends;
 mod engine;
 mod process;
 mod retries;

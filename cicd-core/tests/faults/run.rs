@@ -36,10 +36,22 @@ fn wait_for_process(place: &Place) {
     std::thread::sleep(Duration::from_millis(200));
 }
 
+/// Waits until the step of a run that was just started has begun; it starts no process.
+fn wait_for_start(place: &Place) {
+    let until = Instant::now() + Duration::from_secs(20);
+    let runs = place.root.join("target/ci/runs");
+    let begun = |run: fs::DirEntry| fs::read_to_string(run.path().join("events.ndjson")).ok();
+    let all = || fs::read_dir(&runs).into_iter().flatten().flatten().filter_map(begun).collect::<String>();
+    while !all().contains("step_started") {
+        assert!(Instant::now() < until, "the step did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
 fn interrupted(place: &Place, step: &str, signals: &[Signal], max: Duration) -> Seen {
     let child = place.start(&["ci", "--only", step]);
     if step == "stuck" {
-        std::thread::sleep(Duration::from_millis(500));
+        wait_for_start(place);
     } else {
         wait_for_process(place);
     }

@@ -8,6 +8,7 @@ use super::staged::Staged;
 use crate::cli::app::Build;
 use crate::cli::args::HooksRunArgs;
 use crate::cli::ci::exit_of;
+use crate::cli::link::{Announced, Link};
 use crate::cli::{Output, machine, signals};
 use crate::model::{Event, ExitStatus};
 use crate::pipeline::{
@@ -38,11 +39,12 @@ pub(in crate::cli) fn run(
     workspace: &Workspace,
     pipelines: &Pipelines<'_>,
     args: &HooksRunArgs,
+    link: &Link,
 ) -> Result<ExitStatus, Box<dyn Error>> {
     let mut outside = machine::without_git(workspace)?;
     let laid_out: Arc<OnceLock<OsString>> = Arc::default();
     let (abandoned, left) = (workspace.clone(), Arc::clone(&laid_out));
-    signals::listen(outside.cancel.clone(), move |exit| {
+    signals::listen(outside.cancel.clone(), Some(link), move |exit| {
         abandon(&abandoned, AREA, exit);
         // What cannot be removed now is in the folder for temporary files, and goes with it.
         let _ = left.get().map(fs::remove_dir_all);
@@ -71,7 +73,8 @@ pub(in crate::cli) fn run(
     };
     let mut observer: Box<dyn Observer> =
         if args.verbose { Box::new(Lines::new(Output.stream())) } else { Box::new(Silent) };
-    Ok(match run_pipeline(&pipeline, workspace, outside, &options, observer.as_mut()) {
+    let mut observer = Announced { link, area: AREA, inner: observer.as_mut() };
+    Ok(match run_pipeline(&pipeline, workspace, outside, &options, &mut observer) {
         Ok(summary) => tell(workspace, &summary),
         Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return Err(error.into()),
         Err(error) => could_not(&cancel, &error.to_string()),

@@ -1,0 +1,113 @@
+//! Steps that end the runner's process, put another in its place, or kill the one that watches it.
+
+use std::convert::Infallible;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, exit};
+use std::time::Duration;
+
+use cicd_core::pipeline::Pipeline;
+use cicd_core::process::Invocation;
+use cicd_core::step::{Context, Outcome, StepError, Workspace, step_fn};
+use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
+
+type Does = fn(&Context) -> Result<(), StepError>;
+
+const ENDS: &[(&str, Does)] = &[
+    ("exits", |_| exit(0)),
+    ("exits-thread", |_| {
+        std::thread::spawn(|| exit(0));
+        wait()
+    }),
+    ("aborts", |_| std::process::abort()),
+    ("overflows", |_| {
+        std::hint::black_box(depth(u64::MAX));
+        wait()
+    }),
+    ("execs", |_| execs("true", &[])),
+    ("execs-long", |_| execs("sleep", &["60"])),
+    ("execs-itself", |_| execs("/proc/self/exe", &["ci", "--only", "fine"])),
+    ("kills-itself", |_| {
+        kill(Some(getpid()));
+        wait()
+    }),
+    ("kills-parent", |cx| shell(cx, "kill -9 $PPID; sleep 60")),
+    ("kills-watcher", |_| {
+        kill(getppid());
+        wait()
+    }),
+    ("kills-both", |cx| shell(cx, "kill -9 $(ps -o ppid= -p $PPID) $PPID; sleep 60")),
+    ("writes-anywhere", |_| {
+        for entry in fs::read_dir("/proc/self/fd").into_iter().flatten().flatten() {
+            let number = entry.file_name().to_str().and_then(|name| name.parse::<u32>().ok());
+            // The record is not the way; a hand that edits it is another matter. Nor is what cannot be written.
+            if number.is_some_and(|number| number > 2)
+                && fs::metadata(entry.path()).is_ok_and(|found| !found.is_file())
+                && let Ok(mut file) = OpenOptions::new().write(true).open(entry.path())
+            {
+                let _ = file.write_all(b"verdict 0\n");
+            }
+        }
+        exit(0)
+    }),
+];
+
+/// Adds them all, and one that looks at what its processes inherit.
+pub(crate) fn add(ci: &mut Pipeline) {
+    for (name, does) in ENDS {
+        let ends = |cx: &Context, ()| does(cx).map(|()| Outcome::of(()));
+        ci.add(name, step_fn(ends), ());
+    }
+    let descriptors = step_fn(|cx, ()| {
+        let list = ["-c", "ls -l /proc/$$/fd; :"];
+        cx.run(&Invocation::tool("sh").args(list))?;
+        let own = Command::new("sh").args(list).output().map_err(StepError::io("starting", "sh"))?;
+        fs::write(cx.dir().join("own"), own.stdout).map_err(StepError::io("writing", "own"))?;
+        Ok(Outcome::of(()))
+    });
+    ci.add("descriptors", descriptors, ());
+    // It goes on when its step has ended, and ends the process when the record says how the run ended.
+    let late = step_fn(|cx, ()| {
+        let summary = cx.shared().dir.join("summary.json");
+        std::thread::spawn(move || {
+            while !summary.exists() {
+                std::thread::sleep(Duration::from_millis(1));
+            }
+            exit(0)
+        });
+        let findings = (0..400).map(|number| super::finding(&format!("{number} {}", "long ".repeat(30))));
+        Ok(Outcome::of(()).findings(findings))
+    });
+    ci.add("exits-late", late, ());
+}
+
+/// A pipeline that is never made.
+pub(crate) fn unmade(_: &Workspace) -> Result<Pipeline, Infallible> {
+    exit(0)
+}
+
+/// The others are to be there when the process ends.
+fn wait() -> Result<(), StepError> {
+    std::thread::sleep(Duration::from_secs(60));
+    Ok(())
+}
+
+fn kill(process: Option<Pid>) {
+    if let Some(process) = process {
+        let _ = kill_process(process, Signal::KILL);
+    }
+}
+
+fn shell(cx: &Context, line: &str) -> Result<(), StepError> {
+    cx.run_ok(&Invocation::tool("sh").args(["-c", line])).map(drop)
+}
+
+fn execs(program: &str, args: &[&str]) -> Result<(), StepError> {
+    Err(StepError::io("starting", program)(Command::new(program).args(args).exec()))
+}
+
+#[expect(unconditional_recursion, reason = "a stack that overflows is what is being tested")]
+fn depth(number: u64) -> u64 {
+    std::hint::black_box(depth(std::hint::black_box(number) - 1)) + 1
+}

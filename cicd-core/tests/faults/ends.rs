@@ -1,0 +1,234 @@
+//! Steps that end the process which runs them: the exit code is the runner's alone, and the record says what happened.
+
+use std::fs;
+use std::io::Read as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use cicd_core::pipeline::Summary;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::support::{Fault, Place, Seen, code, table};
+
+/// What is killed is gone a moment later; a machine that does other things too takes longer.
+const GONE_MAX: Duration = Duration::from_secs(20);
+/// The least that a pipe holds.
+const PIPE_BYTES: usize = 4096;
+const RUNS: &str = "target/ci/runs";
+
+/// Runs the step, and requires the words in its record and on standard error.
+fn ended(place: &Place, step: &str, words: &str) -> Seen {
+    let output = place.run(&["ci", "--jobs", "1", "--only", step]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let reason = place.reason("ci", step);
+    let summary = place.summary("ci");
+    let why = summary.as_ref().and_then(|summary| summary.reason.clone()).unwrap_or_default();
+    let seen = Seen::new(place, place.status("ci", step), code(output.status))
+        .require(reason.contains("it was running when") && reason.contains(words), &format!("the step: {reason}"))
+        .require(why.contains(words), &format!("the run: {why}"))
+        .require(told.contains(words) && told.contains(&format!("{step} was running then")), &told)
+        .require(summary.is_some_and(|summary| summary.exit_code == 3), "the record has another exit code");
+    let next = code(place.run(&["ci", "--only", "fine"]).status);
+    seen.require(next == 0, &format!("the next run ended with {next}"))
+}
+
+/// A step that ends the process beside one that fails.
+fn beside_a_failure(place: &Place) -> Seen {
+    let seen = ended(place, "exits", "exit code 0");
+    let output = place.run(&["ci", "--jobs", "1", "--only", "code", "exits"]);
+    let code_exit = code(output.status);
+    seen.require(place.status("ci", "code") == "failed", "what had failed is not in the record")
+        .require(code_exit == 3, &format!("beside a failure it ended with {code_exit}"))
+}
+
+/// The record says that it passed, or failed, and the process ends before it has said so itself.
+fn after_the_record(place: &Place) -> Seen {
+    let (mut read, write) = std::io::pipe().expect("a pipe");
+    rustix::pipe::fcntl_setpipe_size(&write, PIPE_BYTES).expect("resized");
+    let mut command = place.command(&["ci", "--only", "exits-late"]);
+    let mut child = command.stdout(write).spawn().expect("started");
+    drop(command);
+    // Where the report is begun, it is longer than the pipe: the runner waits for a reader, who has seen enough, when the process
+    // ends.
+    while summaries(place).is_empty() && read.read(&mut [0; 512]).expect("readable") > 0 {}
+    let mut told = String::new();
+    child.stderr.take().expect("a pipe").read_to_string(&mut told).expect("text");
+    let exit = code(child.wait().expect("it ends"));
+    let summary = summaries(place).pop().expect("a record");
+    let reason = summary.reason.unwrap_or_default();
+    Seen::new(place, summary.status.to_string(), exit)
+        .require(reason.contains("before it gave a verdict (exit code 0)"), &format!("the record: {reason}"))
+        .require(summary.exit_code == 3, "the record has another exit code")
+        .require(told.contains("no step was running then"), &told)
+}
+
+fn summaries(place: &Place) -> Vec<Summary> {
+    let runs = fs::read_dir(place.root.join(RUNS)).into_iter().flatten().flatten();
+    let texts = runs.filter_map(|run| fs::read_to_string(run.path().join("summary.json")).ok());
+    texts.map(|text| serde_json::from_str(&text).expect("a summary")).collect()
+}
+
+fn unmade(place: &Place) -> Seen {
+    let output = place.run(&["unmade"]);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    Seen::new(place, if told.contains("no run had begun") { "told".to_owned() } else { told }, code(output.status))
+}
+
+/// No more than this test hands on itself.
+fn descriptors(place: &Place) -> Seen {
+    let output = place.run(&["ci", "--only", "descriptors"]);
+    let log = String::from_utf8_lossy(&place.log("descriptors")).into_owned();
+    let own = fs::read_to_string(place.root.join("target/ci/latest/steps/descriptors/own")).expect("a list");
+    let plain = Command::new("sh").args(["-c", "ls -l /proc/$$/fd; :"]).output().expect("sh is installed");
+    let numbers = |list: &str| -> Vec<String> {
+        let entries = list.lines().filter_map(|line| line.split_once(" -> "));
+        entries.filter_map(|(entry, _)| entry.rsplit(' ').next().map(str::to_owned)).collect()
+    };
+    let expected = numbers(&String::from_utf8_lossy(&plain.stdout));
+    let strange = |list: &str| numbers(list) != expected || list.contains("socket:");
+    Seen::new(place, place.status("ci", "descriptors"), code(output.status))
+        .require(!strange(&log), &log)
+        .require(!strange(&own), &own)
+}
+
+/// What is killed from outside, and which exit code comes of it.
+#[derive(Clone, Copy)]
+enum Target {
+    Watcher,
+    Runner,
+    Both,
+}
+
+fn killed(place: &Place, target: Target) -> Seen {
+    let mut child = place.start(&["ci", "--only", "ignores-signals"]);
+    let until = Instant::now() + GONE_MAX;
+    while place.processes().is_empty() {
+        assert!(Instant::now() < until, "the step did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let watcher = Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("not zero");
+    let runner = runner(place);
+    let kill = |pid| kill_process(pid, Signal::KILL).expect("it runs");
+    match target {
+        Target::Watcher => kill(watcher),
+        Target::Runner => kill(runner),
+        Target::Both => [runner, watcher].into_iter().for_each(kill),
+    }
+    let exit = code(child.wait().expect("it ends"));
+    // Whatever was killed, the next run finds the checkout free and puts away what is left.
+    let next = place.run(&["ci", "--only", "fine"]);
+    let told = String::from_utf8_lossy(&next.stderr).into_owned();
+    let first = summaries(place).into_iter().min_by_key(|summary| summary.started_at).expect("a record");
+    let stat = fs::read_to_string(format!("/proc/{}/stat", runner.as_raw_nonzero())).unwrap_or_default();
+    // One that nobody has asked yet how it ended has ended.
+    let lives = stat.rsplit_once(") ").is_some_and(|(_, state)| !state.starts_with(['Z', 'X']));
+    Seen::new(place, first.status.to_string(), exit)
+        .require(code(next.status) == 0, &told)
+        .require(!lives, "the runner outlived the one that watched it")
+}
+
+/// The process that holds the checkout names itself.
+fn runner(place: &Place) -> Pid {
+    let holder = fs::read_to_string(place.root.join("target/ci/lock")).expect("a holder");
+    let pid = holder.trim().rsplit(' ').next().and_then(|pid| pid.parse().ok());
+    Pid::from_raw(pid.expect("a number")).expect("not zero")
+}
+
+/// A step that kills the process which watches its own.
+fn kills_the_watcher(place: &Place, step: &str) -> Seen {
+    let output = place.run(&["ci", "--only", step]);
+    let next = place.run(&["ci", "--only", "fine"]);
+    let first = summaries(place).into_iter().min_by_key(|summary| summary.started_at).expect("a record");
+    Seen::new(place, first.status.to_string(), code(output.status))
+        .require(code(next.status) == 0, &String::from_utf8_lossy(&next.stderr))
+}
+
+const ENDS: &[Fault] = &[
+    Fault { name: "exit(0) from a step", status: "error", exit: 3, run: beside_a_failure },
+    Fault {
+        name: "exit(0) from a thread of a step",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "exits-thread", "exit code 0"),
+    },
+    Fault { name: "exit(0) once the record is written", status: "error", exit: 3, run: after_the_record },
+    Fault { name: "exit(0) before there is a pipeline", status: "told", exit: 3, run: unmade },
+    Fault {
+        name: "a step aborts",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "aborts", "(SIGABRT): a step aborted"),
+    },
+    Fault {
+        name: "a step overflows its stack",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "overflows", "(SIGABRT): a step aborted"),
+    },
+    Fault {
+        name: "exec from a step, of what ends at once",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "execs", "exec"),
+    },
+    Fault {
+        name: "exec from a step, of what goes on",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "execs-long", "in the place of the runner (exec of "),
+    },
+    Fault {
+        name: "exec from a step, of a green run",
+        status: "error",
+        exit: 3,
+        run: |place| {
+            let output = place.run(&["ci", "--only", "execs-itself"]);
+            let first = summaries(place).into_iter().min_by_key(|summary| summary.started_at).expect("a record");
+            Seen::new(place, first.status.to_string(), code(output.status))
+        },
+    },
+    Fault {
+        name: "a step kills its own process",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "kills-itself", "(SIGKILL)"),
+    },
+    Fault {
+        name: "a step's process kills its parent",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "kills-parent", "(SIGKILL)"),
+    },
+    Fault {
+        name: "a step kills the watcher",
+        status: "cancelled",
+        exit: 137,
+        run: |place| kills_the_watcher(place, "kills-watcher"),
+    },
+    Fault {
+        name: "a step's process kills watcher and runner",
+        status: "cancelled",
+        exit: 137,
+        run: |place| kills_the_watcher(place, "kills-both"),
+    },
+    Fault {
+        name: "verdicts into every descriptor, then exit(0)",
+        status: "error",
+        exit: 3,
+        run: |place| ended(place, "writes-anywhere", "exit code 0"),
+    },
+    Fault { name: "descriptors of a step's processes", status: "passed", exit: 0, run: descriptors },
+    Fault {
+        name: "SIGKILL of the watcher",
+        status: "cancelled",
+        exit: 137,
+        run: |place| killed(place, Target::Watcher),
+    },
+    Fault { name: "SIGKILL of the runner", status: "error", exit: 3, run: |place| killed(place, Target::Runner) },
+    Fault { name: "SIGKILL of both", status: "cancelled", exit: 137, run: |place| killed(place, Target::Both) },
+];
+
+#[test]
+fn steps_that_end_the_process_that_runs_them() {
+    table("ends of the runner", ENDS, Place::new);
+}
