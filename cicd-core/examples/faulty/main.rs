@@ -14,7 +14,7 @@ use cicd_core::pipeline::{GraphError, Pipeline};
 use cicd_core::policy::{InvalidJustification, Justification};
 use cicd_core::process::{Invocation, Secret, SecretSource, ToolRequirement};
 use cicd_core::step::{Context, Outcome, Retry, Step, StepError, Workspace, step_fn};
-use cicd_core::steps::PythonEnv;
+use cicd_core::steps::{Pytest, PythonEnv};
 
 /// Long enough for the program to be running and short enough for a test.
 const SHORT: Duration = Duration::from_millis(400);
@@ -41,6 +41,9 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     let mut ci = Pipeline::new("faults");
     ci.command("fine", misbehave(&["exit", "0"]));
     ci.command("code", misbehave(&["exit", "7"]));
+    ci.command("bash", Invocation::tool("bash").args(["script.sh"]));
+    let python = ci.add("python-env", PythonEnv::locked("requirements-dev.txt"), ());
+    ci.add("tests", Pytest::in_dir("app").at_least(1), &python);
     ci.command("signal", misbehave(&["raise", "6"]));
     ci.command("ignores-signals", misbehave(&["ignore-signals"]));
     ci.command("deadline", misbehave(&["ignore-signals"]).deadline(SHORT));

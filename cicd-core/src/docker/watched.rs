@@ -2,9 +2,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use camino::Utf8PathBuf;
+
 use super::{ANSWER_DEADLINE, docker, docker_tool};
 use crate::process::{Cancel, CancelReason, Captured, Discard, Invocation, ProcessError, execute};
-use crate::step::{Context, StepError};
+use crate::step::{Context, StepError, is_full};
 
 /// How often the engine is asked whether it is still there. Asking costs it less than a millisecond.
 const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -57,6 +59,8 @@ struct Watcher<'a> {
 impl Watcher<'_> {
     fn watch(&self) {
         let run = &self.cx.shared().cancel;
+        let storage = self.storage();
+        let mut has_room = true;
         let mut silences = 0;
         let mut asked = Instant::now();
         while !self.over.load(Ordering::SeqCst) {
@@ -73,8 +77,21 @@ impl Watcher<'_> {
                     return;
                 }
             }
+            // Looked at all the time: the builder removes what a failed instruction has written before anybody hears of it.
+            if let Some(storage) = storage.as_deref().filter(|storage| has_room && is_full(storage)) {
+                has_room = false;
+                self.cx.no_room(format!("nothing more fitted into {storage}, where the Docker engine keeps images"));
+            }
             thread::sleep(POLL);
         }
+    }
+
+    /// Where the engine keeps its images, if that is a folder of this machine.
+    fn storage(&self) -> Option<Utf8PathBuf> {
+        let question = docker(["info", "--format", "{{json .DockerRootDir}}"]).deadline(ANSWER_DEADLINE);
+        let answer = execute(&question, self.docker, &mut Discard, self.stop).ok().filter(Captured::success)?;
+        let folder: Utf8PathBuf = serde_json::from_slice(&answer.stdout).ok()?;
+        folder.is_absolute().then_some(folder)
     }
 
     /// Whether it gave an answer, if only that it is not there: the call itself sees that too.

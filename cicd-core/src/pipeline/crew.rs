@@ -318,6 +318,7 @@ impl Crew<'_> {
             verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
         report.output_sha256 = saved.filter(|_| output.is_some()).map(|sealed| sealed.sha256);
         self.tell_not_loaded(index, &cx, &mut report);
+        without_room(&cx, &mut report);
         report.duration_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
         quote(&mut report.findings, self.context.workspace.root(), &self.context.redactor);
         match scrub(cx.dir_unmade(), &self.context.redactor, &self.context.cancel) {
@@ -362,4 +363,20 @@ impl Crew<'_> {
         let is_whole = redacted == json.as_str();
         Ok((end, is_whole.then_some(sealed)))
     }
+}
+
+/// A full disk is never a verdict: what failed while there was no room may be fine, and what it found is shown all the same. Nothing is ever
+/// made green by this.
+fn without_room(cx: &Context, report: &mut StepReport) {
+    if !matches!(report.status, Status::Failed | Status::Error) {
+        return;
+    }
+    let Some(why) = cx.full_disk() else { return };
+    let told = match report.reason.take() {
+        Some(reason) => format!("{reason}\n"),
+        None => String::new(),
+    };
+    report.reason =
+        Some(format!("{told}no verdict, as a disk was full: {why}; free some space or files there and run it again"));
+    report.status = Status::Error;
 }

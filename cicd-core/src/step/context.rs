@@ -2,12 +2,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, Once, PoisonError};
+use std::sync::{Arc, Mutex, Once, OnceLock, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 
+use super::disk::{Watching, is_full};
 use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::process::{
@@ -78,6 +79,8 @@ pub struct Context {
     /// The secrets whose variables its processes may inherit.
     secrets: Arc<Mutex<BTreeSet<String>>>,
     progress: Arc<AtomicUsize>,
+    /// The program that complained of a full disk and what it said.
+    complaint: Arc<OnceLock<String>>,
 }
 
 impl Context {
@@ -97,6 +100,7 @@ impl Context {
             attempts_max: 1,
             secrets: Arc::default(),
             progress: Arc::default(),
+            complaint: Arc::default(),
         }
     }
 
@@ -312,10 +316,14 @@ impl Context {
         self.run.events.send(EventKind::ProcessStarted { step: self.step.clone(), command });
         let live =
             (self.run.environment.live_output && file.is_none()).then(|| (self.run.events.clone(), self.step.clone()));
-        let mut sink = file.unwrap_or(&self.log).sink(&self.run.redactor, live);
+        let mut sink = Watching::new(file.unwrap_or(&self.log).sink(&self.run.redactor, live));
         let mut result = execute(&invocation, &program, &mut sink, cancel);
         if let Ok(captured) = &mut result {
             self.mask(captured);
+        }
+        if let Some(words) = sink.said().filter(|_| !result.as_ref().is_ok_and(Captured::success)) {
+            let name = invocation.tool_name().unwrap_or_else(|| invocation.program_name());
+            self.no_room(format!("{name} failed, and {words:?} is in what it printed"));
         }
         match &result {
             Ok(captured) => self.log.line(&format!("# {} after {} ms", captured.exit, captured.duration.as_millis())),
@@ -335,6 +343,24 @@ impl Context {
         if let Some(report) = &mut captured.report {
             redactor.mask(report);
         }
+    }
+
+    /// Remembers that a disk was full while the step worked; the first one is the reason for others.
+    pub(crate) fn no_room(&self, why: String) {
+        let _ = self.complaint.set(why);
+    }
+
+    /// Why what failed says nothing: a disk is full that a step writes to, or one of its programs failed and said that one was.
+    ///
+    /// The words of a program are enough. Whoever writes them into a log of a step that fails makes an error of it, which is no greener;
+    /// and a program that has found no room often tidies up, so that a measurement afterwards finds some.
+    pub(crate) fn full_disk(&self) -> Option<String> {
+        if let Some(complaint) = self.complaint.get() {
+            return Some(complaint.clone());
+        }
+        let temporary = self.env("TMPDIR").and_then(OsStr::to_str).unwrap_or("/tmp");
+        let folders = [self.run.dir.as_path(), Utf8Path::new(temporary)];
+        folders.into_iter().find(|folder| is_full(folder)).map(|folder| format!("nothing more fits into {folder}"))
     }
 
     fn resolve(&self, invocation: &Invocation) -> Result<Utf8PathBuf, StepError> {

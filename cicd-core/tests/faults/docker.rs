@@ -489,6 +489,56 @@ const STUCK: &[Fault<Scene>] = &[
     },
 ];
 
+/// Builds with an instruction that meets a full disk of the engine's.
+fn without_room(scene: &Scene, instruction: &str) -> Seen {
+    scene.write("slow/Dockerfile", &format!("ARG BASE\nFROM ${{BASE}}\n{instruction}\n"));
+    let exit = code(scene.run("build").status);
+    let told: &[&str] = if exit == 1 { &[] } else { &["no verdict, as a disk was full: ", "free some space"] };
+    scene.seen("build", exit, told)
+}
+
+/// The engine's disk is small, in bytes and in files.
+const FULL: &[Fault<Scene>] = &[
+    Fault {
+        name: "a command fails, and there is room",
+        status: "failed",
+        exit: 1,
+        run: |scene| without_room(scene, "RUN exit 7"),
+    },
+    Fault {
+        name: "a command fails as the disk is full",
+        status: "error",
+        exit: 3,
+        run: |scene| without_room(scene, "RUN dd if=/dev/zero of=/big bs=1000000"),
+    },
+    Fault {
+        name: "it fails without a word",
+        status: "error",
+        exit: 3,
+        run: |scene| without_room(scene, "RUN dd if=/dev/zero of=/big bs=1000000 2>/dev/null || { sleep 1; exit 4; }"),
+    },
+    Fault {
+        name: "it calls it an I/O error",
+        status: "error",
+        exit: 3,
+        run: |scene| without_room(scene, "RUN dd if=/dev/zero of=/big bs=1000000 2>/dev/null; echo x > /more"),
+    },
+    Fault {
+        name: "no more files fit",
+        status: "error",
+        exit: 3,
+        run: |scene| without_room(scene, "RUN i=0; while : > /file-$i; do i=$((i + 1)); done; exit 5"),
+    },
+];
+
+#[test]
+fn a_full_disk_of_the_engine_is_no_verdict() {
+    let engine = Engine::start_on("full", Some("size=64m,nr_inodes=4000"));
+    engine.image(BASE, "");
+    let engine = Rc::new(RefCell::new(engine));
+    table("a Docker engine whose disk is full", FULL, || Scene::new(&engine));
+}
+
 #[test]
 fn engines_and_containers_that_misbehave() {
     std::thread::scope(|scope| {

@@ -31,20 +31,38 @@ pub(crate) struct Engine {
     root: Utf8PathBuf,
     cgroup: String,
     outer: Child,
+    has_disk: bool,
 }
 
 impl Engine {
     /// Starts one; no other one of this test has the name.
     pub(crate) fn start(name: &str) -> Self {
+        Self::start_on(name, None)
+    }
+
+    /// Starts one that keeps everything on a disk of its own, a `tmpfs` with these options.
+    pub(crate) fn start_on(name: &str, disk: Option<&str>) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8").to_owned();
+        if let Some(options) = disk {
+            let data = root.join("data");
+            fs::create_dir(&data).expect("made");
+            let mount = Command::new("mount").args(["-t", "tmpfs", "-o", options, "none", data.as_str()]).status();
+            assert!(mount.expect("mount is installed").success(), "this needs root");
+        }
         let cgroup = format!("cicd-core-faults-{name}-{}", std::process::id());
         let mut command = Command::new("unshare");
         // `--kill-child`: nothing in there outlives this test, however it ends.
         command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "--mount", "--net", "--ipc"]);
         command.args(["bash", "-c", INIT, "engine", root.as_str(), &format!("/{cgroup}")]);
         let outer = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        let mut engine = Self { _folder: folder, root, cgroup, outer: outer.expect("unshare is installed") };
+        let mut engine = Self {
+            _folder: folder,
+            root,
+            cgroup,
+            outer: outer.expect("unshare is installed"),
+            has_disk: disk.is_some(),
+        };
         engine.boot();
         engine
     }
@@ -145,6 +163,10 @@ impl Drop for Engine {
         // The name space ends with its outermost process, and everything in it.
         let _ = self.outer.kill();
         let _ = self.outer.wait();
+        if self.has_disk {
+            // What its processes still hold goes with them.
+            let _ = Command::new("umount").args(["--lazy", self.root.join("data").as_str()]).status();
+        }
         // Cgroups belong to no name space here; those of the dead containers are empty. Version 1 has one tree a controller.
         // Their processes are killed with the name space, but may still be on their way out.
         let until = Instant::now() + END_PATIENCE;
@@ -180,7 +202,7 @@ fn file_system() -> Vec<u8> {
     };
     let server = program("hello_server");
     let mut files: Vec<(&str, Vec<u8>)> = vec![("hello_server", fs::read(&server).expect("an example"))];
-    for (to, from) in [("bin/sh", "/bin/dash"), ("bin/sleep", "/bin/sleep")] {
+    for (to, from) in [("bin/sh", "/bin/dash"), ("bin/sleep", "/bin/sleep"), ("bin/dd", "/bin/dd")] {
         files.push((to, fs::read(from).expect("a Debian machine")));
     }
     files.extend(libraries.map(|path| (path, fs::read(format!("/{path}")).expect("a library"))));

@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "the program that starts processes is what is being tested")]
 
 mod canary;
+mod disk;
 mod docker;
 mod ends;
 mod engine;
