@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::fmt::Write as _;
 
+use anstyle::Style;
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -11,14 +12,18 @@ use serde::Serialize;
 use super::Output;
 use super::args::{ExceptionsArgs, ListFormat};
 use crate::formats::spreadsheet::inert;
-use crate::model::{Code, ExitStatus, Location, StepName};
-use crate::pipeline::{ExceptionReport, StepReport, Summary, latest_summary};
-use crate::policy::{ExceptionCode, FindingsByName, Origin};
-use crate::reporters::plain;
+use crate::formats::wrapped;
+use crate::model::{Code, ExitStatus, Finding, Status};
+use crate::pipeline::{ExceptionReport, Summary, latest_summary};
+use crate::policy::{Applies, Exception, ExceptionCode, FindingsByName, Origin};
+use crate::reporters::{plain, style_of};
 use crate::step::{Clock, Workspace};
 
 /// How many days ahead somebody is asked to act: time for one ordinary upgrade.
 const SOON_DAYS: i64 = 14;
+
+/// What stands below an expiry.
+const INDENT: &str = "            ";
 
 /// The columns of the CSV form, which it has without any exception too.
 const COLUMNS: [&str; 12] = [
@@ -36,13 +41,15 @@ const COLUMNS: [&str; 12] = [
     "environments",
 ];
 
+/// One exception, whichever steps have read it.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+struct Row {
     expires: Date,
     /// Days from the date that is asked about; 0 and less is expired.
     days_left: i32,
     state: State,
-    step: &'a StepName,
+    /// The steps that it is for, the first of them first; where none of the run uses it, those that have read it.
+    step: String,
     id: String,
     owner: String,
     /// How many findings it named.
@@ -64,6 +71,8 @@ enum State {
     Holds,
     /// It allows nothing, which is a finding of its own.
     Unused,
+    /// No step of the run that uses it has looked, so nobody can say whether it is needed.
+    Undetermined,
 }
 
 pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitStatus, Box<dyn Error>> {
@@ -72,7 +81,7 @@ pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitS
     let as_of = args.as_of.unwrap_or_else(|| Clock::System.today());
     let rows = rows(&summary, as_of)?;
     let text = match args.format {
-        ListFormat::Text => text(&rows, as_of)?,
+        ListFormat::Text => text(&rows, as_of, Output.columns())?,
         ListFormat::Json => serde_json::to_string_pretty(&rows)? + "\n",
         ListFormat::Csv => csv(&rows)?,
     };
@@ -85,70 +94,121 @@ pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitS
     Ok(if rows.iter().any(|row| row.state == State::Expired) { ExitStatus::Failed } else { ExitStatus::Green })
 }
 
-fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row<'_>>, jiff::Error> {
+/// What the steps of a run have said of one exception.
+struct Listed<'a> {
+    exception: &'a Exception,
+    /// The steps that it is for.
+    users: Vec<&'a str>,
+    /// The steps that have only read it.
+    readers: Vec<&'a str>,
+    covers: usize,
+    targets: BTreeSet<String>,
+    is_unused: bool,
+    is_undetermined: bool,
+}
+
+fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row>, jiff::Error> {
     let soon = as_of.checked_add(SOON_DAYS.days())?;
-    let mut rows: Vec<Row<'_>> = Vec::new();
+    let mut all = BTreeMap::new();
     for step in &summary.steps {
         let findings = FindingsByName::new(&step.findings);
         // Not every exception has to cover something each time: a retry that was granted may not have been needed.
         let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
         let unused = step.findings.iter().filter(|finding| unused.contains(&finding.code));
-        let unused: BTreeSet<_> = unused.filter_map(|finding| finding.location.as_ref()).collect();
-        rows.extend(step.exceptions.iter().map(|report| row(step, report, (&findings, &unused), (as_of, soon))));
+        let unused: BTreeSet<_> = unused
+            .filter_map(|finding| Some((finding.location.as_ref()?, finding.target.as_ref()?.to_string())))
+            .collect();
+        for ExceptionReport { exception, covers, undetermined } in &step.exceptions {
+            let listed = all.entry(exception.identity()).or_insert_with(|| Listed::new(exception));
+            if exception.applies == Applies::Elsewhere {
+                listed.readers.push(step.name.as_str());
+                continue;
+            }
+            listed.users.push(step.name.as_str());
+            listed.covers += covers;
+            listed.is_undetermined |= undetermined;
+            listed.is_unused |= unused.contains(&(&exception.location, exception.id.clone()));
+            let covered = findings.covered_by(exception).map(|(_, finding)| finding);
+            let is_by_it =
+                |finding: &&Finding| finding.exception.as_ref().is_some_and(|by| by.location == exception.location);
+            let targets = covered.filter(is_by_it).filter_map(|finding| finding.target.as_ref());
+            listed.targets.extend(targets.map(ToString::to_string));
+        }
     }
+    let mut rows: Vec<_> = all.into_values().map(|listed| listed.row(as_of, soon)).collect();
     rows.sort_by(|one, other| (one.expires, &one.id, &one.place).cmp(&(other.expires, &other.id, &other.place)));
     Ok(rows)
 }
 
-fn row<'a>(
-    step: &'a StepReport,
-    report: &'a ExceptionReport,
-    (findings, unused): (&FindingsByName<'a>, &BTreeSet<&Location>),
-    (as_of, soon): (Date, Date),
-) -> Row<'a> {
-    let ExceptionReport { exception, covers } = report;
-    let covered = findings.covered_by(exception).map(|(_, finding)| finding);
-    let allowed =
-        covered.filter(|finding| finding.exception.as_ref().is_some_and(|by| by.location == exception.location));
-    let targets: Vec<_> = allowed.filter_map(|finding| finding.target.as_ref()).map(ToString::to_string).collect();
-    let expires = exception.justification.expires;
-    let state = match expires {
-        _ if exception.justification.is_expired(as_of) => State::Expired,
-        _ if unused.contains(&exception.location) => State::Unused,
-        expires if expires <= soon => State::ExpiresSoon,
-        _ => State::Holds,
-    };
-    Row {
-        expires,
-        days_left: (expires - as_of).get_days(),
-        state,
-        step: &step.name,
-        id: plain(&exception.id).into_owned(),
-        owner: plain(&exception.justification.owner).into_owned(),
-        covers: *covers,
-        covered: plain(&targets.join(", ")).into_owned(),
-        place: plain(&exception.location.to_string()).into_owned(),
-        reason: plain(&exception.justification.reason).into_owned(),
-        origin: exception.origin,
-        environments: plain(&exception.justification.environments.to_string()).into_owned(),
+impl<'a> Listed<'a> {
+    fn new(exception: &'a Exception) -> Self {
+        Self {
+            exception,
+            users: Vec::new(),
+            readers: Vec::new(),
+            covers: 0,
+            targets: BTreeSet::new(),
+            is_unused: false,
+            is_undetermined: false,
+        }
+    }
+
+    fn row(self, as_of: Date, soon: Date) -> Row {
+        let Self { exception, users, readers, covers, targets, is_unused, is_undetermined } = self;
+        let expires = exception.justification.expires;
+        let is_undetermined = is_undetermined || users.is_empty();
+        let state = match covers {
+            _ if exception.justification.is_expired(as_of) => State::Expired,
+            0 if is_undetermined => State::Undetermined,
+            0 if is_unused => State::Unused,
+            _ if expires <= soon => State::ExpiresSoon,
+            _ => State::Holds,
+        };
+        let steps = if users.is_empty() { readers } else { users };
+        let targets: Vec<_> = targets.into_iter().collect();
+        Row {
+            expires,
+            days_left: (expires - as_of).get_days(),
+            state,
+            step: steps.join(", "),
+            id: plain(&exception.id).into_owned(),
+            owner: plain(&exception.justification.owner).into_owned(),
+            covers,
+            covered: plain(&targets.join(", ")).into_owned(),
+            place: plain(&exception.location.to_string()).into_owned(),
+            reason: plain(&exception.justification.reason).into_owned(),
+            origin: exception.origin,
+            environments: plain(&exception.justification.environments.to_string()).into_owned(),
+        }
     }
 }
 
-fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
+fn text(rows: &[Row], as_of: Date, width: usize) -> Result<String, std::fmt::Error> {
     let mut text = String::new();
     let mut to_act: BTreeMap<&str, usize> = BTreeMap::new();
     for row in rows {
         let Row { days_left, owner, .. } = row;
-        let left = match row.state {
-            State::Expired => format!("EXPIRED by {as_of}, {owner} must act"),
-            State::ExpiresSoon => format!("{days_left} days left, {owner} must act"),
-            State::Unused => format!("allows nothing, {owner} must delete it"),
-            State::Holds => format!("{days_left} days left"),
+        let must_act = matches!(row.state, State::Expired | State::ExpiresSoon | State::Unused);
+        let days = counted_days(*days_left);
+        let (style, left) = match row.state {
+            State::Expired => (style_of(Status::Failed), format!("EXPIRED by {as_of}")),
+            State::ExpiresSoon => (style_of(Status::Flaky), format!("{days} left")),
+            State::Unused => (style_of(Status::Failed), "it allows nothing, delete it".to_owned()),
+            State::Holds => (Style::new(), format!("{days} left")),
+            State::Undetermined => (style_of(Status::Skipped), format!("{days} left, not known whether it is needed")),
         };
-        if row.state != State::Holds {
+        let left = if must_act { format!("must act: {left}") } else { format!("({left})") };
+        if must_act {
             *to_act.entry(owner).or_default() += 1;
         }
-        writeln!(text, "{}  {}", row.expires, plain(&format!("{}  {owner} ({left})", row.id)))?;
+        let who = plain(&format!("{}  {owner} {left}", row.id)).into_owned();
+        let columns = width.saturating_sub(INDENT.len());
+        for (number, line) in wrapped(&who, columns).lines().enumerate() {
+            match number {
+                0 => writeln!(text, "{style}{}{style:#}  {line}", row.expires)?,
+                _ => writeln!(text, "{INDENT}{line}")?,
+            }
+        }
         let covers = match (row.covers, row.covered.as_str()) {
             (1, "") => "1 finding".to_owned(),
             (count, "") => format!("{count} findings"),
@@ -159,7 +219,9 @@ fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
             some => format!(" in {some} only"),
         };
         let what = format!("{} covers {covers} of {}{only}; {}", row.place, row.step, row.reason);
-        writeln!(text, "            {}", plain(&what))?;
+        for line in wrapped(&plain(&what), columns).lines() {
+            writeln!(text, "{INDENT}{line}")?;
+        }
     }
     match rows.len() {
         0 => writeln!(text, "no exceptions: nothing is relaxed")?,
@@ -172,7 +234,11 @@ fn text(rows: &[Row<'_>], as_of: Date) -> Result<String, std::fmt::Error> {
     Ok(text)
 }
 
-fn csv(rows: &[Row<'_>]) -> Result<String, Box<dyn Error>> {
+fn counted_days(days: i32) -> String {
+    if days == 1 { "1 day".to_owned() } else { format!("{days} days") }
+}
+
+fn csv(rows: &[Row]) -> Result<String, Box<dyn Error>> {
     let mut writer = csv::Writer::from_writer(Vec::new());
     if rows.is_empty() {
         writer.write_record(COLUMNS)?;
@@ -180,6 +246,7 @@ fn csv(rows: &[Row<'_>]) -> Result<String, Box<dyn Error>> {
     for row in rows {
         // Numbers and dates are ours; all other words may be anybody's, and none may be a formula.
         writer.serialize(Row {
+            step: row.step.clone(),
             id: inert(&row.id).into_owned(),
             owner: inert(&row.owner).into_owned(),
             covered: inert(&row.covered).into_owned(),
@@ -199,8 +266,8 @@ mod tests {
 
     use super::*;
     use crate::model::by_key::counting;
-    use crate::model::{Finding, Severity, Target};
-    use crate::policy::{Applies, Exception, Justification, Policy, Scope, evaluate};
+    use crate::model::{Location, Severity, StepName, Target};
+    use crate::policy::{Justification, Policy, Scope, evaluate};
 
     #[test]
     fn no_cell_of_the_csv_is_a_formula() {
@@ -249,6 +316,10 @@ mod tests {
         });
     }
 
+    fn stripped(text: &str) -> String {
+        anstream::adapter::strip_str(text).to_string()
+    }
+
     fn summary() -> Summary {
         let text = include_str!("../../tests/data/summary/one-step.json");
         let mut summary: Summary = serde_json::from_str(text).expect("a summary");
@@ -280,8 +351,48 @@ mod tests {
         summary.steps[0].findings = verdict.findings;
         let reports = exceptions.into_iter().zip(verdict.covered);
         summary.steps[0].exceptions =
-            reports.map(|(exception, covers)| ExceptionReport { exception, covers }).collect();
+            reports.map(|(exception, covers)| ExceptionReport { exception, covers, undetermined: false }).collect();
         summary
+    }
+
+    #[test]
+    fn an_exception_is_listed_once_whoever_has_read_it() {
+        let mut summary = summary();
+        let step = |name: &str, keep: &[usize], applies: Applies| {
+            let mut step = summary.steps[0].clone();
+            step.name = StepName::new(name).expect("a name");
+            step.exceptions = keep.iter().map(|&index| step.exceptions[index].clone()).collect();
+            step.exceptions.iter_mut().for_each(|one| one.exception.applies = applies);
+            if applies == Applies::Elsewhere {
+                step.findings.clear();
+                step.exceptions.iter_mut().for_each(|one| one.covers = 0);
+            }
+            step
+        };
+        // One reads all three, two use the second, and nobody whom the third is for has looked.
+        let mut blocked = step("blocked", &[2], Applies::Here);
+        blocked.findings.clear();
+        blocked.exceptions[0].undetermined = true;
+        let limited = blocked.exceptions[0].exception.justification.clone().only_in(["local", "staging"]);
+        let lint = step("exception-lint", &[0, 1], Applies::Elsewhere);
+        let [scan, audit] = ["scan", "audit"].map(|name| step(name, &[1], Applies::Here));
+        blocked.exceptions[0].exception.justification = limited.expect("names");
+        summary.steps = vec![lint, scan, audit, blocked];
+        let rows = rows(&summary, date(2026, 11, 21)).expect("a day");
+        let seen: Vec<_> = rows.iter().map(|row| (row.id.as_str(), row.step.as_str(), row.covers, row.state)).collect();
+        assert_eq!(
+            seen,
+            [
+                ("B301", "scan, audit", 2, State::ExpiresSoon),
+                ("DL3008", "blocked", 0, State::Undetermined),
+                ("F401", "exception-lint", 0, State::Undetermined),
+            ]
+        );
+        assert_eq!(csv(&rows).expect("text").lines().count(), 4);
+        let text = stripped(&text(&rows, date(2026, 11, 21), 40).expect("text"));
+        assert!(text.contains("3 exceptions as of") && text.replace('\n', " ").contains("not known"), "{text}");
+        assert!(text.contains("local, staging") && text.contains("@example/platform must act on 1\n"), "{text}");
+        assert!(text.lines().filter(|line| line.starts_with(INDENT)).all(|line| line.chars().count() <= 40), "{text}");
     }
 
     #[test]
@@ -289,16 +400,18 @@ mod tests {
         let summary = summary();
         let rows_at = |day| rows(&summary, day).expect("a day");
         expect![[r#"
-            2026-12-01  B301  @example/platform (10 days left, @example/platform must act)
-                        shop/cart.py:9 covers shop/cart.py:9 of lint; written by this process, "a moment" ago
-            2027-02-01  DL3008  @example/platform (allows nothing, @example/platform must delete it)
+            2026-12-01  B301  @example/platform must act: 10 days left
+                        shop/cart.py:9 covers shop/cart.py:9 of lint; written by this
+                        process, "a moment" ago
+            2027-02-01  DL3008  @example/platform must act: it allows nothing, delete it
                         shop/cart.py:1 covers 0 findings of lint; versions move\u{1b}[2J
             2027-03-01  F401  @example/platform (100 days left)
-                        shop/cart.py:6 covers shop/cart.py:6 of lint; importing it registers the codec
+                        shop/cart.py:6 covers shop/cart.py:6 of lint; importing it registers
+                        the codec
             3 exceptions as of 2026-11-21
             @example/platform must act on 2
         "#]]
-        .assert_eq(&text(&rows_at(date(2026, 11, 21)), date(2026, 11, 21)).expect("text"));
+        .assert_eq(&stripped(&text(&rows_at(date(2026, 11, 21)), date(2026, 11, 21), 80).expect("text")));
         expect![[r#"
             expires,days_left,state,step,id,owner,covers,covered,place,reason,origin,environments
             2026-12-01,-81,expired,lint,B301,'@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago",ignore_file,

@@ -209,7 +209,7 @@ fn without_c1(text: &str) -> String {
 }
 
 /// The text in lines of at most so many characters, but for words that are longer.
-fn wrapped(text: &str, columns: usize) -> String {
+pub(crate) fn wrapped(text: &str, columns: usize) -> String {
     let mut lines = String::new();
     let mut used = 0;
     for word in text.split(' ') {

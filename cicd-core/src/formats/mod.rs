@@ -28,7 +28,6 @@ pub mod python_syntax;
 pub mod requirements;
 mod spdx_names;
 pub mod spreadsheet;
-mod suggest;
 mod suppressions;
 mod threshold;
 pub mod trivy_db;
@@ -36,10 +35,12 @@ pub mod trivy_report;
 mod xml;
 pub mod zip_directory;
 
+pub use crate::model::closest;
 pub use apk_installed::{ApkError, read_apk_installed};
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
 pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
+pub(crate) use diagnostic::wrapped;
 pub use diagnostic::{Diagnostic, Paint};
 pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
 pub use exceptions_file::{ExceptionsFile, read_exceptions};
@@ -53,6 +54,5 @@ pub use python_metadata::{
 };
 pub use python_record::{RecordError, RecordedFile, read_python_record};
 pub use spdx_names::{SpdxProblem, check_spdx, contradicting_classifier, normalized_spdx, propose_spdx, same_spdx};
-pub use suggest::closest;
 pub use suppressions::Suppressions;
 pub use threshold::{Measurable, Metric, Operator, Threshold, ThresholdError};

@@ -51,6 +51,11 @@ impl Environments {
         self.0.as_ref().is_none_or(|names| names.contains(environment))
     }
 
+    /// Their names; none where there is no limit.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flatten().map(String::as_str)
+    }
+
     /// Whether there is an environment that is among both.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> bool {

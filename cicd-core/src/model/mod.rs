@@ -14,6 +14,7 @@ mod revision;
 mod severity;
 mod status;
 mod subject;
+mod suggest;
 mod target;
 
 pub use attempt::Attempt;
@@ -30,5 +31,6 @@ pub use revision::Revision;
 pub use severity::{ParseSeverityError, Severity};
 pub use status::Status;
 pub use subject::{Judged, Subject};
+pub use suggest::closest;
 pub(crate) use target::Reach;
 pub use target::{Purl, Target};

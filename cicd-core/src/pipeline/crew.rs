@@ -18,11 +18,11 @@ use super::resume::{Earlier, Loaded};
 use super::saved::{Label, NotLoaded, OUTPUT_FILE, Origin, Sealed};
 use super::schedule::Schedule;
 use super::scrub::{scrub, unsearched};
-use super::verdict::{self, Output};
+use super::verdict::{Judge, Output};
 use super::{KeepGoing, Pipeline, StepReport};
 use crate::files::Folder;
 use crate::model::{EventKind, Status, StepName};
-use crate::policy::{is_sound, unsound};
+use crate::policy::{Exception, Policy, is_sound};
 use crate::process::{CancelReason, SecretOrigin};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
@@ -38,6 +38,7 @@ const PATIENCE: Duration = Duration::from_millis(100);
 /// The threads that run the steps of one run, and what they share.
 pub(super) struct Crew<'a> {
     pub(super) pipeline: &'a Pipeline,
+    pub(super) policy: Policy,
     pub(super) names: Vec<StepName>,
     pub(super) left_out: Vec<Option<String>>,
     pub(super) earlier: Option<Earlier>,
@@ -89,7 +90,8 @@ impl Crew<'_> {
         // From the end, so that each is told its own reason and not that what it needs was left out too.
         for (index, reason) in self.left_out.iter().enumerate().rev() {
             if let Some(reason) = reason.as_ref().filter(|_| shared.schedule.report(index).is_none()) {
-                self.end(&mut shared, index, StepReport::not_run(&self.names[index], Status::Skipped, reason.clone()));
+                let report = StepReport::not_run(&self.names[index], Status::Skipped, reason.clone());
+                self.end(&mut shared, index, report);
             }
         }
     }
@@ -107,7 +109,7 @@ impl Crew<'_> {
                 |need: &&usize| shared.schedule.report(**need).is_none_or(|report| report.loaded_from.is_none());
             let loaded = match node.needs.iter().find(again) {
                 Some(&need) => Some(Err(NotLoaded::Needs(self.names[need].clone()))),
-                None => earlier.step(node, &self.pipeline.policy, listed),
+                None => earlier.step(node, &self.policy, listed),
             };
             match loaded {
                 None => {}
@@ -170,18 +172,41 @@ impl Crew<'_> {
                 .chain(self.permission_problems(node))
                 .collect();
             if !problems.is_empty() {
-                let report = StepReport::not_run(&self.names[index], Status::Error, problems.join("\n"));
+                let report = self.not_run(index, Status::Error, problems.join("\n"));
                 self.end(&mut self.lock(), index, report);
             }
         }
     }
 
-    /// What the policy has against what a step does by permission: afterwards would be too late.
+    /// Whether the policy accepts what a step does by permission: afterwards would be too late. What it has against it, the report
+    /// says as of any exception.
     fn permission_problems(&self, node: &Node) -> Vec<String> {
         let today = self.context.environment.clock.today();
-        let permissions = node.job.permissions().into_iter();
-        let refused = permissions.flat_map(|exception| unsound(&exception, None, &self.pipeline.policy, today));
-        refused.map(|finding| format!("{}: {}", finding.code, finding.message)).collect()
+        let mut permissions = node.job.permissions().into_iter();
+        let refused = permissions.find(|exception| !is_sound(exception, &self.policy, today));
+        let problem = |exception: Exception| format!("the policy does not accept why {} is permitted", exception.id);
+        refused.map(problem).into_iter().collect()
+    }
+
+    fn judge(&self, index: usize) -> Judge<'_> {
+        Judge {
+            name: &self.names[index],
+            relaxations: self.pipeline.nodes[index].relaxations(),
+            policy: &self.policy,
+            today: self.context.environment.clock.today(),
+        }
+    }
+
+    /// The exceptions for a step that files hold, where it did not come to read them.
+    fn in_files(&self, index: usize, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        let job = &self.pipeline.nodes[index].job;
+        contained(|| job.exceptions_in_files(cx)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))
+    }
+
+    /// The report of a selected step that was not started, with what can be said of its exceptions all the same.
+    fn not_run(&self, index: usize, status: Status, reason: String) -> StepReport {
+        let cx = Context::for_step(Arc::clone(&self.context), self.names[index].clone());
+        self.judge(index).without_verdict(status, Some(reason), Vec::new(), self.in_files(index, &cx))
     }
 
     /// Finds the tools of all steps that are to run at the same time; a step that lacks one is told so later.
@@ -215,7 +240,10 @@ impl Crew<'_> {
                     CancelReason::Signal(_) => "the run was interrupted",
                     CancelReason::FailFast => "the run stopped at the first failure",
                 };
-                for report in shared.schedule.abandon(&self.names, reason) {
+                let not_run = |index, status, reason| {
+                    redacted(bounded(self.not_run(index, status, reason)), &self.context.redactor)
+                };
+                for report in shared.schedule.abandon(reason, &not_run) {
                     self.tell(&report);
                 }
             }
@@ -230,7 +258,7 @@ impl Crew<'_> {
             let upstream = self.upstream(&shared, index);
             drop(shared);
             let (report, output) = match self.without_ground(index, &upstream) {
-                Some(reason) => (StepReport::not_run(&self.names[index], Status::Blocked, reason), None),
+                Some(reason) => (self.not_run(index, Status::Blocked, reason), None),
                 None => self.run_step(index, &upstream),
             };
             shared = self.lock();
@@ -278,7 +306,9 @@ impl Crew<'_> {
         let report = redacted(bounded(report), &self.context.redactor);
         let counts_as_failure = matches!(report.status, Status::Failed | Status::Error);
         self.tell(&report);
-        for consequence in shared.schedule.finish(index, report, &self.names) {
+        let not_run =
+            |index, status, reason| redacted(bounded(self.not_run(index, status, reason)), &self.context.redactor);
+        for consequence in shared.schedule.finish(index, report, &not_run) {
             self.tell(&consequence);
         }
         if counts_as_failure && self.keep_going == KeepGoing::FailFast {
@@ -305,7 +335,7 @@ impl Crew<'_> {
         let node = &self.pipeline.nodes[index];
         let cx = Context::for_step(Arc::clone(&self.context), name.clone()).with_secrets(&node.job.secrets());
         let today = self.context.environment.clock.today();
-        let holds = |granted: &&Granted| is_sound(&granted.exception, &self.pipeline.policy, today);
+        let holds = |granted: &&Granted| is_sound(&granted.exception, &self.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
         let mut saved = None;
         let mut attempted = attempts.run(&cx, |cx| {
@@ -314,8 +344,7 @@ impl Crew<'_> {
             Ok(end)
         });
         effects::tell(node, &mut attempted.end);
-        let (mut report, mut output) =
-            verdict::report(name, attempted, node.granted.as_ref(), &self.pipeline.policy, today);
+        let (mut report, mut output) = self.judge(index).report(attempted, || self.in_files(index, &cx));
         report.output_sha256 = saved.filter(|_| output.is_some()).map(|sealed| sealed.sha256);
         self.tell_not_loaded(index, &cx, &mut report);
         without_room(&cx, &mut report);

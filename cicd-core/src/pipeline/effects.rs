@@ -86,9 +86,10 @@ pub(super) fn tell(node: &Node, end: &mut Result<JobEnd, StepError>) {
 
 /// The steps whose reason for having no clearance is one that the policy does not accept, as it has expired or lasts too long.
 pub(super) fn refused(pipeline: &Pipeline, today: Date) -> Vec<GraphProblem> {
+    let policy = pipeline.held_to();
     let problems = |node: &Node| {
         let exception = node.uncleared.iter();
-        let wrong = exception.flat_map(|exception| unsound(exception, None, &pipeline.policy, today));
+        let wrong = exception.flat_map(|exception| unsound(exception, None, &policy, today));
         let place = node.place.to_string();
         let problem = |finding: Finding| GraphProblem {
             place: place.clone(),

@@ -243,7 +243,8 @@ fn an_effect_never_starts_while_something_it_depends_on_is_not_green() {
         let step = &run_all(&ci, &[]).expect("a run").steps[0];
         let reason = step.reason.as_deref().unwrap_or_default();
         assert_eq!((step.status, ran.load(Ordering::SeqCst)), (Status::Error, false), "{reason}");
-        assert!(reason.contains(problem), "{reason}");
+        let said: Vec<_> = step.findings.iter().map(|finding| finding.message.as_str()).collect();
+        assert!(said.len() == 1 && said[0].contains(problem), "{reason}: {said:?}");
     }
 
     // One that says that it changes nothing when it is added, and that it does afterwards, cannot be asked for.

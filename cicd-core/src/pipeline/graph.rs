@@ -17,6 +17,8 @@ use crate::step::{Artifact, Author, Cleared, CommandStep, Effect, Handle, Inputs
 
 /// What a clearance is for unless another environment is named.
 const PRODUCTION: &str = "production";
+/// Where nothing is cleared, and everything is tried.
+const LAPTOP: &str = "local";
 
 static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
 
@@ -28,6 +30,8 @@ pub struct Pipeline {
     pub(super) policy: Policy,
     pub(super) retention: Retention,
     has_policy: bool,
+    /// What it clears for.
+    environments: BTreeSet<String>,
     problems: Vec<GraphProblem>,
 }
 
@@ -51,6 +55,14 @@ pub(super) struct Node {
     pub(super) place: Location,
 }
 
+impl Node {
+    /// Every exception of the pipeline's source for this step: those among its settings, and what the pipeline itself grants it.
+    pub(super) fn relaxations(&self) -> Vec<Exception> {
+        let granted = self.granted.as_ref().map(|granted| granted.exception.clone());
+        granted.into_iter().chain(self.uncleared.clone()).chain(self.job.relaxations()).collect()
+    }
+}
+
 /// What is known of a step beside what it runs.
 struct Nature {
     output: Kind,
@@ -69,6 +81,7 @@ impl Pipeline {
             policy: Policy::default(),
             retention: Retention::default(),
             has_policy: false,
+            environments: BTreeSet::new(),
             problems: Vec::new(),
         }
     }
@@ -91,6 +104,14 @@ impl Pipeline {
     /// Sets how much of earlier runs stays on disk and in the Docker engine. Without it, what [`Retention::default`] says.
     pub fn retention(&mut self, retention: Retention) {
         self.retention = retention;
+    }
+
+    /// What exceptions are held to: the policy, which knows the environments that the pipeline clears for where it names none.
+    pub(super) fn held_to(&self) -> Policy {
+        if self.environments.is_empty() {
+            return self.policy.clone();
+        }
+        self.policy.or_environments(self.environments.iter().map(String::as_str).chain([PRODUCTION, LAPTOP]))
     }
 
     /// Adds a step with what it needs, and gives the handle of its output.
@@ -201,6 +222,7 @@ impl Pipeline {
         if let Err(error) = Environments::only([environment]) {
             self.problem(Caller::caller(), error.to_string());
         }
+        self.environments.insert(environment.to_owned());
         let gates = gates.wire(&Seal::new());
         let mut needs = gates.nodes().to_vec();
         needs.push(image.node());
@@ -326,6 +348,10 @@ impl Pipeline {
     pub fn check(&self) -> Result<(), GraphError> {
         let mut problems = self.problems.clone();
         problems.extend(self.nodes.iter().filter_map(effects::problem));
+        problems.extend(self.environments.iter().filter(|name| !self.policy.knows_environment(name)).map(|name| {
+            let message = format!("the pipeline clears for {name}, an environment that its policy does not know");
+            GraphProblem { place: self.name.clone(), message }
+        }));
         if self.nodes.is_empty() {
             problems.push(GraphProblem {
                 place: self.name.clone(),

@@ -42,6 +42,14 @@ pub(super) trait Job: Send + Sync {
         Vec::new()
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        Vec::new()
+    }
+
+    fn exceptions_in_files(&self, _: &Context) -> Result<Vec<Exception>, StepError> {
+        Ok(Vec::new())
+    }
+
     fn retry(&self) -> Retry {
         Retry::NEVER
     }
@@ -135,6 +143,14 @@ impl<S: Step> Job for StepJob<S> {
 
     fn permissions(&self) -> Vec<Exception> {
         self.step.permissions()
+    }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        self.step.relaxations()
+    }
+
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        self.step.exceptions_in_files(cx)
     }
 
     fn retry(&self) -> Retry {

@@ -41,7 +41,7 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         findings: findings.into_iter().map(|finding| by.finding(finding)).collect(),
         exceptions: exceptions
             .into_iter()
-            .map(|ExceptionReport { exception, covers }| ExceptionReport { exception: by.exception(exception), covers })
+            .map(|report| ExceptionReport { exception: by.exception(report.exception), ..report })
             .collect(),
         facts: by.facts(&facts),
         attachments: attachments.into_iter().map(|path| by.path(&path)).collect(),

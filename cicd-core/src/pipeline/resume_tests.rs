@@ -249,6 +249,10 @@ impl Step for Allowed {
     fn permissions(&self) -> Vec<Exception> {
         self.permissions.clone()
     }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        [self.permissions.as_slice(), &self.exceptions].concat()
+    }
 }
 
 fn exception(expires: &str) -> Exception {

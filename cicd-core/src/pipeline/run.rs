@@ -210,6 +210,7 @@ pub fn run(
     let killed = settled.clone();
     let crew = Crew {
         pipeline,
+        policy: pipeline.held_to(),
         names,
         left_out,
         earlier,

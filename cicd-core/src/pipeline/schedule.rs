@@ -26,6 +26,9 @@ pub(super) struct Schedule {
     state: Vec<State>,
 }
 
+/// The report of a step that was not started: its place, its status and why.
+pub(super) type NotRun<'a> = &'a dyn Fn(usize, Status, String) -> StepReport;
+
 #[derive(Debug, Clone, PartialEq)]
 enum State {
     Waiting,
@@ -71,10 +74,10 @@ impl Schedule {
     }
 
     /// Ends a step and everything that can no longer start because of it; gives the reports of the latter.
-    pub(super) fn finish(&mut self, index: usize, report: StepReport, names: &[StepName]) -> Vec<StepReport> {
+    pub(super) fn finish(&mut self, index: usize, report: StepReport, not_run: NotRun<'_>) -> Vec<StepReport> {
         self.state[index] = State::Done(Box::new(report));
         let mut ended = Vec::new();
-        for (later, name) in names.iter().enumerate().skip(index + 1) {
+        for later in index + 1..self.state.len() {
             if self.state[later] != State::Waiting {
                 continue;
             }
@@ -86,8 +89,7 @@ impl Schedule {
                     Status::Cancelled => Status::Cancelled,
                     _ => Status::Blocked,
                 };
-                let report =
-                    StepReport::not_run(name, status, format!("needs {}, which is {}", lacking.name, lacking.status));
+                let report = not_run(later, status, format!("needs {}, which is {}", lacking.name, lacking.status));
                 self.state[later] = State::Done(Box::new(report.clone()));
                 ended.push(report);
             }
@@ -96,12 +98,12 @@ impl Schedule {
     }
 
     /// Ends every step that was not started.
-    pub(super) fn abandon(&mut self, names: &[StepName], reason: &str) -> Vec<StepReport> {
+    pub(super) fn abandon(&mut self, reason: &str, not_run: NotRun<'_>) -> Vec<StepReport> {
         let waiting: Vec<usize> = self.indices(&State::Waiting).collect();
         waiting
             .into_iter()
             .map(|index| {
-                let report = StepReport::not_run(&names[index], Status::Cancelled, reason);
+                let report = not_run(index, Status::Cancelled, reason.to_owned());
                 self.state[index] = State::Done(Box::new(report.clone()));
                 report
             })
@@ -161,6 +163,10 @@ mod tests {
         }
     }
 
+    fn not_run(names: &[StepName]) -> impl Fn(usize, Status, String) -> StepReport {
+        |index, status, reason| StepReport::not_run(&names[index], status, reason)
+    }
+
     fn diamond() -> (Pipeline, Vec<StepName>) {
         let mut ci = Pipeline::new("diamond");
         let short = ci.add("short", step_fn(|_, ()| Ok(Outcome::of(1_u32))), ());
@@ -178,9 +184,9 @@ mod tests {
         assert_eq!(schedule.next(), Some(1));
         assert_eq!(schedule.next(), Some(0));
         assert_eq!(schedule.next(), None);
-        assert!(schedule.finish(0, ended(&names[0], Status::Passed), &names).is_empty());
+        assert!(schedule.finish(0, ended(&names[0], Status::Passed), &not_run(&names)).is_empty());
         assert_eq!(schedule.next(), None);
-        schedule.finish(1, ended(&names[1], Status::Exempted), &names);
+        schedule.finish(1, ended(&names[1], Status::Exempted), &not_run(&names));
         assert_eq!(schedule.next(), Some(2));
     }
 
@@ -189,7 +195,7 @@ mod tests {
         let (ci, names) = diamond();
         let mut schedule = Schedule::new(&ci, &BTreeMap::new());
         let first = schedule.next().expect("one is ready");
-        let blocked = schedule.finish(first, ended(&names[first], Status::Failed), &names);
+        let blocked = schedule.finish(first, ended(&names[first], Status::Failed), &not_run(&names));
         assert_eq!(blocked.len(), 1);
         assert_eq!((blocked[0].name.as_str(), blocked[0].status), ("end", Status::Blocked));
         assert!(!schedule.is_over());

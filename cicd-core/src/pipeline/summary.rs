@@ -86,6 +86,9 @@ pub struct ExceptionReport {
     pub exception: Exception,
     /// How many findings it named.
     pub covers: usize,
+    /// Whether the step came to no verdict, so that nobody can say whether it is needed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub undetermined: bool,
 }
 
 impl StepReport {

@@ -39,6 +39,11 @@ finding_codes! {
             help: "fix the finding it allows, or have the exception reviewed again, before the day comes",
             example: "an exception that expires tomorrow",
         },
+        UnknownEnvironment = "EXC-009" {
+            summary: "an exception is limited to an environment that the policy does not know",
+            help: "name an environment that the pipeline clears for, or add it to the policy",
+            example: "environments = [\"prodction\"] where the policy knows production",
+        },
         IgnoreExpired = "IGN-004" {
             summary: "an ignore entry has expired",
             help: "upgrade the package, or have the entry reviewed again with a new expiry",
@@ -82,6 +87,7 @@ pub(super) enum Fault {
     SaysNothing,
     Duplicate,
     ExpiresSoon,
+    UnknownEnvironment,
 }
 
 impl Fault {
@@ -101,6 +107,7 @@ impl Fault {
             (Self::SaysNothing, _) => ExceptionCode::SaysNothing,
             (Self::Duplicate, _) => ExceptionCode::Duplicate,
             (Self::ExpiresSoon, _) => ExceptionCode::ExpiresSoon,
+            (Self::UnknownEnvironment, _) => ExceptionCode::UnknownEnvironment,
         };
         let help = match (self, origin) {
             (Self::Expired | Self::ExpiresSoon, Origin::Comment) => {

@@ -1,10 +1,13 @@
+use std::collections::BTreeMap;
+
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 
 use super::codes::Fault;
-use super::{Applies, Exception, FindingsByName, Policy, check_owner, check_reason};
+use super::reason::repeats;
+use super::{Applies, Exception, FindingsByName, Policy, Scope, check_owner, check_reason};
 use crate::model::by_key::counting;
-use crate::model::{Finding, Level, Severity, Status, Target};
+use crate::model::{Code, Finding, Level, Severity, Status, Target, closest};
 
 /// How many days ahead an expiry is announced: time for one ordinary upgrade.
 const ANNOUNCED_DAYS: i64 = 14;
@@ -37,7 +40,7 @@ pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Polic
     let worst = strictest(&by_name, &findings, policy);
     // Which of two exceptions for one finding is the second must not depend on the order in which a step gives them.
     let mut order: Vec<usize> = (0..exceptions.len()).collect();
-    order.sort_by_key(|&place| rank(&exceptions[place]));
+    order.sort_by_key(|&place| (exceptions[place].identity(), exceptions[place].applies));
     for place in order {
         let (exception, wrong) = (&exceptions[place], &mut wrong[place]);
         let parts = match exception.applies {
@@ -47,9 +50,14 @@ pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Polic
         covered[place] = parts.iter().map(|&part| by_name.list(part).len()).sum();
         let worst = parts.iter().filter_map(|&part| worst[part]);
         let worst = worst.min_by_key(|severity| policy.limits().days_max(*severity));
-        let faults = unsound(exception, worst, policy, today);
+        let mut faults = unsound(exception, worst, policy, today);
+        let first = parts.iter().find_map(|&part| by_name.list(part).first()).and_then(|&first| findings.get(first));
+        if !faults.iter().any(|fault| fault.code == Code::from(Fault::SaysNothing.of(exception.origin).0)) {
+            faults.extend(first.and_then(|finding| says_it_again(exception, finding)));
+        }
         if faults.is_empty() {
-            wrong.extend(allowed.by(place, &parts).map(|earlier| duplicate(exception, earlier)));
+            let earlier = allowed.by(place, &parts).or_else(|| allowed.named(place));
+            wrong.extend(earlier.map(|earlier| duplicate(exception, earlier)));
             wrong.extend(soon(exception, today));
         }
         wrong.extend(faults);
@@ -81,11 +89,19 @@ struct Allowed<'a> {
     by: Vec<Option<usize>>,
     /// The first exception for each part.
     claimed: Vec<Option<usize>>,
+    /// The first exception of each name and scope, of those that need not cover anything.
+    named: BTreeMap<(&'a str, &'a Scope), usize>,
 }
 
 impl<'a> Allowed<'a> {
     fn new(by_name: &'a FindingsByName<'a>, exceptions: &'a [Exception], findings: usize) -> Self {
-        Self { by_name, exceptions, by: vec![None; findings], claimed: vec![None; by_name.len()] }
+        Self {
+            by_name,
+            exceptions,
+            by: vec![None; findings],
+            claimed: vec![None; by_name.len()],
+            named: BTreeMap::new(),
+        }
     }
 
     /// Lets an exception allow what these parts hold; gives an earlier one that allows some of it already.
@@ -106,6 +122,18 @@ impl<'a> Allowed<'a> {
             }
         }
         earlier.and_then(|first| self.exceptions.get(first))
+    }
+
+    /// An earlier exception that says the same word for word, where nothing need be found to know it: of two that cover nothing,
+    /// both are unused.
+    fn named(&mut self, place: usize) -> Option<&'a Exception> {
+        let Exception { id, scope, applies, .. } = self.exceptions.get(place)?;
+        if *applies != Applies::AtTimes || *scope == Scope::Targets(Vec::new()) {
+            return None;
+        }
+        counting::one();
+        let first = *self.named.entry((id, scope)).or_insert(place);
+        (first != place && self.overlap(first, place)).then(|| self.exceptions.get(first)).flatten()
     }
 
     /// Whether two exceptions hold in one environment; where they do not, the second says something of its own.
@@ -154,12 +182,6 @@ fn strictest(by_name: &FindingsByName<'_>, findings: &[Finding], policy: &Policy
     (0..by_name.len()).map(of_part).collect()
 }
 
-/// What tells exceptions apart, the place first.
-fn rank(exception: &Exception) -> impl Ord + use<'_> {
-    let Exception { id, scope, justification, origin, location, applies } = exception;
-    (location, id, scope, justification, origin, applies)
-}
-
 /// Whether an exception may allow anything at all on this day, as far as that can be said before it is known what was found.
 #[must_use]
 pub fn is_sound(exception: &Exception, policy: &Policy, today: Date) -> bool {
@@ -169,7 +191,8 @@ pub fn is_sound(exception: &Exception, policy: &Policy, today: Date) -> bool {
 /// Why an exception allows nothing. `worst` is the severity, of those that it covers, that is allowed for the shortest time.
 pub(crate) fn unsound(exception: &Exception, worst: Option<Severity>, policy: &Policy, today: Date) -> Vec<Finding> {
     let [expired, too_far] = [expired(exception, today), too_far(exception, worst, policy, today)];
-    expired.into_iter().chain(too_far).chain(says_nothing(exception)).chain(unknown_owner(exception, policy)).collect()
+    let somebody = unknown_owner(exception, policy).into_iter().chain(unknown_environment(exception, policy));
+    expired.into_iter().chain(too_far).chain(says_nothing(exception)).chain(somebody).collect()
 }
 
 fn expired(exception: &Exception, today: Date) -> Option<Finding> {
@@ -206,6 +229,15 @@ fn says_nothing(exception: &Exception) -> Option<Finding> {
     Some(about(exception, Fault::SaysNothing, format!("the exception for {id}: {error}")))
 }
 
+fn says_it_again(exception: &Exception, finding: &Finding) -> Option<Finding> {
+    let Exception { id, justification, .. } = exception;
+    repeats(&justification.reason, &finding.message).then(|| {
+        let message =
+            format!("the exception for {id}: the reason only repeats what was found, and not why that does no harm");
+        about(exception, Fault::SaysNothing, message)
+    })
+}
+
 fn unknown_owner(exception: &Exception, policy: &Policy) -> Option<Finding> {
     let Exception { id, justification, .. } = exception;
     (!policy.knows(&justification.owner)).then(|| {
@@ -217,6 +249,18 @@ fn unknown_owner(exception: &Exception, policy: &Policy) -> Option<Finding> {
         let finding = about(exception, Fault::UnknownOwner, message);
         if known.is_empty() { finding } else { finding.help(format!("name one of {}{more}", known.join(", "))) }
     })
+}
+
+fn unknown_environment(exception: &Exception, policy: &Policy) -> Option<Finding> {
+    let Exception { id, justification, .. } = exception;
+    let unknown = justification.environments.names().find(|name| !policy.knows_environment(name))?;
+    let message =
+        format!("the exception for {id} is limited to the environment {unknown}, which the policy does not know");
+    let help = match closest(unknown, policy.known_environments()) {
+        Some(meant) => format!("did you mean `{meant}`?"),
+        None => format!("name one of {}", policy.known_environments().collect::<Vec<_>>().join(", ")),
+    };
+    Some(about(exception, Fault::UnknownEnvironment, message).help(help))
 }
 
 fn duplicate(exception: &Exception, earlier: &Exception) -> Finding {

@@ -100,6 +100,12 @@ impl Exception {
         }
     }
 
+    /// What tells it from any other, whenever it is needed; the place first.
+    pub(crate) fn identity(&self) -> impl Ord + use<'_> {
+        let Self { id, scope, justification, origin, location, applies: _ } = self;
+        (location, id, scope, justification, origin)
+    }
+
     /// The same exception, needed there and then.
     #[must_use]
     pub fn applies(mut self, applies: Applies) -> Self {

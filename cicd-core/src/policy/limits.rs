@@ -55,6 +55,8 @@ pub struct Policy {
     expiry: ExpiryLimits,
     /// In small letters, as hosts compare them; `None` where anybody may answer for an exception.
     owners: Option<BTreeSet<String>>,
+    /// `None` where an exception may be limited to any environment.
+    environments: Option<BTreeSet<String>>,
 }
 
 impl Policy {
@@ -70,6 +72,32 @@ impl Policy {
     pub fn owners(mut self, owners: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
         self.owners = Some(owners.into_iter().map(|owner| owner.as_ref().to_ascii_lowercase()).collect());
         self
+    }
+
+    /// The environments that an exception may be limited to. Unless they are set, a pipeline knows those that it clears for, and
+    /// `local`: a limit to another one is a slip of the pen, or says nothing.
+    #[must_use]
+    pub fn environments(mut self, names: impl IntoIterator<Item = impl AsRef<str>>) -> Self {
+        self.environments = Some(names.into_iter().map(|name| name.as_ref().to_owned()).collect());
+        self
+    }
+
+    /// The same, where no environments are set with these.
+    pub(crate) fn or_environments<'a>(&self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        match &self.environments {
+            Some(_) => self.clone(),
+            None => self.clone().environments(names),
+        }
+    }
+
+    /// Whether an exception may be limited to this environment.
+    #[must_use]
+    pub fn knows_environment(&self, name: &str) -> bool {
+        self.environments.as_ref().is_none_or(|known| known.contains(name))
+    }
+
+    pub(super) fn known_environments(&self) -> impl Iterator<Item = &str> {
+        self.environments.iter().flatten().map(String::as_str)
     }
 
     /// Whether this owner may answer for an exception.

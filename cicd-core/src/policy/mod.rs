@@ -7,6 +7,7 @@ mod exception;
 mod inline;
 mod justification;
 mod limits;
+mod reason;
 mod suppression;
 
 pub use by_name::FindingsByName;
@@ -15,6 +16,7 @@ pub(crate) use evaluate::unsound;
 pub use evaluate::{Verdict, blocking, evaluate, is_sound};
 pub use exception::{Applies, Exception, Origin, Scope};
 pub use inline::{MissingKeys, SuppressionCode, Unjustified, justification_above};
-pub use justification::{InvalidJustification, Justification, REASON_CHARS_MIN, check_owner, check_reason};
+pub use justification::{InvalidJustification, Justification, check_owner};
 pub use limits::{ExpiryLimits, Policy};
+pub use reason::{REASON_CHARS_MIN, check_reason};
 pub use suppression::{Suppression, stray_configuration};

@@ -167,7 +167,10 @@ fn row(finding: &Finding) -> Markup {
                 @if let Some(help) = &finding.help { p.soft { "fix: " (lines(help)) } }
                 @if let Some(exception) = &finding.exception {
                     div.allowed {
-                        p { strong { "allowed" } " until " (exception.expires) " by " (plain(&exception.owner)) }
+                        p {
+                            strong { "allowed" } " until " (exception.expires) " by " (plain(&exception.owner))
+                            @if !exception.environments.is_every() { " in " (exception.environments.to_string()) " only" }
+                        }
                         p { (plain(&exception.reason)) }
                         p.soft.code { (plain(&exception.location.to_string())) }
                     }
@@ -208,15 +211,18 @@ fn allowed(all: &[(&StepReport, &ExceptionReport)], budget: &mut usize) -> Marku
     }
 }
 
-fn exception(step: &StepReport, ExceptionReport { exception, covers }: &ExceptionReport) -> Markup {
+fn exception(step: &StepReport, report: &ExceptionReport) -> Markup {
+    let ExceptionReport { exception, covers, undetermined } = report;
+    let environments = &exception.justification.environments;
     markup! {
         tr {
             td { (exception.justification.expires) }
             td.code { (plain(&exception.id)) p.soft { (step.name) } }
             td { (plain(&exception.justification.owner)) }
-            td.number { (covers) }
+            td.number { @if *undetermined { "not known" } @else { (covers) } }
             td {
                 p { (plain(&exception.justification.reason)) }
+                @if !environments.is_every() { p { "in " (environments.to_string()) " only" } }
                 p.soft.code { (plain(&exception.location.to_string())) }
             }
         }

@@ -24,4 +24,5 @@ pub use live::Live;
 pub use masks::Masks;
 pub use sarif::{SarifError, sarif};
 pub use table::table;
+pub(crate) use text::style_of;
 pub use text::{brief, details, duration, plain, report};

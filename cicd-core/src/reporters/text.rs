@@ -23,7 +23,7 @@ const INDENT: &str = "  ";
 pub(super) const BOLD: Style = Style::new().bold();
 pub(super) const DIM: Style = Style::new().effects(Effects::DIMMED);
 
-pub(super) fn style_of(status: Status) -> Style {
+pub(crate) fn style_of(status: Status) -> Style {
     let colour = |colour: AnsiColor| Style::new().fg_color(Some(colour.into()));
     match status {
         Status::Passed => colour(AnsiColor::Green),

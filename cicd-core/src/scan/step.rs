@@ -1,7 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::account::{Account, account};
-use super::{Judgement, Report, Scanned, Scanner, ScannerCode, Selection, Source, Sources, judge, settings};
+use super::{Judgement, Report, Scanned, Scanner, ScannerCode, Selection, Source, Sources, comments, judge, settings};
 use crate::formats::printable::counted;
 use crate::model::{Finding, Level, Location, Severity, Target};
 use crate::policy::{Exception, Justification, Scope};
@@ -123,6 +123,16 @@ impl<S: Scanner> Step for Scan<S> {
         self.scanner.explain()
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.left_out.iter().map(|(_, exception)| exception.clone()).collect()
+    }
+
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        let mut exceptions = cx.exceptions_met();
+        exceptions.extend(self.scanner.exceptions(cx)?);
+        Ok(exceptions)
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }
@@ -130,6 +140,13 @@ impl<S: Scanner> Step for Scan<S> {
 
 impl<S: Scanner> Scan<S> {
     fn look(&self, cx: &Context, sources: &Sources, commit: String) -> Result<Outcome<Scanned>, StepError> {
+        // What is found decides what a comment reaches, but not how long it may last.
+        self.search(cx, sources, commit).inspect_err(|_| {
+            cx.met(comments::gather(&self.scanner, sources, &Report::default()).settle(&mut Vec::new()))
+        })
+    }
+
+    fn search(&self, cx: &Context, sources: &Sources, commit: String) -> Result<Outcome<Scanned>, StepError> {
         let layout = self.scanner.lay_out(cx, sources)?;
         let commands = self.scanner.commands(sources, &layout);
         commands.iter().try_for_each(|command| refuse_options(sources, command))?;

@@ -11,6 +11,7 @@ use jiff::civil::Date;
 use super::disk::{Watching, is_full};
 use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
+use crate::policy::Exception;
 use crate::process::{
     Cancel, Captured, Invocation, ProcessError, Redactor, Secret, SecretSource, Tool, ToolError, ToolProblem,
     ToolRequirement, Toolbox, execute,
@@ -81,6 +82,8 @@ pub struct Context {
     progress: Arc<AtomicUsize>,
     /// The program that complained of a full disk and what it said.
     complaint: Arc<OnceLock<String>>,
+    /// The exceptions that a step has met which came to no verdict afterwards.
+    met: Arc<Mutex<Vec<Exception>>>,
 }
 
 impl Context {
@@ -101,6 +104,7 @@ impl Context {
             secrets: Arc::default(),
             progress: Arc::default(),
             complaint: Arc::default(),
+            met: Arc::default(),
         }
     }
 
@@ -239,6 +243,16 @@ impl Context {
     /// The same, gathered again: as they lie now.
     pub(crate) fn source_now(&self) -> Result<Source, String> {
         Source::gather(self.root(), &self.run.toolbox, &self.run.cancel)
+    }
+
+    /// Keeps the exceptions that a step has read which comes to no verdict: they are held to the policy all the same.
+    pub(crate) fn met(&self, exceptions: Vec<Exception>) {
+        *self.met.lock().unwrap_or_else(PoisonError::into_inner) = exceptions;
+    }
+
+    /// What was kept of the last attempt.
+    pub(crate) fn exceptions_met(&self) -> Vec<Exception> {
+        self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Says what the step is doing, for the reader at the terminal.

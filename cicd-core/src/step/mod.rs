@@ -94,6 +94,22 @@ pub trait Step: fmt::Debug + Send + Sync + 'static {
         Vec::new()
     }
 
+    /// The exceptions among its own settings. Each is held to the policy whatever becomes of the step: also where it could not look,
+    /// or was not started. A step that brings one in its [`Outcome`] all the same, and does not name it here, is an error.
+    fn relaxations(&self) -> Vec<Exception> {
+        self.permissions()
+    }
+
+    /// The exceptions for it that files of the repository hold, asked only where it came to no verdict, so that they are held to the
+    /// policy then too.
+    ///
+    /// # Errors
+    /// When a file cannot be read.
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        let _ = cx;
+        Ok(Vec::new())
+    }
+
     /// How often it is tried again when a network or a server fails it. Only errors that the step itself calls
     /// [transient](StepError::Transient), as [`Context::run_remote`] does, are worth it: a finding never is. The next attempt
     /// begins with an empty folder; the step keeps its claims meanwhile.

@@ -162,6 +162,10 @@ impl Step for SourceCheck {
     type Input = ();
     type Output = SourceChecked;
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.exceptions.clone()
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }

@@ -233,6 +233,10 @@ impl Step for TrivyDatabase {
         self.repositories.iter().map(|repository| download(&neutral, cache_dir, repository)).collect()
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.accepted.iter().cloned().collect()
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }

@@ -83,15 +83,12 @@ impl Dast {
         DastBuilder::on(routes.into_iter().map(Into::into).collect())
     }
 
-    fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
-        let mut exceptions = self.allowed.clone();
-        if let Some(path) = &self.exceptions_file {
-            let text = cx.read_text(path)?;
-            let read = read_exceptions(&cx.relative(path), &text)
-                .map_err(|error| ReadError::new("the exceptions", format!("\n{}", error.render(Paint::Plain))))?;
-            exceptions.extend(read.dast);
-        }
-        Ok(exceptions)
+    fn read_exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        let Some(path) = &self.exceptions_file else { return Ok(Vec::new()) };
+        let text = cx.read_text(path)?;
+        let read = read_exceptions(&cx.relative(path), &text)
+            .map_err(|error| ReadError::new("the exceptions", format!("\n{}", error.render(Paint::Plain))))?;
+        Ok(read.dast)
     }
 }
 
@@ -101,7 +98,8 @@ impl Step for Dast {
 
     fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<DastReport>, StepError> {
         cx.require(&docker_tool())?;
-        let exceptions = self.exceptions(cx)?;
+        let mut exceptions = self.allowed.clone();
+        exceptions.extend(self.read_exceptions(cx)?);
         cx.progress(format!("starting {} and waiting until it is ready", image.name));
         let container = self.container.clone().image(&image.id).start(cx)?;
         let seen = ask(cx, &self.plan, container.address());
@@ -143,6 +141,14 @@ impl Step for Dast {
 
     fn explain(&self) -> Vec<Invocation> {
         vec![self.container.invocation("<name>", "<run>", "<owner>")]
+    }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        self.allowed.clone()
+    }
+
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        self.read_exceptions(cx)
     }
 
     fn author(&self, _: &Seal) -> Author {

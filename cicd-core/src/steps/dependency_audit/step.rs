@@ -223,6 +223,17 @@ impl Step for DependencyAudit {
         explain(Utf8Path::new(&self.locked))
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        match &self.second_opinion {
+            SecondOpinion::Spared(exception) => vec![exception.clone()],
+            SecondOpinion::Required | SecondOpinion::Wanted => Vec::new(),
+        }
+    }
+
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        Ok(self.read_ignore_file(cx)?.second_opinion)
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }

@@ -1,6 +1,7 @@
 use super::DockerBuild;
 use super::step::Purpose;
 use crate::docker::{BaseImage, BaseOrigin, Bases};
+use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 use crate::step::{Claims, Context, Outcome, Step, StepError};
 
@@ -26,6 +27,10 @@ impl Step for IntermediateBuild {
 
     fn tools(&self) -> Vec<ToolRequirement> {
         self.0.tools()
+    }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        self.0.relaxations()
     }
 
     fn secrets(&self) -> Vec<SecretSource> {

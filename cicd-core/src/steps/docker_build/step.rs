@@ -350,6 +350,10 @@ impl Step for DockerBuild {
         Claims::exclusive("docker-build")
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.exceptions.clone()
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }

@@ -110,6 +110,10 @@ impl Step for LicenseCheck {
         ExportedImage::explain()
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.accepted.clone()
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }

@@ -200,6 +200,14 @@ impl Step for TrivyScan {
         calls
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.accepted.clone()
+    }
+
+    fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        Ok(self.read_ignore_file(cx)?.exceptions)
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }
