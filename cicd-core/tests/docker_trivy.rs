@@ -200,7 +200,7 @@ fn a_secret_in_the_image_is_found() {
     let mut files = debian("12.11");
     files.push(("app/settings.env", &key));
     let image = bench.image(&files);
-    let dockerfile = "FROM scratch\nCOPY rootfs/ /\n#trivy:ignore:DS-0002\nUSER root\nHEALTHCHECK CMD true\n";
+    let dockerfile = "FROM scratch\nCOPY rootfs/ /\n#trivy:ignore:DS-0002\n# trivy:a:b:ignore:* tfsec:exp:2999-01-01:ignore:DS-0002\nUSER root\nHEALTHCHECK CMD true\n";
     fs::write(bench.root.join("Dockerfile"), dockerfile).expect("written");
     bench.dockerfiles.push("Dockerfile".into());
     let outcome = bench.scan(&image, &bench.database()).expect("a verdict");
@@ -209,8 +209,9 @@ fn a_secret_in_the_image_is_found() {
         finding.location.as_ref().expect("a place").to_string()
     };
     assert_eq!(place("aws-access-key-id"), "Dockerfile:2", "the instruction that brought it in");
-    assert_eq!(place("DS-0002"), "Dockerfile:4", "a comment hid it");
+    assert_eq!(place("DS-0002"), "Dockerfile:5", "a comment hid it");
     assert_eq!(place("IGN-016"), "Dockerfile:3");
+    assert_eq!(outcome.findings.iter().filter(|it| it.code.as_str() == "IGN-016").count(), 2, "one for each line");
     let secret = outcome.findings.iter().find(|it| it.code.as_str() == "aws-access-key-id").expect("the secret");
     assert_eq!(secret.target, Some(Target::file("/app/settings.env")));
     assert!(!format!("{secret:?}").contains("FAKE"), "the secret is shown: {secret:?}");

@@ -16,11 +16,26 @@ use crate::trivy::{Neutral, VulnerabilityDatabase};
 /// since the images of the others are never run.
 const OF_THE_SHIPPED: [&str; 2] = ["DS-0002", "DS-0026"];
 
-/// Comments with this word make Trivy drop a finding without a trace in its report.
-const INLINE: &str = "trivy:ignore";
-/// The word's older form, and what both are replaced by in the copies that Trivy is given.
-const INLINE_OLD: &str = "tfsec:ignore";
-const INLINE_MASKED: &str = "masked-here-";
+/// A word that begins with one of these is an instruction to Trivy, such as `trivy:ignore:DS-0002`: a list of keys and values in any
+/// order, of which `ignore` makes it drop a finding without a trace in its report.
+const PREFIXES: [&str; 2] = ["trivy:", "tfsec:"];
+/// What stands for either in the copies that Trivy is given. It has as many letters, so that nothing moves.
+const MASK: &str = "masked";
+/// What Trivy passes over before such a word.
+const SIGNS: [char; 3] = ['#', '/', '*'];
+
+/// A Dockerfile in which Trivy has to find something, although every line of it asks for silence. It goes with the copies.
+const CANARY: &str = "\
+# trivy:ignore:*
+# trivy:exp:2999-01-01:ignore:* tfsec:ignore:*
+# trivy:a:b:ignore:DS-0001
+FROM debian:latest
+# tfsec:a:b:ignore:DS-0002
+# trivy:ignore:DS-0002:exp:2999-01-01
+USER root
+";
+const CANARY_RULES: [&str; 2] = ["DS-0001", "DS-0002"];
+const CANARY_FILE: &str = "canary/Dockerfile";
 
 /// What Trivy's rules say of Dockerfiles.
 #[derive(Debug, Default)]
@@ -45,17 +60,32 @@ pub(super) fn check(
         return Ok(Checked::default());
     }
     let folder = cx.path(cx.dir()).join("dockerfiles");
-    for (index, source) in sources.0.iter().enumerate() {
-        let copy = folder.join(name(index));
+    let copies = sources.0.iter().enumerate().map(|(index, source)| (name(index), masked(&source.text)));
+    for (name, text) in copies.chain([(CANARY_FILE.to_owned(), masked(CANARY))]) {
+        let copy = folder.join(name);
         let parent = copy.parent().unwrap_or(&folder);
         fs::create_dir_all(parent).map_err(StepError::io("creating", parent))?;
-        fs::write(&copy, masked(&source.text)).map_err(StepError::io("writing", &copy))?;
+        fs::write(&copy, text).map_err(StepError::io("writing", &copy))?;
     }
     let path = cx.path(cx.dir()).join("dockerfiles.json");
     let captured = cx.run_ok(&invocation(neutral, &database.cache_dir, &folder, &path))?;
     let report = TrivyReport::from_json(captured.report_bytes()?)
         .map_err(|error| ReadError::new("Trivy's report on the Dockerfiles", error).at(Location::file(&path)))?;
+    hears(&report)?;
     judge(&report, sources, judgement)
+}
+
+/// Checks that Trivy found in the canary what is there.
+fn hears(report: &TrivyReport) -> Result<(), StepError> {
+    let canary = report.results.iter().filter(|result| result.target == CANARY_FILE);
+    let found: Vec<_> = canary.flat_map(|result| &result.misconfigurations).filter(|one| one.is_failure()).collect();
+    match CANARY_RULES.iter().find(|rule| !found.iter().any(|one| one.id == **rule)) {
+        None => Ok(()),
+        Some(rule) => Err(StepError::not_looked(
+            format!("Trivy did not report {rule} in a Dockerfile that breaks it"),
+            "report this with the version of Trivy: it may read comments that are not known here",
+        )),
+    }
 }
 
 /// The command line; `folder` holds the copies.
@@ -67,8 +97,26 @@ fn name(index: usize) -> String {
     format!("{index}/Dockerfile")
 }
 
+/// The text in which no word is an instruction to Trivy.
 fn masked(text: &str) -> String {
-    text.replace(INLINE, INLINE_MASKED).replace(INLINE_OLD, INLINE_MASKED)
+    let mut copy = text.to_owned();
+    for line in text.split_inclusive('\n') {
+        let start = line.as_ptr().addr() - text.as_ptr().addr();
+        for (at, prefix) in instructions(line) {
+            copy.replace_range(start + at..start + at + prefix.len(), MASK);
+        }
+    }
+    copy
+}
+
+/// Where a line has words that are instructions to Trivy. An image of that name, such as `aquasec/trivy:1`, is none.
+fn instructions(line: &str) -> impl Iterator<Item = (usize, &'static str)> {
+    let begins = |at: usize| {
+        let before = line[..at].trim_end_matches(SIGNS);
+        before.is_empty() || before.ends_with(char::is_whitespace)
+    };
+    let found = PREFIXES.into_iter().flat_map(|prefix| line.match_indices(prefix).map(move |(at, _)| (at, prefix)));
+    found.filter(move |(at, _)| begins(*at)).collect::<Vec<_>>().into_iter()
 }
 
 fn judge(report: &TrivyReport, sources: &Sources, judgement: &Judgement<'_>) -> Result<Checked, StepError> {
@@ -110,21 +158,19 @@ fn misconfiguration(source: &Source, found: &Misconfiguration, judgement: &Judge
     finding
 }
 
-/// A comment that would have made Trivy drop something, and the rules it names.
-type Inline = (usize, Vec<String>);
-
+/// The lines that would have made Trivy drop something, and the rules that they name.
 fn inline(source: &Source) -> Vec<(Place<'_>, Vec<String>)> {
-    let comment = |(index, line): (usize, &str)| -> Option<Inline> {
-        let words = line.split([' ', '\t', '#']);
-        let rules: Vec<_> = words
-            .filter_map(|word| word.strip_prefix(INLINE).or_else(|| word.strip_prefix(INLINE_OLD)))
-            .filter_map(|rest| rest.strip_prefix(':')?.split(':').next())
-            .map(str::to_owned)
-            .collect();
-        (line.contains(INLINE) || line.contains(INLINE_OLD)).then_some((index, rules))
+    let rules = |line: &str| -> Vec<String> {
+        let words = instructions(line).filter_map(|(at, prefix)| line[at + prefix.len()..].split_whitespace().next());
+        let pairs = words.flat_map(|word| {
+            let parts: Vec<&str> = word.split(':').collect();
+            parts.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect::<Vec<_>>()
+        });
+        let ignored = pairs.filter(|(key, _)| *key == "ignore").map(|(_, rule)| rule.split('[').next().unwrap_or(rule));
+        ignored.map(str::to_owned).collect()
     };
-    let found = source.text.lines().enumerate().filter_map(comment);
-    found.map(|(index, rules)| (Place { source, index }, rules)).collect()
+    let lines = source.text.lines().enumerate().filter(|(_, line)| instructions(line).next().is_some());
+    lines.map(|(index, line)| (Place { source, index }, rules(line))).collect()
 }
 
 /// A line of a Dockerfile, from 0.
@@ -219,11 +265,27 @@ mod tests {
     }
 
     #[test]
-    fn the_copies_have_no_word_that_suppresses() {
-        for text in [SHIPPED, "#tfsec:ignore:*\nFROM a\n"] {
-            let copy = masked(text);
-            assert!(!copy.contains(INLINE) && !copy.contains(INLINE_OLD));
+    fn no_line_of_a_dockerfile_tells_trivy_to_be_silent() {
+        for line in [
+            "# trivy:ignore:DS-0029",
+            "# trivy:exp:2099-01-01:ignore:DS-0029",
+            "# trivy:a:b:ignore:DS-0029",
+            "#trivy:ignore:DS-0029",
+            "//*#tfsec:a:b:ignore:DS-0029",
+            "# words trivy:ignore:DS-0001 tfsec:x:y:ignore:DS-0029[a=b]",
+            "RUN x # trivy:ignore:DS-0029",
+        ] {
+            let text = format!("FROM a\n{line}\nRUN apt-get install curl\n");
+            let copy = masked(&text);
+            assert!(copy.lines().all(|line| instructions(line).next().is_none()), "{copy}");
             assert_eq!((copy.len(), copy.lines().count()), (text.len(), text.lines().count()), "nothing moves");
+            let source = Source::parse("Dockerfile".into(), text).expect("readable");
+            let found = inline(&source);
+            let [(place, rules)] = found.as_slice() else { panic!("{line} is no instruction") };
+            assert_eq!((place.index, rules.last().map(String::as_str)), (1, Some("DS-0029")), "{line}");
+        }
+        for text in ["FROM aquasec/trivy:0.5\n", "COPY --from=trivy:1 a b\n", "RUN not-trivy:ignore:x\n"] {
+            assert_eq!(masked(text), text);
         }
     }
 }
