@@ -89,13 +89,17 @@ impl Vertex {
         }
         if name.starts_with("exporting to ") {
             VertexKind::Export
-        } else if ["resolve image config for ", "docker-image://"].iter().any(|start| name.starts_with(start)) {
+        } else if FRONTENDS.iter().any(|start| name.starts_with(start)) {
             VertexKind::Internal
         } else {
             VertexKind::Other
         }
     }
 }
+
+const IMAGE_SCHEME: &str = "docker-image://";
+/// How the builder says that it looks up, and then runs, another program to read the Dockerfile.
+const FRONTENDS: [&str; 2] = ["resolve image config for ", IMAGE_SCHEME];
 
 /// How the builder words the end of a command, as the start and the end of its error: Docker 20.10, then newer ones.
 const COMMAND_ENDS: [(&str, &str); 2] =
@@ -194,6 +198,15 @@ impl BuildLog {
     pub fn looked_up(&self) -> impl Iterator<Item = &str> {
         let name = |vertex: &'_ Vertex| vertex.name.starts_with("[internal] load metadata for ");
         self.vertices.values().filter(move |vertex| name(vertex)).filter_map(|vertex| vertex.name.rsplit(' ').next())
+    }
+
+    /// The references of the programs that read the Dockerfile, as the builder itself names them. Nothing in a Dockerfile has the
+    /// builder run one without a word of it here.
+    pub fn frontends(&self) -> impl Iterator<Item = &str> {
+        self.vertices.values().filter_map(|vertex| {
+            let name = FRONTENDS.iter().find_map(|start| vertex.name.strip_prefix(start))?;
+            Some(name.strip_prefix(IMAGE_SCHEME).unwrap_or(name).trim())
+        })
     }
 
     /// Whether the log goes on to the end of a build, where the image has been exported.

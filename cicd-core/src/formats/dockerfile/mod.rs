@@ -8,7 +8,9 @@ mod expand;
 mod layers;
 mod lines;
 mod stages;
+mod uncontrolled;
 
 pub use expand::Arguments;
 pub use layers::LayerSources;
 pub use stages::{Counted, Dockerfile, DockerfileError, ImageUse, ImageUseKind, Stage};
+pub use uncontrolled::Uncontrolled;

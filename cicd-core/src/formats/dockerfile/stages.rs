@@ -1,5 +1,6 @@
 use super::expand::{Arguments, expand};
-use super::lines::{Instruction, split, split_word, unquoted};
+use super::lines::{Instruction, KEYWORDS, flag, split, split_word, unquoted};
+use super::uncontrolled::{self, Uncontrolled};
 
 /// A Dockerfile, with its arguments filled in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -8,6 +9,8 @@ pub struct Dockerfile {
     pub images: Vec<ImageUse>,
     /// Its stages, in the order of the file; there is at least one.
     pub stages: Vec<Stage>,
+    /// What its instructions take from elsewhere than images and files that are known, in the order of the file.
+    pub uncontrolled: Vec<Uncontrolled>,
 }
 
 /// One use of an image from outside.
@@ -99,9 +102,9 @@ impl Dockerfile {
         let mut reader = Reader {
             given: arguments,
             known: arguments.clone(),
-            read: Self { images: Vec::new(), stages: Vec::new() },
+            read: Self { images: Vec::new(), stages: Vec::new(), uncontrolled: Vec::new() },
         };
-        if let Some((reference, line)) = lines.syntax {
+        for (reference, line) in lines.frontends {
             // The directive's first word is the image.
             let reference = split_word(&reference).0.to_owned();
             reader.read.images.push(ImageUse { reference, kind: ImageUseKind::Frontend, line });
@@ -200,7 +203,8 @@ impl Reader<'_> {
                 Ok(())
             }
             "ONBUILD" => self.on_build(instruction),
-            _ => Ok(()),
+            keyword if KEYWORDS.contains(&keyword) => Ok(()),
+            keyword => Err(problem(instruction.line, format!("there is no instruction {keyword}"))),
         }
     }
 
@@ -246,6 +250,7 @@ impl Reader<'_> {
 
     fn files(&mut self, instruction: &Instruction) -> Result<(), DockerfileError> {
         let line = instruction.line;
+        self.read.uncontrolled.extend(uncontrolled::of(instruction));
         let froms: Vec<String> = instruction.flags.iter().filter_map(|(name, value)| source(name, value)).collect();
         for written in froms {
             self.files_from(&written, line)?;
@@ -278,16 +283,17 @@ impl Reader<'_> {
 
     /// What is put off to a later build may name an image too.
     fn on_build(&mut self, instruction: &Instruction) -> Result<(), DockerfileError> {
-        let mut rest = split_word(&instruction.rest).1;
-        while rest.starts_with("--") {
-            let (flag, after) = split_word(rest);
-            if let Some(from) =
-                flag.trim_start_matches('-').split_once('=').and_then(|(name, value)| source(name, value))
-            {
+        let (keyword, mut rest) = split_word(&instruction.rest);
+        let mut flags = Vec::new();
+        while let Some((name, value, after)) = flag(rest) {
+            if let Some(from) = source(&name, &value) {
                 self.files_from(&from, instruction.line)?;
             }
+            flags.push((name, value));
             rest = after;
         }
+        let (keyword, rest, line) = (keyword.to_ascii_uppercase(), rest.to_owned(), instruction.line);
+        self.read.uncontrolled.extend(uncontrolled::of(&Instruction { keyword, flags, rest, line }));
         Ok(())
     }
 

@@ -180,3 +180,83 @@ fn an_instruction_is_found_by_the_builders_count() {
     assert_eq!(file.line_of(Some("a"), 1, 1, "COPY"), Some(2));
     assert_eq!(file.line_of(Some("stage-1"), 1, 1, "RUN"), Some(4), "a stage that it starts from is not counted");
 }
+
+#[test]
+fn a_frontend_that_any_builder_would_run_is_an_image() {
+    for header in [
+        "# syntax=evil/x:1",
+        "# a=b\n# syntax=evil/x:1",
+        "#!/usr/bin/env docker\n# syntax=evil/x:1",
+        "#!x\n#Syntax = evil/x:1 words",
+        "# escape=\\\n# SYNTAX=evil/x:1",
+        "# check=skip=all\n#\tsyntax=evil/x:1",
+        "# a=b\n# c=d\n# syntax=other:1\n# syntax=evil/x:1",
+        "\u{feff}# syntax=evil/x:1\r",
+    ] {
+        let file = Dockerfile::parse(&format!("{header}\nFROM a:1\n"), &Arguments::new()).expect("readable");
+        let is_there =
+            file.images.iter().any(|image| image.kind == ImageUseKind::Frontend && image.reference == "evil/x:1");
+        assert!(is_there, "{header}");
+    }
+    // No builder takes these for a Dockerfile without a frontend.
+    for text in ["//syntax=evil/x:1\nFROM a:1\n", "{\"syntax\": \"evil/x:1\"}\n", "FROM a:1\nINCLUDE b\n"] {
+        assert!(Dockerfile::parse(text, &Arguments::new()).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn what_builders_read_differently_is_an_error() {
+    for text in [
+        "# check=skip=all\n# escape=`\nFROM a:1\n",
+        "FROM a:1\nRUN true \\\\\nRUN --mount=type=cache,target=/c true\n",
+        "FROM a:1\nRUN cat <<'#'\nRUN --mount=type=cache,target=/c true\n#\n",
+        "FROM a:1\nRUN cat <<\"E F\"\nFROM scratch\nE F\n",
+        "FROM a:1\nRUN cat <<\"USER 1\"\nFROM scratch\nUSER 1\n",
+        "FROM a:1\nRUN cat <<CMD\nFROM scratch\nCMD\n",
+        "FROM a:1\nRUN cat <<-'' <<\"\t\"\nFROM scratch\n\t\n",
+        "FROM a:1\nRUN echo \" <<EOF\nUSER 1\nEOF\n",
+    ] {
+        assert!(Dockerfile::parse(text, &Arguments::new()).is_err(), "{text}");
+    }
+    // A word in quotes is no here-document for any of them.
+    let file = Dockerfile::parse("FROM a:1\nRUN echo \" <<# \"\nRUN x\n#\n", &Arguments::new()).expect("readable");
+    assert_eq!(file.instructions_to(None), Some(2));
+}
+
+#[test]
+fn what_an_instruction_takes_from_outside_is_told_with_its_line() {
+    for (instruction, what) in [
+        ("RUN --mount=type=cache,target=/c x", "--mount=type=cache"),
+        ("RUN --mount=target=/c,Type=cache x", "--mount=type=cache"),
+        ("RUN --mount=\"type=cache,target=/c\" x", "--mount=type=cache"),
+        ("RUN --mount=type=ca\"che\",target=/c x", "--mount=type=cache"),
+        ("RUN --mo\\unt=type=ca\\che,target=/c x", "--mount=type=cache"),
+        ("RUN --mount=type=bind,type=cache,target=/c x", "--mount=type=bind,type=cache,target=/c"),
+        ("RUN --mount=type=$T,target=/c x", "--mount=type=$T"),
+        ("RUN --mount=type=secret,id=a --mount=type=ssh x", "--mount=type=ssh"),
+        ("RUN --network=host x", "--network=host"),
+        ("RUN --security=insecure x", "--security=insecure"),
+        ("RUN --device=vendor.com/a=b x", "--device=vendor.com/a=b"),
+        ("ONBUILD RUN --mount=type=cache,target=/c x", "--mount=type=cache"),
+        ("ADD https://example.org/x /x", "https://example.org/x"),
+        ("ADD [\"a\", \"http://example.org/x\", \"/x\"]", "http://example.org/x"),
+        ("ADD git@example.org:a/b.git /x", "git@example.org:a/b.git"),
+        ("ADD ${WHAT} /x", "${WHAT}"),
+        ("ADD --checksum=sha256:0 ${WHAT} /x", "${WHAT}"),
+    ] {
+        let text = format!("FROM a:1\n{instruction}\n");
+        let file = Dockerfile::parse(&text, &arguments([("WHAT", "https://example.org")])).expect("readable");
+        assert_eq!(file.uncontrolled, [Uncontrolled { what: what.to_owned(), line: 2 }], "{instruction}");
+    }
+    for instruction in [
+        "RUN --mount=type=secret,id=a,required --mount=type=tmpfs,target=/t,size=1 --mount=from=b,ro,target=/b x",
+        "RUN --network=none --security=sandbox x",
+        "RUN curl --network=host https://example.org",
+        "ADD a b /x/",
+        "ADD --checksum=sha256:0 https://example.org/x /x",
+        "COPY https: /x",
+    ] {
+        let file = Dockerfile::parse(&format!("FROM a:1\n{instruction}\n"), &Arguments::new()).expect("readable");
+        assert_eq!(file.uncontrolled, [], "{instruction}");
+    }
+}

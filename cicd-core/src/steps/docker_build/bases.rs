@@ -3,8 +3,9 @@ use std::collections::BTreeMap;
 use super::codes::ImageCode;
 use crate::docker::{BaseImage, BaseOrigin, Build, ImageDetails, Pull, inspect_image, require_image};
 use crate::formats::buildkit_log::{BuildLog, VertexKind};
-use crate::formats::dockerfile::{ImageUse, ImageUseKind};
+use crate::formats::dockerfile::{ImageUse, ImageUseKind, Uncontrolled};
 use crate::formats::image_reference::ImageReference;
+use crate::formats::printable::printable;
 use crate::model::{Finding, Level, Location, Severity, Target};
 use crate::step::{Context, ReadError, StepError};
 
@@ -116,7 +117,15 @@ fn own_images(build: &Build) -> impl Iterator<Item = &ImageUse> {
 
 /// What the Dockerfile takes from outside without saying exactly what.
 pub(super) fn judge(build: &Build) -> Vec<Finding> {
-    own_images(build).flat_map(|image| judge_image(image, build)).collect()
+    let images = own_images(build).flat_map(|image| judge_image(image, build));
+    images.chain(build.dockerfile.uncontrolled.iter().map(|one| uncontrolled(one, build))).collect()
+}
+
+fn uncontrolled(Uncontrolled { what, line }: &Uncontrolled, build: &Build) -> Finding {
+    let what = printable(what);
+    Finding::new(ImageCode::Uncontrolled, format!("{what} brings in what no digest and no commit tells"))
+        .at(Location::line(&build.dockerfile_path, *line))
+        .target(Target::Name(what))
 }
 
 fn judge_image(image: &ImageUse, build: &Build) -> Vec<Finding> {

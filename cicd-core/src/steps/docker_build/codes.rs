@@ -108,5 +108,10 @@ finding_codes! {
             help: "write ENTRYPOINT and CMD as lists, or begin the shell's text with `exec`",
             example: "CMD python -m app",
         },
+        Uncontrolled = "IMG-023" {
+            summary: "an instruction takes in what neither a digest nor the commit tells",
+            help: "do without it, or fetch it in a RUN with a checksum; `.accept(…)` takes a justification",
+            example: "RUN --mount=type=cache,target=/root/.cache pip install .",
+        },
     }
 }

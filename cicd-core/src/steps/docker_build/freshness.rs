@@ -27,6 +27,8 @@ pub(super) enum NotFresh {
     NoStage(String),
     #[error("the build used {0}, which was not found in the Dockerfile")]
     UnknownBase(String),
+    #[error("the Dockerfile was read by {0}, which it does not name as its `# syntax=`")]
+    UnknownFrontend(String),
 }
 
 impl NotFresh {
@@ -44,6 +46,7 @@ impl NotFresh {
                 "let no other build of the same instructions run at the same time, and run the step again"
             }
             Self::NoStage(_) => "correct `.target(…)`",
+            Self::UnknownFrontend(_) => "write `# syntax=` into the first line of the Dockerfile, or remove it",
             _ => {
                 "run the step again; if it stays so, the builder is not doing what it is told, and its version is worth a look"
             }
@@ -78,16 +81,24 @@ fn prove_file(file: &Dockerfile, target: Option<&str>, log: &BuildLog, id: &str)
     if executed == 0 && expected > 0 {
         return Err(NotFresh::NothingExecuted { expected });
     }
-    let named: BTreeSet<String> = file
-        .images
-        .iter()
-        .filter(|image| image.kind != ImageUseKind::Frontend)
-        .map(|image| in_full(&image.reference))
-        .collect();
-    match log.looked_up().map(in_full).find(|used| !named.contains(used)) {
-        Some(unknown) => Err(NotFresh::UnknownBase(unknown)),
+    let named = |is_meant: fn(ImageUseKind) -> bool| -> BTreeSet<String> {
+        file.images.iter().filter(|image| is_meant(image.kind)).map(|image| in_full(&image.reference)).collect()
+    };
+    let images = named(|kind| kind != ImageUseKind::Frontend);
+    if let Some(unknown) = log.looked_up().map(in_full).find(|used| !images.contains(used)) {
+        return Err(NotFresh::UnknownBase(unknown));
+    }
+    let readers = named(|kind| kind == ImageUseKind::Frontend);
+    match log.frontends().find(|used| !readers.contains(&in_full(used)) && !readers.contains(&without_digest(used))) {
+        Some(unknown) => Err(NotFresh::UnknownFrontend(unknown.to_owned())),
         None => Ok(Proof { executed }),
     }
+}
+
+/// What a builder has resolved shows with its digest, whether or not the Dockerfile says it.
+fn without_digest(reference: &str) -> String {
+    ImageReference::parse(reference)
+        .map_or_else(|_| reference.to_owned(), |reference| ImageReference { digest: None, ..reference }.to_string())
 }
 
 /// References are compared in full; what cannot be read stays as it is and so equals nothing but itself.
@@ -153,6 +164,25 @@ mod tests {
         assert!(matches!(judge(FILE, FRESH, Some(&other)), Err(NotFresh::OtherImage { .. })));
         assert_eq!(judge(FILE, &FRESH[..FRESH.len() / 2], None), Err(NotFresh::Incomplete));
         assert_eq!(judge(FILE, b"", None), Err(NotFresh::Incomplete));
+    }
+
+    #[test]
+    fn a_program_that_reads_the_dockerfile_is_one_that_it_names() {
+        let with = |line: &str| format!("#11 {line}\n#11 DONE 0.1s\n\n{}", String::from_utf8_lossy(FRESH));
+        let digest = format!("evil/x:1@{ID}");
+        for line in [
+            "resolve image config for docker.io/evil/x:1",
+            "resolve image config for docker-image://docker.io/evil/x:1",
+            &format!("docker-image://docker.io/{digest}"),
+        ] {
+            let log = with(line);
+            let refused = judge(FILE, log.as_bytes(), Some(ID));
+            assert!(matches!(refused, Err(NotFresh::UnknownFrontend(_))), "{line}: {refused:?}");
+            let named = format!("# syntax=evil/x:1\n{FILE}");
+            assert_eq!(judge(&named, log.as_bytes(), Some(ID)), Ok(Proof { executed: 4 }), "{line}");
+            let base = FILE.replace("FROM cicd-base:plain\n", "FROM cicd-base:plain\nCOPY --from=evil/x:1 a b\n");
+            assert!(judge(&base, log.as_bytes(), Some(ID)).is_err(), "an image of another use is none");
+        }
     }
 
     #[test]

@@ -149,7 +149,7 @@ impl DockerBuild {
     }
 
     /// Accepts a finding about something in the image. `pattern` is what the finding is about: mostly a path from `/`, where `*` is
-    /// anything in a folder and `**` anything; for `IMG-017` a package, for `IMG-020` a port.
+    /// anything in a folder and `**` anything; for `IMG-017` a package, for `IMG-020` a port, for `IMG-023` what is taken in, such as `--mount=type=cache`.
     #[must_use]
     #[track_caller]
     pub fn accept(mut self, code: ImageCode, pattern: impl Into<String>, justification: Justification) -> Self {
