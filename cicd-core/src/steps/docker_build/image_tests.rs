@@ -141,6 +141,22 @@ fn an_application_cannot_change_its_own_code() {
     ] {
         assert_eq!(privileges_of(&pieces), [expected]);
     }
+    // The sticky bit keeps nobody from adding a module where modules are looked for.
+    let open = folder("opt/site", 0o1777);
+    assert_eq!(privileges_of(&[open]), ["IMG-013 /opt/site"]);
+    for (path, folder) in [("/tmp", folder("tmp", 0o1777)), ("/data", mine(folder("data", 0o755)))] {
+        let mut tree = FileTree::default();
+        add(&mut tree, 0, &[folder]);
+        let config = |program: &str| ImageConfig {
+            user: "10001:10001".to_owned(),
+            working_folder: path.to_owned(),
+            entrypoint: vec![program.to_owned(), "-m".to_owned(), "app".to_owned()],
+            ..ImageConfig::default()
+        };
+        let found = |program: &str| shown(&privileges::judge(&tree, &config(program)));
+        assert_eq!(found("/usr/bin/python3.11"), [format!("IMG-013 {path}")]);
+        assert_eq!(found("/opt/app/server"), Vec::<String>::new());
+    }
     let data =
         [mine(folder("data", 0o755)), mine(file("data/state.json", "{}")), mine(file("opt/a.py", "x").mode(0o444))];
     assert_eq!(privileges_of(&data), Vec::<String>::new());
@@ -177,8 +193,36 @@ fn nobody_becomes_somebody_else() {
     ] {
         assert_eq!(privileges_of(&[file(path, text)]), [format!("IMG-014 /{path}")], "{text}");
     }
+    // As C libraries read numbers: blanks and signs before them, and no more than 32 bits.
+    for number in ["+0", " 0", "-0", "\t+00", "4294967296", "0x0", "", "zero", "1 "] {
+        for (path, text) in
+            [("etc/passwd", format!("toor:x:{number}:0::/:/bin/sh\n")), ("etc/group", format!("g:x:{number}:\n"))]
+        {
+            assert_eq!(privileges_of(&[file(path, &text)]), [format!("IMG-014 /{path}")], "{text}");
+        }
+    }
     let pam = file("etc/pam.d/su", "auth sufficient pam_wheel.so trust\n");
     assert_eq!(privileges_of(&[pam]), ["IMG-014 /etc/pam.d"]);
+    let link = |path: &str, to: &str| file(path, to).kind(tar::EntryType::Symlink);
+    for (pieces, place) in [
+        (vec![file("opt/p", "toor::0:0::/:/bin/sh\n"), link("etc/passwd", "/opt/p")], "etc/passwd"),
+        (
+            vec![file("bin/p", "toor::0:0::/:/bin/sh\n"), file("etc/shadow", "bin/p").kind(tar::EntryType::Link)],
+            "etc/shadow",
+        ),
+        (vec![file("etc/group", &"users:x:100:\n".repeat(1 << 20))], "etc/group"),
+        (vec![folder("etc/passwd", 0o755)], "etc/passwd"),
+        (vec![link("etc", "opt/etc"), file("opt/etc/passwd", "toor::0:0::/:/bin/sh\n")], "etc"),
+        (vec![link("etc/sudoers.d", "/opt/rules")], "etc/sudoers.d"),
+        (vec![link("etc/pam.d", "/opt/rules")], "etc/pam.d"),
+        (vec![link("etc/pam.d/su", "/opt/su")], "etc/pam.d/su"),
+        (vec![link("etc/sudoers", "/opt/sudoers")], "etc/sudoers"),
+        (vec![link("etc/ld.so.preload", "/opt/evil")], "etc/ld.so.preload"),
+        (vec![link("root/.ssh/authorized_keys", "/opt/keys")], "root/.ssh/authorized_keys"),
+        (vec![link("root/.ssh", "/opt/ssh")], "root/.ssh"),
+    ] {
+        assert_eq!(privileges_of(&pieces), [format!("IMG-014 /{place}")]);
+    }
     let device = file("opt/sda", "").kind(tar::EntryType::Block);
     assert_eq!(privileges_of(&[device]), ["IMG-015 /opt/sda"]);
 }

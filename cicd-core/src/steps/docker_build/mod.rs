@@ -43,6 +43,7 @@
 //! ci.clear(&dependencies, &image);
 //! ```
 
+mod accounts;
 mod bases;
 mod codes;
 mod configuration;

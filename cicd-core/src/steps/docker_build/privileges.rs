@@ -1,5 +1,6 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use super::accounts;
 use super::codes::ImageCode;
 use crate::docker::{FileTree, Form, Kind, Node};
 use crate::formats::ImageConfig;
@@ -17,10 +18,10 @@ const CODE: &[&str] = &[
     "py", "pyc", "pth", "js", "mjs", "cjs", "rb", "php", "pl", "sh", "jar", "war", "class", "so", "lua", "ex", "beam",
     "wasm",
 ];
+/// Programs that run code which they find by its name, without a version at their end.
+const INTERPRETERS: &[&str] = &["python", "pypy", "node", "ruby", "perl", "php", "java", "gunicorn", "uwsgi", "flask"];
 /// Folders of which the kernel or the engine gives each container its own.
 const NOT_OF_THE_IMAGE: &[&str] = &["dev", "proc", "sys"];
-/// Groups whose members are as good as root, or read what only root may.
-const GROUPS_OF_ROOT: &[&str] = &["root", "sudo", "wheel", "admin", "shadow", "disk", "docker", "adm"];
 
 /// What a file is allowed to do that it should not be: each place, with what is wrong there.
 pub(super) fn judge(tree: &FileTree, config: &ImageConfig) -> Vec<Finding> {
@@ -44,15 +45,12 @@ pub(super) fn judge(tree: &FileTree, config: &ImageConfig) -> Vec<Finding> {
         if matches!(node.kind, Kind::Device) {
             add(ImageCode::Device, path, "a device of the machine".to_owned(), Severity::High);
         }
-        if let Some(what) = account_by_name(path, node) {
-            add(ImageCode::Account, path, what.to_owned(), Severity::Critical);
-        }
     }
     for (path, what) in own_code(tree, config, user) {
         add(ImageCode::OwnCodeWritable, &path, what, Severity::Medium);
     }
-    for (path, what) in accounts(tree) {
-        add(ImageCode::Account, path, what, Severity::Critical);
+    for (path, what) in accounts::judge(tree) {
+        add(ImageCode::Account, &path, what, Severity::Critical);
     }
     found.into_iter().flat_map(|(code, places)| findings(code, places)).collect()
 }
@@ -148,14 +146,23 @@ fn own_code(tree: &FileTree, config: &ImageConfig, user: Option<(u64, u64)>) -> 
             found.insert(path.to_owned(), "code that may be written by the user it runs as");
         }
     }
-    // Whoever may write a folder may replace what is in it, whoever owns that.
+    // Whoever may write a folder may replace what is in it, whoever owns that; the sticky bit keeps nobody from adding to it.
+    let may_add = |node: &Node| may_write(node) || node.mode & 0o002 != 0;
     let searched =
         ["PATH", "PYTHONPATH", "NODE_PATH", "LD_LIBRARY_PATH", "CLASSPATH", "RUBYLIB", "PERL5LIB", "GEM_PATH"];
     let folders = searched.iter().filter_map(|name| config.variable(name)).flat_map(|folders| folders.split(':'));
-    let folders: Vec<String> =
-        folders.filter_map(|folder| tree.real_path(folder)).filter(|folder| !folder.is_empty()).collect();
-    for (path, _) in tree.iter().filter(|(_, node)| node.is_folder() && may_write(node)) {
-        let is_searched = folders.iter().any(|folder| folder == path);
+    // An interpreter looks first where it is started, or where its script is.
+    let started_in = Some(config.working_folder.as_str()).filter(|_| runs_a_script(config));
+    let folders: BTreeSet<String> = folders
+        .chain(started_in)
+        .filter_map(|folder| tree.real_path(if folder.is_empty() { &config.working_folder } else { folder }))
+        .filter(|folder| !folder.is_empty())
+        .collect();
+    for (path, node) in tree.iter().filter(|(_, node)| node.is_folder() && may_add(node)) {
+        let is_searched = folders.contains(path);
+        if !is_searched && !may_write(node) {
+            continue;
+        }
         let holds_code = || {
             let depth = path.len() + 1;
             tree.below(path).any(|(inside, node)| {
@@ -167,6 +174,13 @@ fn own_code(tree: &FileTree, config: &ImageConfig, user: Option<(u64, u64)>) -> 
         }
     }
     found.into_iter().map(|(path, what)| (path, what.to_owned())).collect()
+}
+
+/// Whether an interpreter is started, which looks for code in the folder that it is started in.
+fn runs_a_script(config: &ImageConfig) -> bool {
+    let program = config.program();
+    let name = program.first().and_then(|program| program.rsplit('/').next()).unwrap_or("");
+    INTERPRETERS.iter().any(|interpreter| name.starts_with(interpreter))
 }
 
 fn is_code(path: &str, node: &Node) -> bool {
@@ -185,64 +199,4 @@ fn program_path(tree: &FileTree, config: &ImageConfig, program: &str) -> Option<
     }
     let folders = config.variable("PATH")?.split(':');
     folders.map(|folder| format!("{folder}/{program}")).find_map(|path| tree.resolve(&path).map(|(real, _)| real))
-}
-
-/// Ways to become somebody else, by the name of the file alone.
-fn account_by_name(path: &str, node: &Node) -> Option<&'static str> {
-    node.content().filter(|content| content.size > 0)?;
-    let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
-    match name {
-        _ if folder.ends_with(".ssh") && name.starts_with("authorized_keys") => Some("who has the key may log in"),
-        ".rhosts" | ".shosts" | "hosts.equiv" => Some("whoever comes from the machines that it names may log in"),
-        "ld.so.preload" if folder == "etc" => Some("its libraries are loaded into every program"),
-        _ if path == "etc/sudoers" || path == "etc/doas.conf" => Some("rules by which users become root"),
-        _ if folder == "etc/sudoers.d" && name != "README" => Some("rules by which users become root"),
-        _ => None,
-    }
-}
-
-/// Accounts that are root by another name, or that need no password.
-fn accounts(tree: &FileTree) -> Vec<(&'static str, String)> {
-    let mut found = Vec::new();
-    let lines = |path: &str| tree.text(path).map_or_else(Vec::new, |text| text.lines().map(str::to_owned).collect());
-    for line in lines("etc/passwd") {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, password, user, ..] = fields.as_slice() else { continue };
-        let name = printable(name);
-        if user.trim_start_matches('0').is_empty() && !user.is_empty() && name != "root" {
-            found.push(("etc/passwd", format!("{name} is root by another name")));
-        }
-        if password.is_empty() {
-            found.push(("etc/passwd", format!("{name} needs no password")));
-        }
-    }
-    for line in lines("etc/shadow") {
-        let mut fields = line.split(':');
-        if let (Some(name), Some("")) = (fields.next(), fields.next()) {
-            found.push(("etc/shadow", format!("{} needs no password", printable(name))));
-        }
-    }
-    for line in lines("etc/group") {
-        let fields: Vec<&str> = line.split(':').collect();
-        let [name, _, number, members] = fields.as_slice() else { continue };
-        let is_root = GROUPS_OF_ROOT.contains(name) || number.trim_start_matches('0').is_empty();
-        let others: Vec<_> = members.split(',').filter(|member| !member.is_empty() && *member != "root").collect();
-        if is_root && !others.is_empty() {
-            found.push(("etc/group", format!("{} belong to {}", printable(&others.join(", ")), printable(name))));
-        }
-    }
-    for (path, _) in tree.below("etc/pam.d").filter(|(_, node)| node.content().is_some()) {
-        let rules: Vec<_> = lines(path);
-        let opens = |line: &String| {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            !line.trim_start().starts_with('#')
-                && words.first().is_some_and(|word| word.trim_start_matches('-') == "auth")
-                && words.get(1).is_some_and(|word| *word == "sufficient")
-                && (words.contains(&"pam_permit.so") || (words.contains(&"pam_wheel.so") && words.contains(&"trust")))
-        };
-        if rules.iter().any(opens) {
-            found.push(("etc/pam.d", format!("{} lets users become others without a password", printable(path))));
-        }
-    }
-    found
 }
