@@ -416,7 +416,7 @@ fn a_health_check_that_passes_where_nothing_runs_is_none() {
         "CMD cat /run/ready; exit 0",
         "CMD [\"/bin/cat\", \"/app.txt\"]",
         "CMD kill -0 1",
-        "NONE",
+        "CMD true\nUSER ghost",
     ] {
         let text = good.replace("CMD [\"/bin/cat\", \"/run/ready\"]", check);
         assert_ne!(text, good);
@@ -425,6 +425,18 @@ fn a_health_check_that_passes_where_nothing_runs_is_none() {
         let codes = codes(&outcome);
         assert!(codes.contains(&"IMG-010".to_owned()), "{check}: {codes:?}");
         assert_eq!(outcome.findings.iter().find(|it| it.code.as_str() == "IMG-010").expect("one").level, Level::Deny);
+    }
+    // None at all is no better, however it is written, until somebody answers for it.
+    for check in ["HEALTHCHECK NONE\n", "LABEL a=b\n"] {
+        sandbox.write("app/Dockerfile", &good.replace("HEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n", check));
+        let step = application().allow_no_health_check(justification());
+        let outcome = build(&mut sandbox, step, base.clone()).expect("built");
+        let found: Vec<_> = outcome.findings.iter().map(|it| (it.code.as_str().to_owned(), it.level)).collect();
+        assert_eq!(found, [("IMG-007".to_owned(), Level::Deny)], "{check}");
+        let verdict = |exceptions: &[cicd_core::policy::Exception]| {
+            evaluate(outcome.findings.clone(), exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21)).status
+        };
+        assert_eq!((verdict(&[]), verdict(&outcome.exceptions)), (Status::Failed, Status::Exempted));
     }
 }
 

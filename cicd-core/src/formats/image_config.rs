@@ -2,6 +2,7 @@
 //! ([specification](https://github.com/opencontainers/image-spec/blob/main/config.md)).
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -26,6 +27,8 @@ pub struct ImageConfig {
     pub shell: Vec<String>,
     /// The health check, as `CMD`, `CMD-SHELL` or `NONE` and what follows; empty where there is none.
     pub health_check: Vec<String>,
+    /// How long it may take, where the image says so.
+    pub health_timeout: Option<Duration>,
     /// What made each layer, from the bottom; empty where the history does not tell it for all of them.
     pub made_by: Vec<String>,
 }
@@ -54,6 +57,12 @@ impl ImageConfig {
             command: list(config.cmd),
             working_folder: config.working_dir.unwrap_or(String::new()),
             shell: list(config.shell),
+            health_timeout: config
+                .healthcheck
+                .as_ref()
+                .and_then(|check| check.timeout)
+                .filter(|nanos| *nanos > 0)
+                .map(Duration::from_nanos),
             health_check: list(config.healthcheck.and_then(|check| check.test)),
             made_by: if made.len() == layers { made } else { Vec::new() },
         })
@@ -122,6 +131,8 @@ struct Config {
 #[serde(rename_all = "PascalCase")]
 struct Check {
     test: Option<Vec<String>>,
+    /// In nanoseconds.
+    timeout: Option<u64>,
 }
 
 #[cfg(test)]
@@ -131,7 +142,7 @@ mod tests {
     #[test]
     fn what_an_image_does_is_read() {
         let text = r#"{"config":{"User":"10001","ExposedPorts":{"80/tcp":{}},"Env":["PATH=/bin","A=b=c"],"Entrypoint":["/app"],
-            "Cmd":["serve"],"WorkingDir":"/opt","Volumes":{"/data":{}},"Healthcheck":{"Test":["CMD-SHELL","curl x || exit 1"]}},
+            "Cmd":["serve"],"WorkingDir":"/opt","Volumes":{"/data":{}},"Healthcheck":{"Test":["CMD-SHELL","curl x || exit 1"],"Timeout":90000000000}},
             "history":[{"created_by":"ADD x"},{"created_by":"ENV a","empty_layer":true},{"created_by":"RUN y"}]}"#;
         let config = ImageConfig::read(text.as_bytes(), 2).expect("readable");
         assert_eq!(config.program(), ["/app", "serve"]);
@@ -141,6 +152,7 @@ mod tests {
         );
         assert_eq!((config.variable("A"), config.variable("B")), (Some("b=c"), None));
         assert_eq!(config.health_command().expect("one"), ["/bin/sh", "-c", "curl x || exit 1"]);
+        assert_eq!(config.health_timeout, Some(Duration::from_secs(90)));
         assert_eq!(config.made_by, ["ADD x", "RUN y"]);
         assert_eq!(ImageConfig::read(text.as_bytes(), 3).expect("readable").made_by.len(), 0);
         assert_eq!(ImageConfig::read(b"{}", 0).expect("empty"), ImageConfig::default());

@@ -35,8 +35,8 @@ finding_codes! {
         },
         Healthcheck = "IMG-007" {
             summary: "the image does not say how its health is checked",
-            help: "add a HEALTHCHECK; readiness is then read from the container instead of guessed",
-            example: "a Dockerfile without HEALTHCHECK",
+            help: "add a HEALTHCHECK; readiness is then read from the container instead of guessed. Where an orchestrator asks by itself, `.allow_no_health_check(…)` takes a justification",
+            example: "a Dockerfile without HEALTHCHECK, or HEALTHCHECK NONE",
         },
         Slow = "IMG-008" {
             summary: "the build without a cache took more than 10 minutes",

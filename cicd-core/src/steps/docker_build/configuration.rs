@@ -16,9 +16,7 @@ pub(super) fn judge(details: &ImageDetails, revision: &Revision, dockerfile: &Ut
     }
     findings.extend(judge_revision(details, revision, dockerfile));
     if !details.has_healthcheck {
-        let message = "the image has no HEALTHCHECK";
-        findings
-            .push(Finding::new(ImageCode::Healthcheck, message).severity(Severity::Low).level(Level::Warn).at(place()));
+        findings.push(Finding::new(ImageCode::Healthcheck, "the image has no HEALTHCHECK").at(place()));
     }
     findings
 }

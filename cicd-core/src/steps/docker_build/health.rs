@@ -10,8 +10,12 @@ use crate::model::{Finding, Location};
 use crate::process::{Exit, Invocation, ProcessError};
 use crate::step::{Context, StepError};
 
-/// A check that takes longer than this with nothing to talk to would not have said "healthy" either.
-const CHECK_DEADLINE: Duration = Duration::from_secs(30);
+/// How long the engine lets a check run that says nothing of it.
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
+/// A check that may take longer is no check that anybody waits for, and a build does not wait for it either.
+const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+/// What the engine needs to start a container, on a machine with much else to do: the check has all of its own time beside it.
+const START: Duration = Duration::from_secs(10);
 /// What `docker run` itself ends with when the engine could not start the container.
 const ENGINE_FAILED: i32 = 125;
 /// A check needs little; one that takes more of the machine is stopped.
@@ -28,14 +32,18 @@ pub(super) fn judge(
 ) -> Result<Option<Finding>, StepError> {
     let finding =
         |message: String| Some(Finding::new(ImageCode::HealthcheckEmpty, message).at(Location::file(dockerfile)));
-    if config.health_check.first().is_some_and(|kind| kind == "NONE") {
-        return Ok(finding("HEALTHCHECK NONE: the image says that nobody may ask for its health".to_owned()));
-    }
-    let Some(command) = config.health_command() else { return Ok(None) };
+    // An image without one is a finding of its own.
+    let Some(kind) = config.health_check.first().filter(|kind| *kind != "NONE") else { return Ok(None) };
+    let command = config.health_command().unwrap_or_else(Vec::new);
     let shown = printable(&command.join(" "));
-    let Some((program, arguments)) = command.split_first() else { return Ok(None) };
+    let Some((program, arguments)) = command.split_first() else {
+        return Ok(finding(format!("HEALTHCHECK {} names no command", printable(kind))));
+    };
     let name = format!("cicd-core-health-{}-{}", cx.shared().id, cx.step());
+    // What does not end within its own time is not healthy to the engine.
+    let timeout = config.health_timeout.unwrap_or(TIMEOUT_DEFAULT);
     let call = invocation(&name, cx.shared().id.as_str(), image, program).args(arguments);
+    let call = call.deadline(timeout.min(TIMEOUT_MAX) + START);
     let captured = cx.run(&call);
     if !matches!(&captured, Ok(captured) if captured.exit != Exit::Code(ENGINE_FAILED)) {
         // The client is gone, but the container may go on.
@@ -43,16 +51,23 @@ pub(super) fn judge(
         cx.clean_up(&gone)?;
     }
     let captured = match captured {
-        Err(StepError::Process(ProcessError::TimedOut { .. })) => return Ok(None),
+        Err(StepError::Process(ProcessError::TimedOut { .. })) if timeout <= TIMEOUT_MAX => return Ok(None),
+        Err(StepError::Process(ProcessError::TimedOut { .. })) => {
+            let (may, waited) = (timeout.as_secs(), TIMEOUT_MAX.as_secs());
+            return Ok(finding(format!(
+                "`{shown}` may take {may} s and did not end within {waited} s where nothing runs, so that nobody can tell what it says there"
+            )));
+        }
         captured => captured?,
     };
     match captured.exit {
         Exit::Code(0) => Ok(finding(format!("`{shown}` says healthy where nothing runs"))),
-        // A user with a name that the image does not know is a finding of its own, and nothing of such an image can be run.
+        // Nothing of an image can be run whose user has a name that it does not know, and so nobody can tell what the check says.
         Exit::Code(ENGINE_FAILED)
             if !config.user.starts_with(|c: char| c.is_ascii_digit()) && !config.user.is_empty() =>
         {
-            Ok(None)
+            let user = printable(&config.user);
+            Ok(finding(format!("`{shown}` cannot be run: the engine starts nothing as the image's USER {user}")))
         }
         Exit::Code(code) if code == ENGINE_FAILED => {
             captured.require_success()?;
@@ -79,5 +94,4 @@ fn invocation(name: &str, run: &str, image: &str, program: &str) -> Invocation {
     .args(["--memory", MEMORY, "--pids-limit", PROCESSES, "--pull", "never"])
     .args(["--label", &format!("{LABEL_RUN}={run}"), "--label", &format!("{LABEL_OWNER}={owner}")])
     .args(["--entrypoint", program, image])
-    .deadline(CHECK_DEADLINE)
 }

@@ -129,6 +129,14 @@ impl DockerBuild {
         self
     }
 
+    /// Allows the image to have no health check (`IMG-007`), where whoever runs it asks the service in another way.
+    #[must_use]
+    #[track_caller]
+    pub fn allow_no_health_check(mut self, justification: Justification) -> Self {
+        self.exceptions.push(Exception::in_pipeline(ImageCode::Healthcheck, Scope::Any, justification));
+        self
+    }
+
     /// Allows the Dockerfile to build on images that are not pinned by digest (`IMG-003`).
     #[must_use]
     #[track_caller]
