@@ -26,8 +26,8 @@ fn a_base_is_made_from_packages_once_and_then_reused() {
     let step = PinnedBase::from_file("base.toml");
     let cx = sandbox.context("base");
     let first = step.run(&cx, ()).expect("made");
-    sandbox.removes(&first.value.reference);
-    assert_eq!(first.value.origin, BaseOrigin::LocalPackages);
+    sandbox.removes(first.value.reference());
+    assert_eq!(first.value.origin(), BaseOrigin::LocalPackages);
     assert_eq!(first.findings.len(), 1);
     assert_eq!((first.findings[0].code.as_str(), first.findings[0].level), ("BASE-001", Level::Warn));
     assert!(first.facts.get("why").is_some_and(|why| why.to_string().contains("connection refused")));
@@ -39,7 +39,7 @@ fn a_base_is_made_from_packages_once_and_then_reused() {
     let script = "cat /etc/apt/sources.list; test -s /usr/share/doc/dpkg/copyright && echo licence kept; \
                   find /usr/share/man /var/lib/apt/lists /var/cache/apt -type f; find /etc -name machine-id -size +0";
     let looked = cx
-        .run_ok(&docker(["run", "--rm", "--network", "none", "--", &first.value.id, "sh", "-c", script]))
+        .run_ok(&docker(["run", "--rm", "--network", "none", "--", first.value.id(), "sh", "-c", script]))
         .expect("it runs");
     let lines: Vec<_> = looked.stdout_text().expect("text").lines().collect();
     let [release, updates, security, licence] = lines.as_slice() else { panic!("{lines:?}") };

@@ -8,7 +8,7 @@ mod small_base;
 
 use std::sync::{Mutex, PoisonError};
 
-use cicd_core::docker::{BaseImage, BaseOrigin, Bases, BuildRecipe, Fresh, Image, docker, inspect_image};
+use cicd_core::docker::{BaseOrigin, Bases, BuildRecipe, Fresh, Image, UnprovenBase, docker, inspect_image};
 use cicd_core::model::{Fact, Level, Revision, Status};
 use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
@@ -57,6 +57,10 @@ fn codes(outcome: &Outcome<Image<Fresh>>) -> Vec<String> {
     outcome.findings.iter().map(|finding| finding.code.to_string()).collect()
 }
 
+fn bases(image: &Image<Fresh>) -> Vec<(&str, &str, BaseOrigin)> {
+    image.bases().iter().map(|base| (base.reference(), base.id(), base.origin())).collect()
+}
+
 fn justification() -> Justification {
     Justification::new("the example needs it to show the rule", "@example/platform", "2027-01-01").expect("valid")
 }
@@ -73,7 +77,7 @@ fn every_build_is_fresh_and_says_what_it_is() {
         let image = &outcome.value;
         assert_eq!(image.labels()["org.opencontainers.image.revision"], COMMIT);
         assert_eq!((image.user(), image.commit()), ("10001:10001", COMMIT));
-        assert_eq!(image.bases(), std::slice::from_ref(&base));
+        assert_eq!(bases(image), [(base.reference.as_str(), base.id.as_str(), BaseOrigin::Unproven)]);
         assert!(image.name().contains(COMMIT) && image.size_bytes() > 1_000_000, "{image:?}");
         assert!(outcome.facts.headline().is_some_and(|line| line.len() <= 48));
     }
@@ -238,7 +242,7 @@ fn only_what_git_tracks_gets_into_an_image() {
 fn a_base_that_is_another_image_by_now_is_an_error() {
     let mut sandbox = sandbox(GOOD);
     let base = sandbox.base("moved");
-    let stale = BaseImage { id: format!("sha256:{}", "0".repeat(64)), ..base.clone() };
+    let stale = UnprovenBase { id: format!("sha256:{}", "0".repeat(64)), ..base.clone() };
     let error = build(&mut sandbox, application(), stale).expect_err("moved");
     assert!(error.to_string().contains(&base.id), "{error}");
 }
@@ -292,7 +296,7 @@ fn a_base_that_the_dockerfile_names_itself_must_be_pinned() {
     let outcome = build(&mut sandbox, DockerBuild::context("app"), ()).expect("built");
     assert_eq!(codes(&outcome), ["IMG-003"]);
     assert_eq!(outcome.findings[0].location.as_ref().expect("a place").to_string(), "app/Dockerfile:1");
-    assert_eq!(outcome.value.bases(), [base]);
+    assert_eq!(bases(&outcome.value), [(base.reference.as_str(), base.id.as_str(), BaseOrigin::Engine)]);
 }
 
 #[test]
@@ -307,7 +311,7 @@ fn an_intermediate_image_may_run_as_root_and_is_a_base_only() {
     let outcome = step.run(&cx, base.into()).expect("built");
     drop(turn);
     assert!(outcome.findings.is_empty(), "{:?}", outcome.findings);
-    assert_eq!(outcome.value.origin, BaseOrigin::Pipeline);
+    assert_eq!(outcome.value.origin(), BaseOrigin::Unproven, "it is no better known than what it is built on");
     let app = application().dockerfile("app/app.Dockerfile");
     let outcome = build(&mut sandbox, app, outcome.value.clone()).expect("built");
     assert_eq!(codes(&outcome), Vec::<String>::new());

@@ -22,7 +22,7 @@ use cicd_core::pipeline::{Observer, Pipeline, RunOptions, Selection, Summary, ru
 use cicd_core::process::{Cancel, CancelReason, Discard, Invocation, execute};
 use cicd_core::step::{Cleared, Handle, Judgement, Outcome, Step, step_fn};
 use cicd_core::steps::{DockerBuild, PinnedBase, Push, Pushed};
-use docker_support::{COMMIT, Sandbox};
+use docker_support::Sandbox;
 
 /// Debian's docker-registry, for as long as this lives.
 struct Registry {
@@ -101,15 +101,18 @@ fn pipeline(name: &str, push: Push) -> (Pipeline, Handle<Cleared<Pushed>>) {
     (ci, pushed)
 }
 
-fn run_with(sandbox: &Sandbox, ci: &Pipeline, effects: &[&str], variables: &[(&str, &str)]) -> Summary {
+fn run_with(sandbox: &mut Sandbox, ci: &Pipeline, effects: &[&str], variables: &[(&str, &str)]) -> Summary {
     let effects = effects.iter().map(|&name| name.to_owned()).collect();
     let options = RunOptions { selection: Selection { effects, ..Selection::default() }, ..RunOptions::default() };
-    let mut outside = sandbox.outside();
+    let mut outside = sandbox.checkout();
     outside
         .environment
         .variables
         .extend(variables.iter().map(|&(name, value)| (OsString::from(name), OsString::from(value))));
-    run(ci, &sandbox.workspace(), outside, &options, &mut Unseen).expect("a run")
+    let summary = run(ci, &sandbox.workspace(), outside, &options, &mut Unseen).expect("a run");
+    let built = summary.steps.iter().filter_map(|step| step.facts.get("image_id"));
+    built.for_each(|id| sandbox.removes(&id.to_string()));
+    summary
 }
 
 fn status(summary: &Summary, step: &str) -> (Status, Option<String>) {
@@ -129,10 +132,10 @@ fn a_cleared_image_is_pushed_when_asked_for_and_can_be_pulled_by_its_digest() {
     let repository = format!("{}/flask-app", registry.address);
     let (ci, _) = pipeline("cicd-core-test-push", Push::to(&repository));
 
-    let listed = run_with(&sandbox, &ci, &[], &[]);
+    let listed = run_with(&mut sandbox, &ci, &[], &[]);
     assert_eq!(status(&listed, "push").0, Status::Skipped, "an effect runs only when asked for");
 
-    let summary = run_with(&sandbox, &ci, &["push"], &[]);
+    let summary = run_with(&mut sandbox, &ci, &["push"], &[]);
     assert_eq!(status(&summary, "push"), (Status::Passed, None));
     let reference = fact(&summary, "push", "reference");
     let id = fact(&summary, "push", "image_id");
@@ -140,7 +143,8 @@ fn a_cleared_image_is_pushed_when_asked_for_and_can_be_pulled_by_its_digest() {
     assert!(reference.starts_with(&format!("{repository}@sha256:")), "{reference}");
 
     let cx = sandbox.context("pull");
-    for name in [format!("{repository}:{COMMIT}"), fact(&summary, "image", "image")] {
+    let commit = summary.commit.clone().expect("a checkout");
+    for name in [format!("{repository}:{commit}"), fact(&summary, "image", "image")] {
         cx.run_ok(&docker(["image", "rm", "--", &name])).expect("removed");
     }
     cx.run_ok(&docker(["pull", "--", &reference])).expect("pulled");
@@ -155,20 +159,19 @@ fn a_password_is_used_and_left_nowhere() {
     let auth = format!("auth: {{htpasswd: {{realm: test, path: {}/htpasswd}}}}\n", sandbox.root);
     let registry = Registry::start(&sandbox, &auth);
     let repository = format!("{}/flask-app", registry.address);
-    sandbox.removes(&format!("{repository}:{COMMIT}"));
 
     let (anonymous, _) = pipeline("cicd-core-test-login", Push::to(&repository));
-    let refused = run_with(&sandbox, &anonymous, &["push"], &[]);
+    let refused = run_with(&mut sandbox, &anonymous, &["push"], &[]);
     assert_eq!(status(&refused, "push").0, Status::Error);
 
     let (ci, _) = pipeline("cicd-core-test-login", Push::to(&repository).login("user", "REGISTRY_PASSWORD"));
-    let summary = run_with(&sandbox, &ci, &["push"], &[("REGISTRY_PASSWORD", PASSWORD)]);
+    let summary = run_with(&mut sandbox, &ci, &["push"], &[("REGISTRY_PASSWORD", PASSWORD)]);
     assert_eq!(status(&summary, "push"), (Status::Passed, None));
     let runs = sandbox.root.join("target");
     let kept = files_with(&runs, PASSWORD);
     assert_eq!(kept, Vec::<Utf8PathBuf>::new());
 
-    let missing = run_with(&sandbox, &ci, &["push"], &[]);
+    let missing = run_with(&mut sandbox, &ci, &["push"], &[]);
     let (status, reason) = status(&missing, "push");
     assert_eq!(status, Status::Error);
     assert!(reason.is_some_and(|reason| reason.contains("REGISTRY_PASSWORD")));
@@ -215,7 +218,7 @@ impl BusyDoor {
 
 #[test]
 fn a_base_from_a_registry_that_refuses_twice_is_flaky_and_one_that_is_never_had_is_an_error() {
-    let sandbox = sandbox();
+    let mut sandbox = sandbox();
     let registry = Registry::start(&sandbox, "");
     let cx = sandbox.context("seed");
     // An archive without files makes an image without files.
@@ -232,7 +235,7 @@ fn a_base_from_a_registry_that_refuses_twice_is_flaky_and_one_that_is_never_had_
         sandbox.write("base.toml", &format!("upstream = \"{upstream}\"\ndigest = \"{digest}\"\n"));
         let mut ci = Pipeline::new("busy");
         ci.add("base", PinnedBase::from_file("base.toml"), ());
-        let summary = run_with(&sandbox, &ci, &[], &[]);
+        let summary = run_with(&mut sandbox, &ci, &[], &[]);
         assert_eq!((status(&summary, "base").0, summary.exit_code), (expected, exit), "{:?}", status(&summary, "base"));
         let attempts = &summary.steps[0].attempts;
         let errors: Vec<_> = attempts.iter().filter_map(|attempt| attempt.error.as_deref()).collect();
@@ -288,9 +291,9 @@ fn a_base_is_pulled_by_its_digest_and_an_answer_is_no_reason_for_another() {
 
     sandbox.write("base.toml", &format!("upstream = \"{upstream}\"\ndigest = \"{digest}\"\n"));
     let outcome = PinnedBase::from_file("base.toml").run(&sandbox.context("base"), ()).expect("pulled");
-    sandbox.removes(&outcome.value.reference);
-    assert_eq!(outcome.value.origin, BaseOrigin::Registry);
-    assert_eq!(outcome.value.id, base.id);
+    sandbox.removes(outcome.value.reference());
+    assert_eq!(outcome.value.origin(), BaseOrigin::Registry);
+    assert_eq!(outcome.value.id(), base.id);
     assert_eq!(outcome.facts.get("way"), Some(&Fact::Text("registry".to_owned())));
     assert!(outcome.findings.is_empty());
 
@@ -304,9 +307,9 @@ fn a_base_is_pulled_by_its_digest_and_an_answer_is_no_reason_for_another() {
         step.clone().base_arg("BASE").run(&sandbox.context("image"), outcome.value.clone().into()).expect("built");
     assert_eq!((built.findings.len(), built.value.bases().len()), (0, 1));
     let built =
-        step.build_arg("BASE", &outcome.value.reference).run(&sandbox.context("image"), ().into()).expect("built");
+        step.build_arg("BASE", outcome.value.reference()).run(&sandbox.context("image"), ().into()).expect("built");
     assert_eq!(built.findings, []);
-    assert_eq!(built.value.bases()[0].origin, BaseOrigin::Registry);
+    assert_eq!(built.value.bases()[0].origin(), BaseOrigin::Registry);
 
     let other = format!("sha256:{}", "0".repeat(64));
     sandbox.write("base.toml", &format!("upstream = \"{upstream}\"\ndigest = \"{other}\"\n[debootstrap]\nsuite = \"bookworm\"\nvariant = \"minbase\"\n"));

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use cicd_core::docker::{
-    BaseImage, BaseOrigin, ContainerSpec, ImageUnderTest, LABEL_OWNER, LABEL_RUN, docker, docker_tool, owner,
+    BaseImage, ContainerSpec, ImageUnderTest, LABEL_OWNER, LABEL_RUN, UnprovenBase, docker, docker_tool, owner,
 };
 use cicd_core::pipeline::Pipeline;
 use cicd_core::step::{Context, Outcome, StepError, Workspace, step_fn};
@@ -50,13 +50,13 @@ fn read(cx: &Context, file: &str) -> Result<String, StepError> {
     fs::read_to_string(cx.path(file)).map_err(StepError::io("reading", file))
 }
 
-fn base(cx: &Context) -> Result<BaseImage, StepError> {
+fn base(cx: &Context) -> Result<UnprovenBase, StepError> {
     let text = read(cx, "base")?;
     let (reference, id) = text
         .trim()
         .split_once(' ')
         .ok_or_else(|| StepError::not_looked("the file `base` is not a reference and an id", "correct the test"))?;
-    Ok(BaseImage { reference: reference.to_owned(), id: id.to_owned(), origin: BaseOrigin::LocalPackages })
+    Ok(UnprovenBase { reference: reference.to_owned(), id: id.to_owned() })
 }
 
 /// An image that the test made, as if it had been built.

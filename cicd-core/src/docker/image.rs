@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, Serializer};
 use super::ImageDetails;
 use crate::formats::image_reference::is_sha256;
 use crate::model::Subject;
-use crate::step::{Artifact, Given, Kind, LoadError, Proof, Seal};
+use crate::step::{Artifact, Given, Inputs, Kind, LoadError, Proof, Seal, Wiring};
 
 mod sealed {
     pub trait Sealed {
@@ -75,7 +75,7 @@ struct Stored {
     platform: String,
     commit: String,
     dirty: bool,
-    bases: Vec<BaseImage>,
+    bases: Vec<StoredBase>,
 }
 
 fn write_kind<K: ImageKind, S: Serializer>(_: &PhantomData<K>, serializer: S) -> Result<S::Ok, S::Error> {
@@ -108,6 +108,7 @@ impl<K: ImageKind> Artifact for Image<K> {
         if !is_sha256(&id) {
             return Err(serde_json::Error::custom(InvalidImageId(id)).into());
         }
+        let bases = bases.into_iter().map(BaseImage::from).collect();
         Ok(Self { kind: PhantomData, id, name, size_bytes, user, labels, platform, commit, dirty, bases })
     }
 }
@@ -209,15 +210,123 @@ impl<K: ImageKind> Image<K> {
     }
 }
 
-/// An image that another one is built on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// An image that another one is built on: one that a step of the library has pulled by digest or made, or an [`UnprovenBase`].
+///
+/// Only those steps make one, and nothing changes it afterwards.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct BaseImage {
+    pub(crate) reference: String,
+    pub(crate) id: String,
+    pub(crate) origin: BaseOrigin,
+}
+
+/// How a base is read back.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredBase {
+    reference: String,
+    id: String,
+    origin: BaseOrigin,
+}
+
+impl From<StoredBase> for BaseImage {
+    fn from(StoredBase { reference, id, origin }: StoredBase) -> Self {
+        Self { reference, id, origin }
+    }
+}
+
+impl BaseImage {
     /// What the Dockerfile's `FROM` is given: `name@sha256:…` or, for an image of this engine, `name:tag`.
+    #[must_use]
+    pub fn reference(&self) -> &str {
+        &self.reference
+    }
+
+    /// Its id in this engine.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// Where it came from.
+    #[must_use]
+    pub fn origin(&self) -> BaseOrigin {
+        self.origin
+    }
+}
+
+/// An image of this run that others are built on. What is built on something unproven is no better known.
+impl From<Image<Fresh>> for BaseImage {
+    fn from(image: Image<Fresh>) -> Self {
+        let is_unproven = image.bases.iter().any(|base| base.origin == BaseOrigin::Unproven);
+        let origin = if is_unproven { BaseOrigin::Unproven } else { BaseOrigin::Pipeline };
+        Self { reference: image.name, id: image.id, origin }
+    }
+}
+
+impl Proof for BaseImage {}
+
+impl Artifact for BaseImage {
+    fn kind(_: &Seal) -> Kind {
+        Kind::Proof("base image")
+    }
+
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error> {
+        serde_json::to_string_pretty(self)
+    }
+
+    fn load(json: &str, _: &Seal) -> Result<Self, LoadError> {
+        Ok(serde_json::from_str::<StoredBase>(json)?.into())
+    }
+}
+
+/// An image of this engine to build on, of which a step of one's own says what it is. Nothing that is built on it, directly or not,
+/// is cleared (`CLR-005`).
+///
+/// ```
+/// use cicd_core::docker::UnprovenBase;
+/// use cicd_core::pipeline::Pipeline;
+/// use cicd_core::step::{Outcome, step_fn};
+/// use cicd_core::steps::DockerBuild;
+///
+/// let mut ci = Pipeline::new("example");
+/// let id = format!("sha256:{}", "0".repeat(64));
+/// let base = UnprovenBase { reference: "built-elsewhere:1".to_owned(), id };
+/// let base = ci.add("base", step_fn(move |_, ()| Ok(Outcome::of(base.clone()))), ());
+/// ci.add("image", DockerBuild::context("app").base_arg("BASE"), &base);
+/// # ci.check()?;
+/// # Ok::<(), cicd_core::pipeline::GraphError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnprovenBase {
+    /// What the Dockerfile's `FROM` is given: `name:tag`.
     pub reference: String,
     /// Its id in this engine.
     pub id: String,
-    /// Where it came from.
-    pub origin: BaseOrigin,
+}
+
+/// How an unproven base is written and read back.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StoredUnproven {
+    reference: String,
+    id: String,
+}
+
+impl Artifact for UnprovenBase {
+    fn kind(_: &Seal) -> Kind {
+        Kind::Claim("unproven base image")
+    }
+
+    fn save(&self, _: &Seal) -> Result<String, serde_json::Error> {
+        let Self { reference, id } = self.clone();
+        serde_json::to_string_pretty(&StoredUnproven { reference, id })
+    }
+
+    fn load(json: &str, _: &Seal) -> Result<Self, LoadError> {
+        let StoredUnproven { reference, id } = serde_json::from_str(json)?;
+        Ok(Self { reference, id })
+    }
 }
 
 /// Where a base image came from.
@@ -230,11 +339,15 @@ pub enum BaseOrigin {
     LocalPackages,
     /// Another image of this run.
     Pipeline,
+    /// Of this engine alone, under a name that the Dockerfile itself gives; whether that is allowed, `IMG-003` says.
+    Engine,
+    /// Whatever a step of one's own says.
+    Unproven,
 }
 
 /// The images that a build is based on: none (the Dockerfile names its own), or those of earlier steps.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Bases(pub Vec<BaseImage>);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Bases(pub(crate) Vec<BaseImage>);
 
 impl From<()> for Bases {
     fn from((): ()) -> Self {
@@ -250,13 +363,27 @@ impl From<BaseImage> for Bases {
 
 impl From<Image<Fresh>> for Bases {
     fn from(image: Image<Fresh>) -> Self {
-        Self(vec![BaseImage { reference: image.name, id: image.id, origin: BaseOrigin::Pipeline }])
+        Self(vec![image.into()])
+    }
+}
+
+impl From<UnprovenBase> for Bases {
+    fn from(UnprovenBase { reference, id }: UnprovenBase) -> Self {
+        Self(vec![BaseImage { reference, id, origin: BaseOrigin::Unproven }])
+    }
+}
+
+/// Several, each for a base argument of its own, in order: `vec![&one, &other]`.
+impl<I: Inputs<Bases>> Inputs<Bases> for Vec<I> {
+    fn wire(self, seal: &Seal) -> Wiring<Bases> {
+        let several = <Self as Inputs<Vec<Bases>>>::wire(self, seal);
+        several.map(|several| Bases(several.into_iter().flat_map(|bases| bases.0).collect()))
     }
 }
 
 /// What a build for the inner loop is based on: anything that a judged build may be based on, and cached images too.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct DevBases(pub Bases);
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DevBases(pub(crate) Bases);
 
 impl<T: Into<Bases>> From<T> for DevBases {
     fn from(bases: T) -> Self {

@@ -26,7 +26,9 @@ pub(crate) use files::{
 };
 #[cfg(test)]
 pub(crate) use files::{Marks, add_archive, read_file_system};
-pub use image::{BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId};
+pub use image::{
+    BaseImage, BaseOrigin, Bases, Cached, DevBases, Fresh, Image, ImageKind, InvalidImageId, UnprovenBase,
+};
 pub use inspect::{ImageDetails, inspect_image, read_inspect, require_image};
 pub(crate) use leftovers::{
     BuiltImage, Untagged, built_in, named, remove_all, remove_nameless, remove_own, run_lives, untag,

@@ -2,7 +2,7 @@ use super::StepReport;
 use super::gates::Subjects;
 use super::job::{Job, JobEnd, JobOutcome, Upstream};
 use super::unchanged;
-use crate::docker::{Fresh, Image};
+use crate::docker::{BaseOrigin, Fresh, Image};
 use crate::model::{Finding, Severity, Subject, finding_codes};
 use crate::policy::blocking;
 use crate::step::{Cleared, Context, GateRecord, Handle, Kind, Outcome, StepError, Wiring};
@@ -30,6 +30,11 @@ finding_codes! {
             help: "commit what belongs to it, restore or remove the rest, and run it again; `SourceCheck` tells more",
             example: "an edited file that `git update-index --skip-worktree` keeps out of git status",
         },
+        UnprovenBase = "CLR-005" {
+            summary: "the image is built on one of which only a step of the pipeline's own says what it is",
+            help: "make the base with `PinnedBase` or `DockerBuild::intermediate`, or name it in the Dockerfile, where IMG-003 asks who answers for it",
+            example: "a step of one's own that gives an `UnprovenBase`",
+        },
     }
 }
 
@@ -42,6 +47,16 @@ pub(super) struct ClearJob {
 fn resumed(report: &StepReport) -> Option<Finding> {
     let run = report.loaded_from.as_ref()?;
     Some(Finding::new(ClearanceCode::Resumed, format!("{} was loaded from run {run}", report.name)))
+}
+
+/// What nobody knows of what an image is built on.
+fn unproven(image: &Image<Fresh>) -> impl Iterator<Item = Finding> {
+    let bases = image.bases.iter().filter(|base| base.origin == BaseOrigin::Unproven);
+    bases.map(|base| {
+        let message =
+            format!("{} is built on {}, and no step of the library knows what that is", image.name, base.reference);
+        Finding::new(ClearanceCode::UnprovenBase, message)
+    })
 }
 
 impl ClearJob {
@@ -82,6 +97,7 @@ impl Job for ClearJob {
             .values()
             .flat_map(|report| self.blocking(report, cx))
             .chain(upstream.ancestors.values().filter_map(resumed))
+            .chain(unproven(&image))
             .chain(unchanged::blockers(cx, upstream.ancestors.values())?)
             .collect();
         if !blockers.is_empty() && !upstream.effect_wanted && findings.is_empty() {

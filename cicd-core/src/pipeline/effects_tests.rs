@@ -3,17 +3,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
 
-use crate::docker::{Fresh, Image};
+use crate::docker::{BaseImage, Bases, BuildRecipe, Fresh, Image, ImageUnderTest, UnprovenBase};
 use crate::model::{Code, Event, Finding, Status};
 use crate::pipeline::effects::EffectCode;
 use crate::pipeline::{Observer, Outside, Pipeline, RunError, RunOptions, Selection, Summary, alone, run};
 use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
+use crate::python::Interpreter;
 use crate::step::{
-    Cleared, CommandStep, Context, Effect, GateRecord, Handle, Judgement, Outcome, Step, StepError, Workspace, step_fn,
+    Cleared, CommandStep, Context, Effect, GateRecord, Handle, Judgement, Outcome, Permit, Step, StepError, Workspace,
+    step_fn,
 };
-use crate::steps::{DockerBuild, Push, Sbom};
+use crate::steps::{CoverageGate, CoverageInput, DevBuild, DockerBuild, Push, Pytest, Sbom, TrivyScan};
 use crate::trivy::{ScanReport, VulnerabilityDatabase};
 
 struct Nobody;
@@ -146,8 +149,9 @@ fn a_proof_comes_out_of_the_step_that_makes_it_and_through_no_other() {
     ci.add("cleared-again", step_fn(|_, cleared: Cleared<Image<Fresh>>| Ok(Outcome::of(cleared))), &cleared);
     ci.add("database", step_fn(|_, ()| Err::<Outcome<VulnerabilityDatabase>, _>(StepError::not_looked("x", "y"))), ());
     ci.add("scan", step_fn(|_, ()| Err::<Outcome<ScanReport>, _>(StepError::not_looked("x", "y"))), ());
+    ci.add("base", step_fn(|_, image: Image<Fresh>| Ok(Outcome::of(BaseImage::from(image)))), &image);
     let found = problems(&ci);
-    assert_eq!(found.len(), 4, "{found:?}");
+    assert_eq!(found.len(), 5, "{found:?}");
     assert!(found.iter().all(|it| it.contains("comes out of the library's own step alone")), "{found:?}");
 
     let mut ci = Pipeline::new("own");
@@ -156,6 +160,66 @@ fn a_proof_comes_out_of_the_step_that_makes_it_and_through_no_other() {
     let own = ci.add("own", own, &image);
     ci.clear(&image, &own);
     ci.check().expect("a gate of one's own is allowed");
+}
+
+/// What was kept of a step that was run by hand, its findings left out.
+#[derive(Clone, Serialize, Deserialize)]
+struct Kept;
+
+macro_rules! kept {
+    ($($into:ty),+) => {
+        $(impl From<Kept> for $into {
+            fn from(_: Kept) -> Self {
+                unreachable!("such a pipeline is refused")
+            }
+        })+
+    };
+}
+
+kept!(VulnerabilityDatabase, ImageUnderTest, Bases, Interpreter, CoverageInput, Cleared<Image<Fresh>>, Permit);
+
+#[test]
+fn nothing_that_was_kept_becomes_a_proof_by_a_conversion() {
+    let mut ci = Pipeline::new("converted");
+    let image = image(&mut ci);
+    let kept = ci.add("kept", step_fn(|_, ()| Ok(Outcome::of(Kept))), ());
+    ci.check().expect("so far nothing is made of it");
+    ci.add("scan", TrivyScan::new(), (&image, &kept));
+    ci.add("scan-2", TrivyScan::new(), (&kept, &kept));
+    ci.add("list", Sbom::new(), &kept);
+    ci.add("build", DockerBuild::context("app").base_arg("B"), &kept);
+    ci.add("build-2", DockerBuild::context("app").base_arg("B").base_arg("C"), vec![&kept, &kept]);
+    ci.add("intermediate", DockerBuild::context("app").base_arg("B").intermediate(), &kept);
+    ci.add("dev", DevBuild::new(BuildRecipe::context("app").base_arg("B")), &kept);
+    ci.add("test", Pytest::in_dir("app"), &kept);
+    ci.add("coverage", CoverageGate::lines(100.0).expect("a percentage"), &kept);
+    ci.add("push", Push::to("127.0.0.1:5000/app"), &kept);
+    ci.add("deploy", CommandStep::new(Invocation::tool("true")).effect("deploy"), &kept);
+    let found = problems(&ci);
+    for step in ["scan", "scan-2", "list", "build", "build-2", "intermediate", "dev", "test", "coverage"] {
+        let start = format!("step {step:?} takes ");
+        assert!(found.iter().any(|it| it.starts_with(&start) && it.contains("Kept")), "{step}: {found:?}");
+    }
+    // These two find no clearance among their inputs besides.
+    for step in ["push", "deploy"] {
+        assert!(found.iter().any(|it| it.starts_with(&format!("step {step} has an effect"))), "{step}: {found:?}");
+    }
+
+    // What steps of one's own take is theirs, and what the library's own types become in the library's own steps, the library's.
+    let mut ci = Pipeline::new("allowed");
+    let image = self::image(&mut ci);
+    let base = UnprovenBase { reference: "x:1".to_owned(), id: format!("sha256:{}", "0".repeat(64)) };
+    let base = ci.add("base", step_fn(move |_, ()| Ok(Outcome::of(base.clone()))), ());
+    ci.add("build", DockerBuild::context("app").base_arg("B").base_arg("C"), vec![&base, &base]);
+    let made = ci.add("made", DockerBuild::context("app").intermediate(), ());
+    ci.add("build-2", DockerBuild::context("app").base_arg("B"), &made);
+    ci.add("build-3", DockerBuild::context("app").base_arg("B"), &image);
+    let nothing = ci.add("nothing", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+    ci.add("build-4", DockerBuild::context("app"), &nothing);
+    let kept = ci.add("kept", step_fn(|_, ()| Ok(Outcome::of(Kept))), ());
+    ci.add("own", step_fn(|_, _: ImageUnderTest| Ok(Outcome::of(()))), &kept);
+    ci.add("list", Sbom::new(), &image);
+    ci.check().expect("each comes from where it is made");
 }
 
 #[test]

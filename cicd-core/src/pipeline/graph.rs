@@ -13,7 +13,9 @@ use crate::docker::{Fresh, Image};
 use crate::model::{Environments, Location, StepName};
 use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
-use crate::step::{Artifact, Author, Cleared, CommandStep, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step};
+use crate::step::{
+    Artifact, Author, Cleared, CommandStep, Converted, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step,
+};
 
 /// What a clearance is for unless another environment is named.
 const PRODUCTION: &str = "production";
@@ -65,6 +67,7 @@ impl Node {
 
 /// What is known of a step beside what it runs.
 struct Nature {
+    converted: Vec<Converted>,
     output: Kind,
     author: Author,
     effect: Effect,
@@ -126,7 +129,12 @@ impl Pipeline {
     {
         let seal = Seal::new();
         let inputs = inputs.wire(&seal);
-        let nature = Nature { output: S::Output::kind(&seal), author: step.author(&seal), effect: step.effect() };
+        let nature = Nature {
+            converted: inputs.conversions().to_vec(),
+            output: S::Output::kind(&seal),
+            author: step.author(&seal),
+            effect: step.effect(),
+        };
         self.insert(name, inputs.nodes().to_vec(), nature, Box::new(StepJob { step, inputs }))
     }
 
@@ -228,7 +236,8 @@ impl Pipeline {
         needs.push(image.node());
         let count = self.nodes.iter().filter(|node| node.name.as_str().starts_with("clearance")).count();
         let name = if count == 0 { "clearance".to_owned() } else { format!("clearance-{}", count + 1) };
-        let nature = Nature { output: Kind::Clearance, author: Author::Library, effect: Effect::None };
+        let nature =
+            Nature { converted: Vec::new(), output: Kind::Clearance, author: Author::Library, effect: Effect::None };
         self.insert(
             &name,
             needs,
@@ -287,7 +296,15 @@ impl Pipeline {
             );
             self.problem(caller, message);
         }
-        let Nature { output, author, effect } = nature;
+        let Nature { converted, output, author, effect } = nature;
+        if author == Author::Library {
+            for Converted { from, into } in converted {
+                let message = format!(
+                    "step {name:?} takes {into}, and the program itself makes that of a {from}; hand on the handle of the step that gives it"
+                );
+                self.problem(caller, message);
+            }
+        }
         if output.needs_library() && author == Author::Anyone {
             let message = format!(
                 "step {name:?} gives a {}, which comes out of the library's own step alone; hand on the handle of that step, and give a `Judgement` where this one judges by itself",

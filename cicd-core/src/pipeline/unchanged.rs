@@ -19,6 +19,15 @@ pub(super) fn blockers<'a>(
     before: impl Iterator<Item = &'a StepReport>,
 ) -> Result<Vec<Finding>, StepError> {
     let source = cx.source()?;
+    // Both came from outside; what was built says that it is of this commit.
+    let (said, listed) = (&cx.revision()?.commit, source.revision());
+    if !listed.as_ref().is_ok_and(|listed| listed.commit == *said) {
+        let listed = listed.map_or_else(|why| why, |listed| listed.commit);
+        return Err(StepError::not_looked(
+            format!("the run was told that commit {said} is checked out, and the files are of {listed}"),
+            "let `Outside::gather` find out what is checked out",
+        ));
+    }
     let now = cx.source_now().map_err(|why| {
         StepError::not_looked(format!("the files cannot be compared with what was judged: {why}"), "run it again")
     })?;

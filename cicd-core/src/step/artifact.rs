@@ -43,6 +43,8 @@ pub enum Kind {
     Data(&'static str),
     /// One of the library's, by a name that no type of another crate has.
     Proof(&'static str),
+    /// One of the library's that anyone may make, by a name that no type of another crate has.
+    Claim(&'static str),
     /// What a gate of the pipeline's own came to, with the name of its value's type.
     Judgement(&'static str),
     /// A clearance.
@@ -55,6 +57,7 @@ impl Kind {
         match self {
             Self::Data(name) => format!("data {name}"),
             Self::Proof(name) => format!("proof {name}"),
+            Self::Claim(name) => format!("claim {name}"),
             Self::Judgement(name) => format!("judgement {name}"),
             Self::Clearance => "clearance".to_owned(),
         }

@@ -1,10 +1,11 @@
-use std::any::Any;
+use std::any::{Any, TypeId, type_name};
 use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use super::{Artifact, Seal};
+use super::{Artifact, Kind, Seal};
+use crate::formats::coverage::MeasuredCoverage;
 
 /// The place of a step in a pipeline.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -80,7 +81,28 @@ impl Outputs {
 /// Which steps an input comes from, and how to put it together from their outputs.
 pub struct Wiring<V> {
     nodes: Vec<NodeId>,
+    converted: Vec<Converted>,
     resolve: Box<ResolveFn<V>>,
+}
+
+/// Data of anybody's that a conversion of anybody's turns into what a step takes. Such a conversion may give something that was kept
+/// from elsewhere, such as a proof without what was found with it, so no step of the library takes it. From the library's own types
+/// nobody else can write a conversion into its own types.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Converted {
+    /// The type of the output.
+    pub(crate) from: &'static str,
+    /// What the step takes.
+    pub(crate) into: &'static str,
+}
+
+impl Converted {
+    fn of<T: Artifact, V: 'static>() -> Option<Self> {
+        let is_one_of_ours = [TypeId::of::<V>(), TypeId::of::<()>(), TypeId::of::<MeasuredCoverage>()];
+        let is_data = matches!(T::kind(&Seal::new()), Kind::Data(_));
+        (is_data && !is_one_of_ours.contains(&TypeId::of::<T>()))
+            .then(|| Self { from: type_name::<T>(), into: type_name::<V>() })
+    }
 }
 
 type ResolveFn<V> = dyn Fn(&Outputs) -> Result<V, InputError> + Send + Sync;
@@ -91,18 +113,34 @@ impl<V: 'static> Wiring<V> {
         nodes: Vec<NodeId>,
         resolve: impl Fn(&Outputs) -> Result<V, InputError> + Send + Sync + 'static,
     ) -> Self {
-        Self { nodes, resolve: Box::new(resolve) }
+        Self { nodes, converted: Vec::new(), resolve: Box::new(resolve) }
+    }
+
+    fn converted(self, converted: Vec<Converted>) -> Self {
+        Self { converted, ..self }
     }
 
     /// An input from one step.
     pub(crate) fn of<T: Artifact>(handle: Handle<T>, convert: impl Fn(T) -> V + Send + Sync + 'static) -> Self {
         Self::new(vec![handle.node], move |outputs| outputs.get(&handle).map(&convert))
+            .converted(Vec::from_iter(Converted::of::<T, V>()))
     }
 
     /// The steps.
     #[must_use]
     pub(crate) fn nodes(&self) -> &[NodeId] {
         &self.nodes
+    }
+
+    /// The same, made into something else.
+    pub(crate) fn map<U: 'static>(self, map: impl Fn(V) -> U + Send + Sync + 'static) -> Wiring<U> {
+        let Self { nodes, converted, resolve } = self;
+        Wiring::new(nodes, move |outputs| resolve(outputs).map(&map)).converted(converted)
+    }
+
+    /// What is turned into something else on the way.
+    pub(crate) fn conversions(&self) -> &[Converted] {
+        &self.converted
     }
 
     /// The input.
@@ -148,7 +186,9 @@ impl<I: Inputs<V>, V: 'static> Inputs<Vec<V>> for Vec<I> {
     fn wire(self, seal: &Seal) -> Wiring<Vec<V>> {
         let wirings: Vec<_> = self.into_iter().map(|inputs| inputs.wire(seal)).collect();
         let nodes = wirings.iter().flat_map(|wiring| wiring.nodes.clone()).collect();
+        let converted = wirings.iter().flat_map(|wiring| wiring.converted.clone()).collect();
         Wiring::new(nodes, move |outputs| wirings.iter().map(|wiring| wiring.resolve(outputs)).collect())
+            .converted(converted)
     }
 }
 
@@ -158,7 +198,8 @@ macro_rules! tuple_inputs {
             fn wire(self, seal: &Seal) -> Wiring<($($value,)+)> {
                 let wirings = ($(self.$index.wire(seal),)+);
                 let nodes = [$(wirings.$index.nodes.clone()),+].concat();
-                Wiring::new(nodes, move |outputs| Ok(($(wirings.$index.resolve(outputs)?,)+)))
+                let converted = [$(wirings.$index.converted.clone()),+].concat();
+                Wiring::new(nodes, move |outputs| Ok(($(wirings.$index.resolve(outputs)?,)+))).converted(converted)
             }
         }
     };

@@ -50,10 +50,15 @@ impl Sandbox {
         Workspace::at(&self.root)
     }
 
-    /// What a run would gather, with a commit that no checkout has to have.
-    pub(crate) fn outside(&self) -> Outside {
+    /// What a run gathers, once everything is committed.
+    pub(crate) fn checkout(&self) -> Outside {
         self.commit();
-        let mut outside = Outside::gather(&self.workspace(), Vec::new()).expect("a pipe");
+        Outside::gather(&self.workspace(), Vec::new()).expect("a pipe")
+    }
+
+    /// The same, with a commit that no checkout has to have: what a single step is told.
+    pub(crate) fn outside(&self) -> Outside {
+        let mut outside = self.checkout();
         outside.revision = Ok(Revision { commit: COMMIT.to_owned(), dirty: self.dirty, differences: Vec::new() });
         outside
     }

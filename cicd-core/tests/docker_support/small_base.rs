@@ -2,13 +2,13 @@
 
 use std::fs;
 
-use cicd_core::docker::{BaseImage, BaseOrigin, docker, inspect_image};
+use cicd_core::docker::{UnprovenBase, docker, inspect_image};
 
 use super::docker_support::Sandbox;
 
 impl Sandbox {
     /// Makes the image, under a name that no other test has.
-    pub(crate) fn base(&mut self, name: &str) -> BaseImage {
+    pub(crate) fn base(&mut self, name: &str) -> UnprovenBase {
         let cx = self.context("base");
         let reference = format!("cicd-core-test-{name}:{}", std::process::id());
         let tar = self.root.join("base.tar");
@@ -20,7 +20,7 @@ impl Sandbox {
         let id = inspect_image(&cx, &reference).expect("an answer").expect("an image").id;
         // By its id as well, for a test that gives the name to another image.
         self.removes(&id);
-        BaseImage { reference, id, origin: BaseOrigin::LocalPackages }
+        UnprovenBase { reference, id }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{BaseRecipe, PackagesRecipe};
 use crate::docker::{BaseImage, BaseOrigin, docker, docker_tool, engine_info};
 use crate::model::{Finding, Level, Location, Severity, Target, finding_codes};
 use crate::process::{Invocation, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, ReadError, Retry, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 finding_codes! {
     /// What can be said about a base image.
@@ -134,5 +134,9 @@ impl Step for PinnedBase {
 
     fn claims(&self) -> Claims {
         Claims::exclusive("base-image")
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }

@@ -78,7 +78,7 @@ impl Recorded {
                 })?,
             };
             let only_here = details.is_some_and(|details| details.repository_digests.is_empty());
-            let origin = if only_here { BaseOrigin::LocalPackages } else { BaseOrigin::Registry };
+            let origin = if only_here { BaseOrigin::Engine } else { BaseOrigin::Registry };
             if !bases.iter().any(|base| base.reference == image.reference) {
                 bases.push(BaseImage { reference: image.reference.clone(), id, origin });
             }

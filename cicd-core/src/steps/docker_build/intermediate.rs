@@ -1,9 +1,9 @@
 use super::DockerBuild;
 use super::step::Purpose;
-use crate::docker::{BaseImage, BaseOrigin, Bases};
+use crate::docker::{BaseImage, Bases};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Claims, Context, Outcome, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, Seal, Step, StepError};
 
 /// Builds an image that others start from, exactly as [`DockerBuild`] does, and judges it as such: its user and its health check
 /// are of no interest, since it is never run. Its output is no `Image`, so nothing that leads to a deploy takes it.
@@ -22,7 +22,7 @@ impl Step for IntermediateBuild {
 
     fn run(&self, cx: &Context, input: Bases) -> Result<Outcome<BaseImage>, StepError> {
         let outcome = self.0.build(cx, input, Purpose::Base)?;
-        Ok(outcome.map(|image| BaseImage { reference: image.name, id: image.id, origin: BaseOrigin::Pipeline }))
+        Ok(outcome.map(BaseImage::from))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -43,5 +43,9 @@ impl Step for IntermediateBuild {
 
     fn claims(&self) -> Claims {
         self.0.claims()
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 }
