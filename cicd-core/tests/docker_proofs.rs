@@ -9,7 +9,7 @@ mod small_base;
 use std::any::Any;
 use std::mem::{replace, swap};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use cicd_core::docker::{Fresh, Image};
 use cicd_core::model::{Event, Revision};
@@ -17,6 +17,9 @@ use cicd_core::pipeline::{Observer, Outside, Pipeline, RunOptions, Selection, Su
 use cicd_core::step::{Cleared, Handle, Judgement, Outcome, StepError, step_fn};
 use cicd_core::steps::DockerBuild;
 use docker_support::Sandbox;
+
+/// Equal instructions of builds at the same time are carried out once, which is no build without a cache: they take turns.
+static TURN: Mutex<()> = Mutex::new(());
 
 struct Unseen;
 
@@ -77,6 +80,7 @@ impl Forgery {
         let options = RunOptions { selection, ..RunOptions::default() };
         let mut outside = self.sandbox.checkout();
         change(&mut outside);
+        let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let summary = run(&self.ci, &self.sandbox.workspace(), outside, &options, &mut Unseen).expect("a run");
         let built = summary.steps.iter().filter_map(|step| step.facts.get("image_id"));
         built.for_each(|id| self.sandbox.removes(&id.to_string()));

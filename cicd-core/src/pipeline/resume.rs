@@ -213,5 +213,8 @@ pub(super) fn definition(pipeline: &Pipeline) -> String {
 }
 
 #[cfg(test)]
+#[path = "definition_tests.rs"]
+mod definition_tests;
+#[cfg(test)]
 #[path = "resume_tests.rs"]
 mod tests;

@@ -1,0 +1,3 @@
+fn main() {
+    cicd_core::step::proof! { pub struct Mine("mine") { a: u32 } };
+}

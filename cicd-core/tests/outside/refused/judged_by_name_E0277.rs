@@ -1,0 +1,3 @@
+fn main() {
+    let _ = cicd_core::step::Judgement::of(&"sha256:0".to_owned(), ());
+}

@@ -1,0 +1,3 @@
+fn main() {
+    let _ = "sha256:0".parse::<cicd_core::docker::Image<cicd_core::docker::Fresh>>();
+}

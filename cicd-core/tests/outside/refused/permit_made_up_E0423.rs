@@ -1,0 +1,3 @@
+fn main() {
+    let _ = cicd_core::step::Permit(None);
+}

@@ -1,0 +1,3 @@
+fn main() {
+    let _ = serde_json::from_str::<cicd_core::docker::Image<cicd_core::docker::Fresh>>("{}");
+}
