@@ -275,6 +275,17 @@ fn modules_merges_worktrees_and_other_forms_of_the_index_are_understood() {
 }
 
 #[test]
+fn nothing_that_is_only_staged_goes_into_the_repository() {
+    let repository = Repository::new();
+    repository.write("deep/er/a.txt", "1\n");
+    repository.git(["add", "."]);
+    let stored = || repository.git(["count-objects", "-v"]);
+    let before = stored();
+    assert!(repository.cargo(&["hooks", "run"]).success());
+    assert_eq!(stored(), before);
+}
+
+#[test]
 fn what_could_not_look_refuses_the_commit() {
     let repository = Repository::new();
     repository.write("unreadable", "");

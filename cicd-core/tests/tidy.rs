@@ -68,10 +68,20 @@ fn sources(dir: &Utf8Path) -> Vec<Utf8PathBuf> {
 
 /// Every line before the unit tests of a file, with its number.
 fn code_lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
-    text.lines()
-        .enumerate()
-        .take_while(|(_, line)| !line.starts_with("#[cfg(test)]"))
-        .map(|(index, line)| (index + 1, line))
+    let mut lines = text.lines().enumerate().peekable();
+    std::iter::from_fn(move || {
+        loop {
+            let (index, line) = lines.next()?;
+            if line.trim_start() != "#[cfg(test)]" {
+                return Some((index + 1, line));
+            }
+            // Tests stand at the end of a file; anything else for tests alone is one item, of which the first line is passed over.
+            if lines.peek().is_some_and(|(_, next)| next.starts_with("mod tests {")) {
+                return None;
+            }
+            lines.next();
+        }
+    })
 }
 
 fn floor(module: &str) -> Option<u8> {

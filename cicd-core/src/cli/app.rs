@@ -16,7 +16,7 @@ use super::{Output, ci, exceptions, hooks, licenses, machine, show};
 use crate::model::ExitStatus;
 use crate::pipeline::Pipeline;
 use crate::reporters::{codes_markdown, codes_text};
-use crate::step::Workspace;
+use crate::step::{StepError, Workspace};
 
 /// Makes a pipeline for a workspace.
 pub(super) type Build = Box<dyn Fn(&Workspace) -> Result<Pipeline, Box<dyn Error>>>;
@@ -155,7 +155,9 @@ impl Cli {
             Ok(status) => status,
             Err(error) => {
                 Output.complain(&format!("error: {error}"));
-                ExitStatus::Usage
+                // What could not be done is no mistake of whoever typed it.
+                let undecided = error.is::<StepError>() || error.is::<std::io::Error>();
+                if undecided { ExitStatus::Error } else { ExitStatus::Usage }
             }
         }
     }

@@ -1,7 +1,7 @@
 //! `setup` and `doctor`: what the machine needs.
 
 use std::error::Error;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufReader, IsTerminal as _};
 
 use super::Output;
@@ -32,7 +32,7 @@ pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatu
     let outside = Outside::gather(workspace, Vec::new())?;
     super::signals::listen(outside.cancel.clone(), None, |_| ())?;
     let variables = &outside.environment.variables;
-    let allowed = args.yes || variables.contains_key(OsStr::new("CI"));
+    let allowed = args.yes || variables.get(OsStr::new("CI")).is_some_and(is_set);
     let consent = match (allowed, io::stdin().is_terminal()) {
         (true, _) => Consent::Given,
         (false, true) => Consent::Ask(Box::new(BufReader::new(io::stdin()))),
@@ -47,6 +47,11 @@ pub(super) fn setup(workspace: &Workspace, args: &SetupArgs) -> Result<ExitStatu
             Ok(error.exit_status())
         }
     }
+}
+
+/// Whether a variable says yes: `CI=false` and `CI=` do not.
+fn is_set(value: &OsString) -> bool {
+    !["", "0", "false", "no"].iter().any(|no| value.eq_ignore_ascii_case(no))
 }
 
 pub(super) fn doctor(pipeline: &Pipeline, workspace: &Workspace) -> Result<ExitStatus, Box<dyn Error>> {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use camino::Utf8Path;
 
 use super::Outside;
+use super::folder::remove_old_lonely_runs;
 use super::panics::{self, RedactedPanics};
 use super::run::{open, unused_id};
 use super::scrub::scrub;
@@ -42,6 +43,7 @@ pub struct Alone {
 pub fn alone(workspace: &Workspace, name: &str, outside: Outside) -> Result<Alone, StepError> {
     let name =
         StepName::new(name).map_err(|error| StepError::not_looked(error.to_string(), "give the step another name"))?;
+    remove_old_lonely_runs(workspace, AREA);
     let id = unused_id(workspace, AREA, outside.environment.clock.now());
     let (run, _) = open(workspace, AREA, id, outside, EventSender::nowhere())?;
     let redacted_panics = panics::redact_with(&run.redactor);
@@ -107,6 +109,26 @@ mod tests {
             }
             assert_eq!(fs::read_to_string(&report).expect("read"), "*".repeat(17));
         }
+    }
+
+    #[test]
+    fn what_works_alone_is_left_alone_and_what_is_over_goes() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let workspace = Workspace::at(Utf8Path::from_path(folder.path()).expect("UTF-8"));
+        let outside = Outside::without_git(Vec::new()).expect("descriptors");
+        let cx = alone(&workspace, "lonely", outside.clone()).expect("a context");
+        fs::write(cx.dir().join("half.json"), "{").expect("written");
+        super::super::interrupted::settle(&workspace, "ci");
+        assert!(cx.dir().join("half.json").exists(), "a run that goes on was emptied");
+        let runs = cx.dir().join("../../..").canonicalize_utf8().expect("the runs");
+        for minute in 0..60 {
+            // No process has this number.
+            fs::create_dir(runs.join(format!("20200101T00{minute:02}00.000Z-4194305"))).expect("made");
+        }
+        drop(alone(&workspace, "other", outside).expect("a context"));
+        let left: Vec<_> = runs.read_dir_utf8().expect("the runs").flatten().collect();
+        assert_eq!(left.len(), super::super::RUNS_KEPT + 2, "{left:?}");
+        assert!(cx.dir().exists());
     }
 
     /// Here, and not beside the other tests with real tools, as only this crate can make what a scan gives.

@@ -29,6 +29,8 @@ const KNOWN: &[(&str, &[&[&str]])] = &[
             &["image", "push"],
             &["manifest", "push"],
             &["compose", "push"],
+            &["stack", "deploy"],
+            &["buildx", "imagetools", "create"],
             &["buildx", "build", "--push"],
             &["build", "--push"],
         ],
@@ -45,6 +47,8 @@ const KNOWN: &[(&str, &[&[&str]])] = &[
     ("tofu", &[&["apply"], &["destroy"]]),
     ("git", &[&["push"]]),
     ("gh", &[&["release", "create"], &["release", "upload"], &["pr", "merge"]]),
+    ("aws", &[&["s3", "cp"], &["s3", "mv"], &["s3", "rm"], &["s3", "sync"], &["cloudformation", "deploy"]]),
+    ("gcloud", &[&["app", "deploy"], &["functions", "deploy"], &["run", "deploy"]]),
     ("cargo", &[&["publish"], &["yank"]]),
     ("npm", &[&["publish"]]),
     ("pnpm", &[&["publish"]]),
@@ -123,8 +127,15 @@ fn does(words: &[String], action: &[&str]) -> bool {
         words.iter().take_while(ends).map(|word| word.trim_end_matches([';', ')', '`', '}'])).collect();
     let (options, wanted): (Vec<&str>, Vec<&str>) = action.iter().partition(|word| word.starts_with('-'));
     let plain: Vec<&str> = mine.iter().copied().filter(|word| !word.starts_with('-')).collect();
-    // Where an option comes first, the next word may be its value.
-    let before_max = usize::from(mine.first().is_some_and(|word| word.starts_with('-')));
+    // Where options come first, the word behind each may be its value.
+    let (mut before_max, mut after_option) = (0, false);
+    for word in &mine {
+        match (word.starts_with('-'), after_option) {
+            (true, _) => after_option = true,
+            (false, true) => (before_max, after_option) = (before_max + 1, false),
+            (false, false) => break,
+        }
+    }
     let said = (0..=before_max).any(|before| plain.get(before..).is_some_and(|rest| rest.starts_with(&wanted)));
     said && options.iter().all(|option| mine.iter().any(|word| word.starts_with(option)))
 }

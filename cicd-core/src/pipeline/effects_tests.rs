@@ -117,6 +117,8 @@ fn a_command_that_is_known_to_publish_says_so() {
         Invocation::program("/usr/bin/docker").args(["buildx", "build", "--push", "."]),
         Invocation::tool("git").args(["-C", "there", "push", "origin"]),
         Invocation::tool("cargo").args(["publish", "--dry-run"]),
+        Invocation::tool("kubectl").args(["--context", "prod", "--namespace", "shop", "apply", "-f", "y"]),
+        Invocation::tool("git").args(["-c", "a=b", "-C", "x", "push"]),
         Invocation::tool("env").args(["A=b", "kubectl", "-n", "x", "apply", "-f", "y"]),
         shell("set -e; cd x && docker push x"),
         shell("(npm publish)"),

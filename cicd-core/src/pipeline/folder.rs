@@ -6,8 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::Summary;
 use super::scrub::{Removed, scrub};
+use super::{RUNS_KEPT, Summary};
+use crate::docker::run_lives;
 use crate::files::{FILE_BYTES_MAX, Folder, sync};
 use crate::model::{Event, EventKind, RunId};
 use crate::process::{Cancel, Redactor};
@@ -190,6 +191,18 @@ pub(super) fn remove_old_runs(workspace: &Workspace, area: &str, run: &RunId, ru
     let old = runs.iter().rev().skip(runs_kept).filter(|old| !kept.contains(&old.file_name()));
     for old in old.take_while(|_| !cancel.is_cancelled()) {
         // A run that cannot be removed is only untidy; the next run tries again.
+        let _ = fs::remove_dir_all(old);
+    }
+}
+
+/// Removes all but the newest runs of steps that were run alone and are over. None of them holds a lock, or points at a newest one.
+pub(super) fn remove_old_lonely_runs(workspace: &Workspace, area: &str) {
+    let Ok(entries) = area_path(workspace, area).join("runs").read_dir_utf8() else { return };
+    let mut runs: Vec<_> = entries.flatten().map(Utf8DirEntry::into_path).collect();
+    runs.retain(|run| run.file_name().is_some_and(|name| RunId::is_one(name) && !run_lives(name)));
+    runs.sort();
+    for old in runs.iter().rev().skip(RUNS_KEPT) {
+        // As above.
         let _ = fs::remove_dir_all(old);
     }
 }

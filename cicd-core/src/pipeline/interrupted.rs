@@ -75,7 +75,8 @@ pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     for other in areas.filter(|other| other.file_name() != area && holds_runs(other.path())) {
         // Held until it is settled.
         if let Some(_lock) = RunLock::free(other.path()) {
-            settled.extend(settle_area(other.path(), RunId::is_one));
+            // Steps that are run alone hold no lock.
+            settled.extend(settle_area(other.path(), |run| RunId::is_one(run) && !run_lives(run)));
         }
     }
     settled

@@ -65,15 +65,27 @@ impl Staged {
             _ => {}
         }
         let write_tree = real.call(["-c", "core.splitIndex=false", "-c", "core.fsmonitor=false", "write-tree"]);
-        let tree = real.ask(&write_tree.env("GIT_INDEX_FILE", &copy))?;
+        let objects = real.folder().join(objects);
+        let objects = objects.canonicalize_utf8().map_err(StepError::io("finding", &objects))?;
+        // Trees are written for what is staged; the repository need not keep those of commits that are never made.
+        let own_objects = path.join("objects");
+        fs::create_dir(&own_objects).map_err(StepError::io("creating", &own_objects))?;
+        let mut alternates = OsString::from(&objects);
+        if let Some(more) = variables.get(OsStr::new("GIT_ALTERNATE_OBJECT_DIRECTORIES")) {
+            alternates.push(":");
+            alternates.push(more);
+        }
+        let write_tree = write_tree
+            .env("GIT_INDEX_FILE", &copy)
+            .env("GIT_OBJECT_DIRECTORY", &own_objects)
+            .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", &alternates);
+        let tree = real.ask(&write_tree)?;
         let parent = real.ask_if_any(&real.call(["rev-parse", "--verify", "--quiet", "HEAD^{commit}"]))?;
 
         let root = path.join("checkout");
         let format = if tree.len() == SHA256_DIGITS { "--object-format=sha256" } else { "--object-format=sha1" };
         git.ask(&git.at(&path).call(["init", "--quiet", "--template=", format, "checkout"]))?;
-        let objects = real.folder().join(objects);
-        let objects = objects.canonicalize_utf8().map_err(StepError::io("finding", &objects))?;
-        write(&root.join(".git/objects/info/alternates"), &format!("{objects}\n"))?;
+        write(&root.join(".git/objects/info/alternates"), &format!("{own_objects}\n{objects}\n"))?;
         write(&root.join(".git/info/attributes"), AS_COMMITTED)?;
         let own = git.at(&root);
         own.ask(&own.call(["read-tree", &tree]))?;

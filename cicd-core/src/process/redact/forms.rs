@@ -17,6 +17,8 @@ const PIECE_BYTES: usize = 48;
 const OVERLAP_BYTES: usize = 8;
 /// Where encoders break lines before the lines are encoded again.
 const COLUMNS: [usize; 2] = [64, 76];
+/// `\x4`, `%4` and `&l` may go on behind a secret; of a longer escape as much is shown as of any neighbour.
+const ESCAPE_BEGUN_BYTES_MAX: usize = 3;
 /// A text in JSON in JSON in JSON; nobody has seen more.
 pub(super) const LAYERS_MAX: usize = 3;
 
@@ -59,6 +61,7 @@ pub(super) fn unescaped_forms(forms: &BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
         loop {
             let mut kept = form.clone();
             blanks_for_plus(&mut kept);
+            all.extend(without_escape_begun(&kept));
             all.insert(kept);
             if layers == LAYERS_MAX || !has_escapes(&form, Quotes::Undone) {
                 break;
@@ -69,6 +72,14 @@ pub(super) fn unescaped_forms(forms: &BTreeSet<Vec<u8>>) -> BTreeSet<Vec<u8>> {
     }
     all.retain(|form| form.len() >= NEEDLE_BYTES_MIN);
     all
+}
+
+/// A form without the backslash, percent sign or ampersand at its end that is none of an escape: whatever follows it in a text may
+/// make it one, and undoing that takes it away.
+fn without_escape_begun(form: &[u8]) -> Option<Vec<u8>> {
+    let end = form.len().saturating_sub(ESCAPE_BEGUN_BYTES_MAX);
+    let begun = form[end..].iter().position(|byte| matches!(byte, b'\\' | b'%' | b'&'))?;
+    Some(form[..end + begun].to_vec())
 }
 
 /// The text, in overlapping pieces where it is long.
