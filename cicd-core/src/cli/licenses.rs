@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use super::args::LicensesCommand;
 use super::{Output, machine};
 use crate::docker::{Fresh, Image};
+use crate::files;
 use crate::formats::{LicenseTriple, read_python_metadata, write_approved};
 use crate::model::ExitStatus;
 use crate::pipeline::{alone, latest_output};
@@ -51,6 +52,6 @@ fn latest_image(workspace: &Workspace) -> Option<String> {
 }
 
 fn triple(path: &Utf8PathBuf) -> Result<LicenseTriple, Box<dyn Error>> {
-    let bytes = std::fs::read(path).map_err(|error| format!("reading {path}: {error}"))?;
+    let bytes = files::read(path, files::FILE_BYTES_MAX).map_err(|error| format!("reading {path}: {error}"))?;
     Ok(read_python_metadata(&bytes).map_err(|error| format!("{path}: {error}"))?.license)
 }

@@ -20,6 +20,12 @@ pub struct LibtestReport {
     pub ignored: u64,
     /// How many were not chosen.
     pub filtered: u64,
+    /// How many benchmarks were measured.
+    pub measured: u64,
+    /// How many the programs said they were about to run. More than the others together where a program ended early.
+    pub begun: u64,
+    /// The paths of the tests that the programs tell of, whatever came of them, without those of the documentation.
+    pub named: Vec<String>,
     /// The tests that did not pass, in the order in which they ended.
     pub not_passed: Vec<NotPassed>,
 }
@@ -39,12 +45,15 @@ pub struct NotPassed {
 
 static RESULT: LazyLock<Regex> = LazyLock::new(|| {
     compiled(
-        r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;(?: \d+ measured; (\d+) filtered out;)?",
+        r"(?m)^test result: (?:ok|FAILED)\. (\d+) passed; (\d+) failed; (\d+) ignored;(?: (\d+) measured; (\d+) filtered out;)?",
     )
 });
 static NOT_PASSED: LazyLock<Regex> = LazyLock::new(|| {
     compiled(r"(?m)^test (\S.*?)(?: - should panic| - compile fail| - compile)? \.\.\. (FAILED|ignored)\b")
 });
+static RUNNING: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^running (\d+) tests?$"));
+/// Wherever it stands in a line: what another process printed may come before it.
+static NAMED: LazyLock<Regex> = LazyLock::new(|| compiled(r"test ([^\s,]+)(?: - should panic)? \.\.\. "));
 static OUTPUTS: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^failures:\n\n---- "));
 static OUTPUT: LazyLock<Regex> = LazyLock::new(|| compiled(r"(?m)^---- (\S.*) stdout ----$"));
 static LIST: LazyLock<Regex> =
@@ -88,9 +97,14 @@ impl LibtestReport {
             self.passed += u64::from(result[1].parse::<u32>()?);
             self.failed += u64::from(result[2].parse::<u32>()?);
             self.ignored += u64::from(result[3].parse::<u32>()?);
-            let filtered = result.get(4).map_or("0", |count| count.as_str());
-            self.filtered += u64::from(filtered.parse::<u32>()?);
+            let more = |group| result.get(group).map_or("0", |count| count.as_str()).parse::<u32>();
+            self.measured += u64::from(more(4)?);
+            self.filtered += u64::from(more(5)?);
         }
+        for count in RUNNING.captures_iter(said) {
+            self.begun += u64::from(count[1].parse::<u32>()?);
+        }
+        self.named.extend(NAMED.captures_iter(said).map(|line| line[1].to_owned()));
         let mut unsaid = failures.clone();
         for (_, [name, how]) in NOT_PASSED.captures_iter(said).map(|line| line.extract()) {
             let output = if how == "ignored" { None } else { unsaid.remove(name) };

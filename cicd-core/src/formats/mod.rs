@@ -26,6 +26,8 @@ mod python_metadata;
 mod python_record;
 pub mod python_syntax;
 pub mod requirements;
+pub mod rust_tests;
+pub mod rust_tokens;
 mod spdx_names;
 pub mod spreadsheet;
 mod suppressions;

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, civil};
 use sha2::{Digest as _, Sha256};
 
+use crate::files;
 use crate::formats::printable::printable;
 use crate::formats::trivy_db::{AdvisoryList, DatabaseMetadata, trivy_db};
 use crate::model::{Finding, Level, Location, Severity, finding_codes};
@@ -296,7 +297,7 @@ fn read_lists(cx: &Context, folder: &Utf8Path) -> Result<Vec<AdvisoryList>, Step
             let problem = format!("it has {size} bytes, more than the {ADVISORIES_BYTES_MAX} that are read");
             return Err(unreadable(problem).into());
         }
-        let bytes = fs::read(&file).map_err(StepError::io("reading", &file))?;
+        let bytes = files::read(&file, ADVISORIES_BYTES_MAX).map_err(StepError::io("reading", &file))?;
         let list = AdvisoryList::from_json(&bytes).map_err(|error| {
             ReadError::new("the list of advisories", printable(&error.to_string()))
                 .at(place())

@@ -10,6 +10,7 @@ use super::PytestCode;
 use super::judge::{Counts, Judged, Source, Sources};
 use super::options::{Options, options, second_file, settings_file, settings_places};
 use super::record::{Record, read_record};
+use crate::files;
 use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, read_coverage};
 use crate::formats::printable::counted;
 use crate::formats::pytest_settings::{PYTEST_FILES, PytestSettings, read_pytest_settings};
@@ -236,7 +237,7 @@ impl Step for Pytest {
         let running = self.recorder(&python.path, cx.root(), out, &[args, self.reporting(out)].concat());
         let (captured, ran) = self.process(cx, running, "record.ndjson", &files)?;
         let junit = out.join("junit.xml");
-        let junit_bytes = fs::read(&junit).map_err(StepError::io("reading", &junit))?;
+        let junit_bytes = files::read(&junit, files::FILE_BYTES_MAX).map_err(StepError::io("reading", &junit))?;
         let report = read_junit(&junit_bytes).map_err(|error| ReadError::new("the JUnit report", error))?;
 
         let roots = [Some(cx.root().to_owned()), cx.root().canonicalize_utf8().ok()].into_iter().flatten().collect();
