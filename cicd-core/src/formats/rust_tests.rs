@@ -107,8 +107,8 @@ impl<'a> Reader<'a> {
         let start = self.at + offset;
         self.at = start - 1;
         self.skip_group();
-        let words: Vec<&str> =
-            self.tokens.get(start..self.at.max(start)).unwrap_or_default().iter().map(|(_, word)| *word).collect();
+        let inside = self.tokens.iter().take(self.at).skip(start);
+        let words: Vec<&str> = inside.map(|(_, word)| *word).collect();
         if is_inner {
             if words.contains(&"no_main") {
                 self.found.no_main.get_or_insert(line);
@@ -126,7 +126,7 @@ impl<'a> Reader<'a> {
                 || (conditional && matches!(words.get(at - 1), Some(&"," | &"::")))
                 || words.get(at - 1) == Some(&"::")
         };
-        let first = |at: usize| conditional || !words.get(..at).unwrap_or_default().contains(&"(");
+        let first = |at: usize| conditional || !words.iter().take(at).any(|word| *word == "(");
         let named = |at: usize, word: &&str| ATTRIBUTES.contains(word) && begins(at) && ends(at) && first(at);
         self.is_test |= words.iter().enumerate().any(|(at, word)| named(at, word));
     }

@@ -27,7 +27,7 @@ pub(super) struct Home {
 impl Home {
     pub(super) fn of(target: &Target, root: Utf8PathBuf, is_chosen: bool) -> Self {
         let parent = root.parent().unwrap_or(Utf8Path::new("")).to_owned();
-        let stem = root.file_stem().unwrap_or_default();
+        let stem = root.file_stem().unwrap_or("");
         let is_one_of_many =
             !matches!(target.kind(), Kind::Library | Kind::Program) || parent.file_name() == Some("bin");
         let folder = if is_one_of_many && !matches!(stem, "main" | "mod") { parent.join(stem) } else { parent };

@@ -113,9 +113,8 @@ pub(super) fn of_configuration(text: &str) -> Result<Vec<Setting>, toml::de::Err
         if HARMLESS.contains(&name) {
             continue;
         }
-        let inside = value.as_table().map(|table| table.keys().map(String::as_str).collect::<Vec<_>>());
-        let inside: Vec<_> =
-            inside.unwrap_or_default().into_iter().filter(|key| !HARMLESS_BUILD.contains(key)).collect();
+        let inside = value.as_table().into_iter().flat_map(|table| table.keys().map(String::as_str));
+        let inside: Vec<_> = inside.filter(|key| !HARMLESS_BUILD.contains(key)).collect();
         if name == "build" && inside.is_empty() {
             continue;
         }
