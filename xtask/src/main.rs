@@ -2,6 +2,7 @@
 
 mod bench;
 mod faults;
+mod kills;
 mod own_tests;
 mod pipeline;
 
@@ -9,6 +10,8 @@ use std::process::ExitCode;
 
 use cicd_core::cli::Cli;
 
+const KILLS: &str =
+    "Kill runs of this repository at every moment, and look at what the next run leaves; takes most of an hour";
 const FAULTS: &str = "Make everything go wrong that goes wrong on real machines, and show what comes of it";
 
 fn main() -> ExitCode {
@@ -18,6 +21,7 @@ fn main() -> ExitCode {
         .pipeline("test", "Run the project's own tests, a whole run of `ci` among them", own_tests::own_tests)
         .command("faults", FAULTS, faults::run)
         .command("test faults", FAULTS, faults::run)
+        .command("test kills", KILLS, kills::run)
         .command("bench", "Measure the library against other tools, side by side", bench::run)
         .main()
 }
