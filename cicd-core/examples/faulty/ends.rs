@@ -8,8 +8,8 @@ use std::process::{Command, exit};
 use std::time::Duration;
 
 use cicd_core::pipeline::Pipeline;
-use cicd_core::process::Invocation;
-use cicd_core::step::{Context, Outcome, StepError, Workspace, step_fn};
+use cicd_core::process::{Invocation, Secret, SecretSource};
+use cicd_core::step::{Context, Outcome, Step, StepError, Workspace, step_fn};
 use rustix::process::{Pid, Signal, getpid, getppid, kill_process};
 
 type Does = fn(&Context) -> Result<(), StepError>;
@@ -80,6 +80,31 @@ pub(crate) fn add(ci: &mut Pipeline) {
         Ok(Outcome::of(()).findings(findings))
     });
     ci.add("exits-late", late, ());
+}
+
+/// A step whose secret is printed by a command that never ends, and that has started what leaves its session.
+#[derive(Debug)]
+struct Waits;
+
+impl Step for Waits {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, _: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        Ok(Outcome::of(()))
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        let line = "setsid sleep 300 & sleep 300";
+        vec![Secret::command("never", Invocation::tool("sh").args(["-c", line]))]
+    }
+}
+
+/// A pipeline with that step.
+pub(crate) fn waiting(_: &Workspace) -> Result<Pipeline, Infallible> {
+    let mut ci = Pipeline::new("waiting");
+    ci.add("waits", Waits, ());
+    Ok(ci)
 }
 
 /// A pipeline that is never made.

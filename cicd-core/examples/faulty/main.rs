@@ -305,6 +305,7 @@ fn main() -> ExitCode {
         .pipeline("canary", "Run steps that show a secret", secrets)
         .pipeline("docker", "Run steps that need a Docker engine", containers::pipeline)
         .pipeline("explained", "Hold a secret in a command line", explained)
+        .pipeline("waiting", "Wait for a secret that never comes", ends::waiting)
         .pipeline("unmade", "End the process before there is a pipeline", ends::unmade)
         .main()
 }

@@ -6,6 +6,7 @@
 mod cancel;
 mod captured;
 mod child;
+mod ended;
 mod error;
 mod execute;
 mod guard;
@@ -21,6 +22,7 @@ mod tools;
 
 pub use cancel::{Cancel, CancelReason};
 pub use captured::{Captured, Exit};
+pub(crate) use ended::has_ended;
 pub use error::ProcessError;
 pub use execute::{GRACE, execute};
 pub use guard::Guard;

@@ -8,6 +8,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Pid, geteuid, test_kill_process};
 use tempfile::TempDir;
 
+use super::has_ended;
+
 /// What the name of each begins with.
 const PREFIX: &str = "cicd-core-";
 /// Nobody else reads what is being judged, or what a tool writes before secrets are removed from it.
@@ -106,7 +108,8 @@ fn parse(name: &str) -> Option<(Pid, u64)> {
 fn is_running(pid: Pid, start: u64) -> bool {
     let exists = test_kill_process(pid).map_or_else(|error| error != rustix::io::Errno::SRCH, |()| true);
     // A later process with the same number has another start; one that cannot be told counts as the same.
-    exists && start_tick(pid.as_raw_nonzero().get().unsigned_abs()).is_none_or(|now| now == start)
+    // One that has ended and that nobody has asked how still has its number, and its start.
+    exists && !has_ended(pid) && start_tick(pid.as_raw_nonzero().get().unsigned_abs()).is_none_or(|now| now == start)
 }
 
 /// When a process started, in ticks since the machine did.

@@ -12,7 +12,12 @@ use crate::process::{OutputSink, Redactor, Stream, StreamRedactor};
 /// A line of live output longer than this is shown in pieces; the log keeps it whole.
 const LIVE_LINE_BYTES_MAX: usize = 4096;
 
-/// The full output of every process of one step, redacted, on disk; and line by line to the console while live output is on.
+/// A log beyond this is read by nobody and fills the disk. It is twice what is searched for secrets.
+const LOG_BYTES_MAX: u64 = 2 << 30;
+/// What is kept of the end all the same, for each process: it explains how that ended.
+const END_BYTES: usize = 1 << 20;
+
+/// The output of every process of one step up to 2 GiB, and the end of each that prints beyond that, redacted, on disk; and line by line to the console while live output is on.
 #[derive(Debug, Clone)]
 pub struct StepLog(Arc<Mutex<LogFile>>);
 
@@ -23,7 +28,54 @@ enum LogFile {
         path: Utf8PathBuf,
         lines: String,
     },
-    Open(File),
+    Open(Limited),
+}
+
+/// A file with a limit. What comes beyond it is held until it is known what comes last.
+#[derive(Debug)]
+struct Limited {
+    file: File,
+    /// How much more the file takes.
+    room: u64,
+    end: Vec<u8>,
+    left_out: u64,
+}
+
+impl Limited {
+    fn new(file: File, bytes_max: u64) -> Self {
+        Self { file, room: bytes_max, end: Vec::new(), left_out: 0 }
+    }
+
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        let fits = usize::try_from(self.room).map_or(bytes.len(), |room| room.min(bytes.len()));
+        let (now, later) = bytes.split_at(fits);
+        self.file.write_all(now)?;
+        self.room -= now.len() as u64;
+        self.end.extend_from_slice(later);
+        if self.end.len() > 2 * END_BYTES {
+            self.forget();
+        }
+        Ok(())
+    }
+
+    /// Keeps the end alone of what is held.
+    fn forget(&mut self) {
+        let surplus = self.end.len().saturating_sub(END_BYTES);
+        self.end.drain(..surplus);
+        self.left_out += surplus as u64;
+    }
+
+    /// Writes the end that was held, and how much came before it: a process has ended, or something of ours follows.
+    fn settle(&mut self) -> io::Result<()> {
+        self.forget();
+        if self.left_out > 0 {
+            writeln!(self.file, "\n# {} bytes are left out, as a log has a limit; the end follows", self.left_out)?;
+        }
+        self.file.write_all(&self.end)?;
+        self.left_out = 0;
+        self.end.clear();
+        Ok(())
+    }
 }
 
 impl StepLog {
@@ -55,7 +107,7 @@ impl StepLog {
                 lines.push('\n');
                 Ok(())
             }
-            LogFile::Open(file) => writeln!(file, "{line}"),
+            LogFile::Open(log) => log.settle().and_then(|()| writeln!(log.file, "{line}")),
         }
     }
 
@@ -72,10 +124,17 @@ impl StepLog {
         if let LogFile::Held { path, lines } = &*log {
             let mut file = created(path)?;
             file.write_all(lines.as_bytes())?;
-            *log = LogFile::Open(file);
+            *log = LogFile::Open(Limited::new(file, LOG_BYTES_MAX));
         }
         match &mut *log {
-            LogFile::Open(file) => file.write_all(bytes),
+            LogFile::Open(log) => log.write(bytes),
+            LogFile::Held { .. } => Ok(()),
+        }
+    }
+
+    fn settle(&self) -> io::Result<()> {
+        match &mut *self.lock() {
+            LogFile::Open(log) => log.settle(),
             LogFile::Held { .. } => Ok(()),
         }
     }
@@ -126,7 +185,7 @@ impl OutputSink for LogSink {
                 self.send(&rest);
             }
         }
-        Ok(())
+        self.log.settle()
     }
 }
 
@@ -155,5 +214,46 @@ impl LogSink {
             let line = String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned();
             events.send(EventKind::Output { step: step.clone(), line });
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Seek as _};
+
+    use super::*;
+
+    fn kept(mut log: Limited) -> String {
+        let mut text = String::new();
+        log.file.rewind().and_then(|()| log.file.read_to_string(&mut text)).expect("read");
+        text
+    }
+
+    #[test]
+    fn a_log_has_a_limit_and_keeps_the_end() {
+        let piece = format!("{}\n", "x".repeat(99));
+        let mut log = Limited::new(tempfile::tempfile().expect("a file"), 1000);
+        let pieces = 5 * END_BYTES / piece.len();
+        for _ in 0..pieces {
+            log.write(piece.as_bytes()).expect("written");
+            assert!(log.end.len() <= 2 * END_BYTES, "no more is held, whatever comes");
+        }
+        log.write(b"the end\n").and_then(|()| log.settle()).expect("written");
+        log.write(b"another\n").and_then(|()| log.settle()).expect("written");
+        let text = kept(log);
+        let left_out = pieces * piece.len() - 1000 + "the end\n".len() - END_BYTES;
+        assert!(text.contains(&format!("\n# {left_out} bytes are left out")), "{left_out}");
+        assert!(text.ends_with("the end\nanother\n"));
+        assert!(text.len() < 1000 + END_BYTES + 200, "{} bytes", text.len());
+    }
+
+    #[test]
+    fn what_fits_is_kept_as_it_is() {
+        let mut log = Limited::new(tempfile::tempfile().expect("a file"), 10);
+        for part in ["01234", "", "56789", "ab"] {
+            log.write(part.as_bytes()).expect("written");
+        }
+        log.settle().and_then(|()| log.settle()).expect("written");
+        assert_eq!(kept(log), "0123456789ab");
     }
 }

@@ -134,6 +134,23 @@ fn runner(place: &Place) -> Pid {
     Pid::from_raw(pid.expect("a number")).expect("not zero")
 }
 
+/// What a command that prints a secret has started is ended by the next run, whatever session it is in.
+fn killed_in_a_secret(place: &Place) -> Seen {
+    let mut child = place.start(&["waiting"]);
+    let until = Instant::now() + GONE_MAX;
+    while !place.processes().iter().any(|line| line.contains(": sleep 300")) {
+        assert!(Instant::now() < until, "the command did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill().expect("it runs");
+    let killed = code(child.wait().expect("it ends"));
+    let survived = !place.processes().is_empty();
+    let output = place.run(&["ci", "--only", "fine"]);
+    Seen::new(place, place.status("ci", "fine"), code(output.status))
+        .require(killed == 137, &format!("it ended with {killed}"))
+        .require(survived, "there was nothing for the next run to end")
+}
+
 /// A step that kills the process which watches its own.
 fn kills_the_watcher(place: &Place, step: &str) -> Seen {
     let output = place.run(&["ci", "--only", step]);
@@ -217,6 +234,7 @@ const ENDS: &[Fault] = &[
         exit: 3,
         run: |place| ended(place, "writes-anywhere", "exit code 0"),
     },
+    Fault { name: "SIGKILL while a command prints a secret", status: "passed", exit: 0, run: killed_in_a_secret },
     Fault { name: "descriptors of a step's processes", status: "passed", exit: 0, run: descriptors },
     Fault {
         name: "SIGKILL of the watcher",

@@ -5,16 +5,13 @@ use rustix::process::{Pid, test_kill_process};
 
 use super::Leftover;
 use crate::model::RunId;
+use crate::process::has_ended;
 
 /// A run whose process cannot be looked at, because it belongs to another machine or container that shares the engine, is over
 /// after this long: no run lasts a day.
 const FOREIGN_RUN_MAX: SignedDuration = SignedDuration::from_hours(24);
 /// The unit of the start times in `/proc/<pid>/stat`: 100 a second on every Linux, whatever the kernel's own tick.
 const PROC_TICKS_PER_SECOND: u64 = 100;
-/// How many fields stand between the state and the flags of a process in `/proc/<pid>/stat`.
-const FLAGS_AFTER_STATE: usize = 5;
-/// The flag of a process that is ending: it has let go of its locks, or is about to (`PF_EXITING`).
-const EXITING: u32 = 0x4;
 /// A run takes its name just after its process has started; clocks are set by less than this.
 const CLOCK_SLACK: SignedDuration = SignedDuration::from_secs(60);
 
@@ -64,13 +61,7 @@ impl Leftover {
 /// Whether the process of the run of this id goes on. One that is ending, or only waits to be asked how it ended, does not.
 pub(crate) fn run_lives(run: &str) -> bool {
     let Some((started, pid)) = parse_run(run) else { return false };
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    let is_over = stat.ok().and_then(|stat| {
-        let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
-        let (state, flags): (&str, u32) = (fields.next()?, fields.nth(FLAGS_AFTER_STATE)?.parse().ok()?);
-        Some(matches!(state, "Z" | "X") || flags & EXITING != 0)
-    });
-    is_over != Some(true) && is_running(pid, started, None)
+    is_running(pid, started, None)
 }
 
 /// The start and the process of a run, from its id.
@@ -96,6 +87,7 @@ fn is_running(pid: Pid, run_started: Timestamp, tick: Option<u64>) -> bool {
     };
     // What cannot be told counts as alive.
     exists
+        && !has_ended(pid)
         && match (tick, start_tick(&pid.as_raw_nonzero().to_string())) {
             (_, None) => true,
             (Some(then), Some(now)) => then == now,
