@@ -3,7 +3,7 @@ use std::ops::RangeInclusive;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::model::{Finding, Location};
+use crate::model::{Finding, Location, Target};
 use crate::process::{Captured, Exit};
 
 /// What a tool's exit code says beside its report.
@@ -67,6 +67,11 @@ impl Hit {
     /// What a comment may call it.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         [self.finding.code.as_str()].into_iter().chain(self.finding.aliases.iter().map(String::as_str))
+    }
+
+    /// What was found, and of what.
+    pub(crate) fn about(&self) -> (&str, Option<&Target>) {
+        (self.finding.code.as_str(), self.finding.target.as_ref())
     }
 
     /// What was found.

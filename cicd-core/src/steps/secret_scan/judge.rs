@@ -98,7 +98,14 @@ pub(super) fn hits(
         if !secrets.is_empty() {
             let text = read(file)?;
             let lines: Vec<_> = text.split(|&b| b == b'\n').collect();
-            hits.extend(secrets.into_iter().map(|secret| hit(searcher, file, secret, &lines)));
+            // What a file holds as it lies is not told again of what was unpacked of it.
+            let (own, unpacked): (Vec<_>, Vec<_>) =
+                secrets.into_iter().partition(|secret| secret.lines.0 <= file.own_lines);
+            let own: Vec<_> = own.into_iter().map(|secret| hit(searcher, file, secret, &lines)).collect();
+            let told: BTreeSet<_> = own.iter().map(Hit::about).collect();
+            let unpacked = unpacked.into_iter().map(|secret| hit(searcher, file, secret, &lines));
+            let unpacked: Vec<_> = unpacked.filter(|hit| !told.contains(&hit.about())).collect();
+            hits.extend(own.into_iter().chain(unpacked));
         }
     }
     Ok(hits)
