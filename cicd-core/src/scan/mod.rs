@@ -25,6 +25,9 @@ pub use scanned::Scanned;
 pub use settings::Setting;
 pub use step::Scan;
 
+use camino::Utf8PathBuf;
+
+use crate::formats::Suppressions;
 use crate::model::Code;
 use crate::policy::Exception;
 use crate::process::{Captured, Invocation, ToolRequirement};
@@ -80,6 +83,15 @@ pub trait Scanner: std::fmt::Debug + Send + Sync + 'static {
     /// The settings that the tool would take by itself. They have no effect here, and each that lies in the repository is named.
     fn settings(&self) -> &'static [Setting] {
         &[]
+    }
+
+    /// What is to be said of settings in these files of the repository that do have an effect on what is found.
+    ///
+    /// # Errors
+    /// When they cannot be read.
+    fn obeyed(&self, cx: &Context, sources: &Sources, files: &[Utf8PathBuf]) -> Result<Suppressions, StepError> {
+        let _ = (cx, sources, files);
+        Ok(Suppressions::default())
     }
 
     /// Exceptions that are written down elsewhere than in comments.

@@ -107,7 +107,9 @@ impl<S: Scanner> Step for Scan<S> {
             outcome.headline(format!("no {} is added or changed", selection.what))
         } else {
             let sources = read(cx, &selection, &account.looked_at, tool)?;
-            self.look(cx, &sources, commit)?
+            let mut of_settings = Vec::new();
+            let justified = self.scanner.obeyed(cx, &sources, &all)?.settle(&mut of_settings);
+            self.look(cx, &sources, commit)?.findings(of_settings).exceptions(justified)
         };
         let left_out_files: usize = account.left_out.iter().sum();
         let stray = settings::stray(cx, self.scanner.settings(), &name, &all);

@@ -3,6 +3,7 @@
 
 mod comments;
 mod report;
+mod settings;
 mod step;
 
 pub use step::{RuffCode, RuffFormat, RuffFormatScanner, RuffLint, RuffLintScanner};

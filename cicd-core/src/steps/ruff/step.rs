@@ -2,6 +2,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::comments::{format_pragmas, lint_pragmas};
 use super::report::read_report;
+use super::settings;
+use crate::formats::Suppressions;
 use crate::formats::file_kind::FileKind;
 use crate::model::finding_codes;
 use crate::process::{Captured, Invocation, ToolRequirement};
@@ -15,12 +17,17 @@ const MINIMUM: &str = "E4,E7,E9,F,PLE,B,S102,S307,S602,S604,S605";
 const NEWEST: &str = "py314";
 
 finding_codes! {
-    /// What comments keep from ruff without a trace in its report; its rules keep their own names.
+    /// What comments and settings keep from ruff without a trace in its report; its rules keep their own names.
     pub enum RuffCode {
         PassedOver = "RUFF-001" {
             summary: "a comment has code passed over when imports are sorted or code is formatted",
             help: "delete it, or justify it with reason, owner and expiry on the lines above it",
             example: "# fmt: off",
+        },
+        Softened = "RUFF-002" {
+            summary: "a setting may hide what the selected rules of ruff find",
+            help: "delete it, or write `# reason: …`, `# owner: …` and `# expires: YYYY-MM-DD` on the lines directly above it",
+            example: "per-file-ignores = { \"**\" = [\"S\"] } in pyproject.toml",
         },
     }
 }
@@ -30,6 +37,9 @@ finding_codes! {
 ///
 /// The findings keep ruff's own codes. Every Python file is named on the command line, whatever its extension, so that no `exclude`
 /// has an effect.
+///
+/// Settings of the repository that may hide what the selected rules find (`ignore`, `per-file-ignores`, whatever is not known to be
+/// harmless) are `RUFF-002` unless they are justified in the same way.
 ///
 /// Comments (`# noqa: F401`, `# ruff: disable[F401]`, `# isort: skip`) are not shown to ruff but judged here: with `# reason:`,
 /// `# owner:` and `# expires:` on the lines directly above, each becomes an exception that is counted and shown; without them, or
@@ -79,7 +89,9 @@ fn ruff_tool() -> ToolRequirement {
 }
 
 fn ruff(command: &[&str]) -> Invocation {
-    Invocation::tool("ruff").args(command).arg("--no-cache").env_remove_prefix("RUFF_")
+    // Settings in a home folder are nobody's who reviews the repository.
+    let nowhere = ("XDG_CONFIG_HOME", "/dev/null");
+    Invocation::tool("ruff").args(command).arg("--no-cache").env_remove_prefix("RUFF_").env(nowhere.0, nowhere.1)
 }
 
 /// A call that looks at these files whatever the settings exclude, or take for another language.
@@ -157,6 +169,10 @@ impl Scanner for RuffLintScanner {
 
     fn pragmas(&self, lines: &[&str]) -> Vec<Pragma> {
         lint_pragmas(lines)
+    }
+
+    fn obeyed(&self, cx: &Context, sources: &Sources, files: &[Utf8PathBuf]) -> Result<Suppressions, StepError> {
+        settings::judge(cx, sources.paths(), files)
     }
 
     fn explain(&self) -> Vec<Invocation> {
