@@ -71,7 +71,6 @@ macro_rules! settings {
     };
 }
 
-#[expect(clippy::too_many_lines, reason = "a table")]
 fn every_setting() -> Seen {
     let mut all = Seen { named: BTreeSet::new(), all: Vec::new() };
     let second = Duration::from_secs(1);
@@ -347,7 +346,7 @@ fn every_setting_of_every_step_is_in_the_definition() {
 #[test]
 fn what_a_pipeline_says_of_its_steps_is_in_the_definition() {
     let number = || step_fn(|_, ()| Ok(Outcome::of(1_u32)));
-    let variants: Vec<fn(&mut Pipeline, &Handle<u32>, &Handle<u32>)> = vec![
+    let variants: [fn(&mut Pipeline, &Handle<u32>, &Handle<u32>); 14] = [
         |_, _, _| {},
         |ci, one, other| ci.after(other, one),
         |ci, one, _| ci.retry(one, Retry::times(2), because()),

@@ -105,7 +105,7 @@ impl Earlier {
     fn open(&self, node: &Node, report: &StepReport, policy: &Policy, listed: &Source) -> Result<Loaded, NotLoaded> {
         let run = report.loaded_from.clone().unwrap_or_else(|| self.summary.run.clone());
         // However often it was resumed since.
-        if !run.started_at().is_some_and(|at| !is_old(at, self.now)) {
+        if run.started_at().is_none_or(|at| is_old(at, self.now)) {
             return Err(NotLoaded::Old(run));
         }
         let today = self.now.to_zoned(TimeZone::UTC).date();
