@@ -106,6 +106,7 @@ fn every_setting() -> Seen {
         "image_name": build().image_name("n"),
         "deadline": build().deadline(second),
         "allow_root": build().allow_root(because()),
+        "allow_no_health_check": build().allow_no_health_check(because()),
         "allow_unpinned_base": build().allow_unpinned_base(because()),
         "allow_shipped_file": build().allow_shipped_file("/x", because()),
         "accept": build().accept(ImageCode::Port, "80", because()),
@@ -140,7 +141,7 @@ fn every_setting() -> Seen {
         "locked": PythonEnv::locked("b"),
         "python": PythonEnv::locked("a").python("3.12"),
     });
-    settings!(all, "steps/cargo_test.rs", |_given| (), CargoTest::new(["--workspace"]), {
+    settings!(all, "steps/cargo_test/step.rs", |_given| (), CargoTest::new(["--workspace"]), {
         "new": CargoTest::new(["--lib"]),
         "claiming": CargoTest::new(["--workspace"]).claiming(Claims::exclusive("c")),
     });
