@@ -68,7 +68,8 @@ pub fn parse<R: RawConfig>(path: &Utf8Path, text: &str) -> Result<R::Valid, Conf
         return Err(Diagnostic::file(path, message).into());
     }
     let raw: R = toml::from_str(text).map_err(|error| refused(path, text, &error))?;
-    raw.validate(Problems { path, text, found: Vec::new() })
+    let line_starts = [0].into_iter().chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
+    raw.validate(Problems { path, text, line_starts, found: Vec::new() })
 }
 
 /// Collects what is wrong with a configuration file, so that all of it is told at once.
@@ -76,6 +77,8 @@ pub fn parse<R: RawConfig>(path: &Utf8Path, text: &str) -> Result<R::Valid, Conf
 pub struct Problems<'a> {
     path: &'a Utf8Path,
     text: &'a str,
+    /// Where each line starts: a file with many entries is not counted through for each of them.
+    line_starts: Vec<usize>,
     found: Vec<Diagnostic>,
 }
 
@@ -101,7 +104,11 @@ impl Problems<'_> {
     /// The place of a span.
     #[must_use]
     pub fn location(&self, span: Range<usize>) -> Location {
-        Diagnostic::at(self.path, self.text, span, "").location
+        let line = self.line_starts.partition_point(|start| *start <= span.start).saturating_sub(1);
+        let start = self.line_starts.get(line).copied().unwrap_or(0);
+        let rest = self.text.get(start..).unwrap_or("");
+        let Diagnostic { location, .. } = Diagnostic::at(self.path, rest, span.start - start..span.end - start, "");
+        Location { line: location.line.map(|below| below + u32::try_from(line).unwrap_or(u32::MAX)), ..location }
     }
 
     /// The valid value, if nothing was found.

@@ -239,6 +239,35 @@ mod tests {
     const DAST: &str = "[[dast]]\ncode = \"DAST-006\"\nroute = \"/status\"\nreason = \"the proxy in front of it takes the header away\"\nowner = \"@example/security\"\nexpires = \"2027-01-15\"\n";
 
     #[test]
+    fn a_limit_that_cannot_be_read_is_refused() {
+        let limited = |value: &str| read(&format!("{ENTRY}{value}\n"));
+        let local = limited("environments = [\"local\"]").expect("valid");
+        assert!(local[0].justification.environments.hold_in("local"));
+        assert!(!local[0].justification.environments.hold_in("production"));
+        for wrong in [
+            "environments = []",
+            "environments = [\"\"]",
+            "environments = \"local\"",
+            "environments = [\"*\"]",
+            "environments = [\"Production\"]",
+            "environment = [\"local\"]",
+            "environments = [\"local\"]\nenvironments = [\"production\"]",
+            "environments = {}",
+        ] {
+            limited(wrong).expect_err(wrong);
+        }
+    }
+
+    #[test]
+    fn places_are_those_of_the_entries_however_many_there_are() {
+        let one = |number: usize| ENTRY.replace("docs/tls.md", &format!("docs/é{number}.md"));
+        let all = read(&(0..900).map(one).collect::<String>()).expect("valid");
+        let lines: Vec<_> = all.iter().map(|one| one.location.line).collect();
+        assert_eq!(lines, (0..900).map(|number| Some(2 + 7 * number)).collect::<Vec<_>>());
+        assert!(all.iter().all(|one| one.location.column == Some(8)), "{:?}", all[0].location);
+    }
+
+    #[test]
     fn an_entry_of_the_http_checks_names_the_code_and_the_route() {
         let file = read_exceptions("ci/exceptions.toml".into(), &format!("{ENTRY}{DAST}")).expect("valid");
         assert_eq!((file.secrets.len(), file.dast.len()), (1, 1));

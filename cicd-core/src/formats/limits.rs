@@ -45,15 +45,15 @@ struct Raw {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawReadiness {
-    containers_max: Option<Spanned<u32>>,
+    containers_max: Option<Spanned<i64>>,
 }
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RawExpiry {
-    critical: Option<Spanned<u32>>,
-    high: Option<Spanned<u32>>,
-    other: Option<Spanned<u32>>,
+    critical: Option<Spanned<i64>>,
+    high: Option<Spanned<i64>>,
+    other: Option<Spanned<i64>>,
 }
 
 impl RawConfig for Raw {
@@ -84,12 +84,15 @@ impl RawConfig for Raw {
     }
 }
 
-fn within(number: &Spanned<u32>, max: u32, problems: &mut Problems<'_>) -> u32 {
+fn within(number: &Spanned<i64>, max: u32, problems: &mut Problems<'_>) -> u32 {
     let value = *number.get_ref();
-    if !(1..=max).contains(&value) {
-        problems.add(number.span(), format!("{value} is not allowed here")).help(format!("use 1 to {max}"));
+    match u32::try_from(value) {
+        Ok(value) if (1..=max).contains(&value) => value,
+        _ => {
+            problems.add(number.span(), format!("{value} is outside of 1 to {max}")).help(format!("use 1 to {max}"));
+            max
+        }
     }
-    value
 }
 
 #[cfg(test)]
@@ -119,7 +122,7 @@ mod tests {
         check(
             "[readiness]\ncontainers_max = 0\n[expiry_days_max]\nother = 9999\n",
             expect![[r#"
-            error: 0 is not allowed here
+            error: 0 is outside of 1 to 100
              --> ci/policy.toml:2:18
               |
             2 | containers_max = 0
@@ -127,7 +130,7 @@ mod tests {
               |
               = help: use 1 to 100
 
-            error: 9999 is not allowed here
+            error: 9999 is outside of 1 to 366
              --> ci/policy.toml:4:9
               |
             4 | other = 9999
@@ -138,7 +141,7 @@ mod tests {
         check(
             "[expiry_days_max]\ncritical = 90\nhigh = 30\n",
             expect![[r#"
-            error: 90 is not allowed here
+            error: 90 is outside of 1 to 30
              --> ci/policy.toml:2:12
               |
             2 | critical = 90
@@ -149,11 +152,13 @@ mod tests {
         check(
             "[readiness]\ncontainers_max = -1\n",
             expect![[r#"
-            error: invalid value: integer `-1`, expected u32
+            error: -1 is outside of 1 to 100
              --> ci/policy.toml:2:18
               |
             2 | containers_max = -1
-              |                  ^^"#]],
+              |                  ^^
+              |
+              = help: use 1 to 100"#]],
         );
         check(
             "[readines]\n",

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// A longer name is a sentence.
 const NAME_BYTES_MAX: usize = 40;
 
+/// Nobody has more of them than this; a list that is longer is no limit.
+const NAMES_MAX: usize = 20;
+
 /// Where an exception holds: everywhere, unless it is limited to some environments, such as `local`.
 ///
 /// A limited one exempts a finding for the verdict on the step, and clears nothing for any other environment.
@@ -32,6 +35,9 @@ impl Environments {
         };
         if names.is_empty() {
             return Err(InvalidEnvironment(String::new()));
+        }
+        if names.len() > NAMES_MAX {
+            return Err(InvalidEnvironment(format!("a list of {} names", names.len())));
         }
         match names.iter().find(|name| !is_name(name)) {
             Some(wrong) => Err(InvalidEnvironment(wrong.clone())),

@@ -120,3 +120,7 @@ impl Job for ClearJob {
         format!("clearance for {}", self.environment)
     }
 }
+
+#[cfg(test)]
+#[path = "clear_tests.rs"]
+mod tests;

@@ -217,4 +217,4 @@ pub(super) fn definition(pipeline: &Pipeline) -> String {
 mod definition_tests;
 #[cfg(test)]
 #[path = "resume_tests.rs"]
-mod tests;
+pub(super) mod tests;

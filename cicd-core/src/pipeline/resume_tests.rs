@@ -22,14 +22,14 @@ const EVENING: &str = "2026-11-24T23:00:00Z";
 const TOMORROW: &str = "2026-11-25";
 
 /// A repository with a commit, and a clock that a test turns.
-struct Place {
+pub(in crate::pipeline) struct Place {
     dir: tempfile::TempDir,
     now: Timestamp,
     variables: Vec<(&'static str, &'static str)>,
 }
 
 impl Place {
-    fn new() -> Self {
+    pub(in crate::pipeline) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let place = Self { dir, now: EVENING.parse().expect("a time"), variables: Vec::new() };
         fs::write(place.root().join(".gitignore"), "/target/\n/ignored.toml\n").expect("written");
@@ -52,7 +52,7 @@ impl Place {
         self.now = self.now.checked_add(SignedDuration::from_hours(hours)).expect("a time");
     }
 
-    fn go(&self, ci: &Pipeline, start: Start, effects: &[&str]) -> Result<Summary, RunError> {
+    pub(in crate::pipeline) fn go(&self, ci: &Pipeline, start: Start, effects: &[&str]) -> Result<Summary, RunError> {
         let workspace = Workspace::at(self.root());
         let mut outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
         outside.environment.clock = Clock::Fixed(self.now);
@@ -323,7 +323,7 @@ fn what_allowed_a_step_is_judged_again_before_it_is_loaded() {
 
 /// Gives an image as `DockerBuild` does.
 #[derive(Debug)]
-struct Built;
+pub(in crate::pipeline) struct Built;
 
 impl Step for Built {
     type Input = ();

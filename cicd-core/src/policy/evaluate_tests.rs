@@ -197,3 +197,68 @@ fn what_is_wrong_with_an_exception_cannot_be_allowed() {
         assert_eq!((verdict.status, verdict.covered[0]), (Status::Failed, 0), "{code}");
     }
 }
+
+#[test]
+fn an_exception_ends_on_the_day_it_says_and_lasts_as_long_as_its_severity_allows() {
+    // The severity, today, how many days ahead it expires, and what is said of the exception.
+    let cases: &[(Severity, Date, i64, &[&str])] = &[
+        (Severity::Low, TODAY, -1, &["IGN-004"]),
+        (Severity::Low, TODAY, 0, &["IGN-004"]),
+        (Severity::Low, TODAY, 1, &["IGN-014"]),
+        (Severity::Low, TODAY, 14, &["IGN-014"]),
+        (Severity::Low, TODAY, 15, &[]),
+        (Severity::Critical, TODAY, 30, &[]),
+        (Severity::Critical, TODAY, 31, &["IGN-005"]),
+        (Severity::Unknown, TODAY, 30, &[]),
+        (Severity::Unknown, TODAY, 31, &["IGN-005"]),
+        (Severity::High, TODAY, 90, &[]),
+        (Severity::High, TODAY, 91, &["IGN-005"]),
+        (Severity::Medium, TODAY, 180, &[]),
+        (Severity::Medium, TODAY, 181, &["IGN-005"]),
+        (Severity::Low, TODAY, 180, &[]),
+        (Severity::Low, TODAY, 181, &["IGN-005"]),
+        // Over the end of a year, and over a leap day and a February without one.
+        (Severity::Critical, date(2027, 12, 31), 30, &[]),
+        (Severity::Critical, date(2028, 2, 1), 30, &[]),
+        (Severity::Critical, date(2028, 2, 1), 31, &["IGN-005"]),
+        (Severity::Critical, date(2027, 2, 1), 31, &["IGN-005"]),
+        (Severity::Low, date(2028, 2, 29), 0, &["IGN-004"]),
+        (Severity::Low, date(2028, 2, 28), 1, &["IGN-014"]),
+    ];
+    for &(severity, today, days, expected) in cases {
+        let expires = today.checked_add(days.days()).expect("a day");
+        let found = vec![vulnerable("CVE-2023-32681").severity(severity)];
+        let verdict = evaluate(found, &[exception("CVE-2023-32681", &expires.to_string())], &Policy::default(), today);
+        let codes: Vec<_> = verdict.findings.iter().skip(1).map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, expected, "{severity} on {today} until {expires}");
+        let holds = !expected.iter().any(|code| ["IGN-004", "IGN-005"].contains(code));
+        assert_eq!(verdict.findings[0].exception.is_some(), holds, "{severity} on {today} until {expires}");
+        let status = if holds { Status::Exempted } else { Status::Failed };
+        assert_eq!(verdict.status, status, "{severity} on {today} until {expires}");
+    }
+    // Where what it covers is rated differently, the strictest counts.
+    let both = vec![
+        vulnerable("CVE-2023-32681").severity(Severity::Low),
+        vulnerable("CVE-2023-32681").severity(Severity::High),
+    ];
+    let until = TODAY.checked_add(91.days()).expect("a day").to_string();
+    let verdict = evaluate(both, &[exception("CVE-2023-32681", &until)], &Policy::default(), TODAY);
+    assert!(verdict.findings[..2].iter().all(|finding| finding.exception.is_none()));
+}
+
+#[test]
+fn a_reason_that_only_repeats_the_finding_allows_nothing() {
+    let mut finding = vulnerable("CVE-2023-32681");
+    finding.message = "Unintended leak of Proxy-Authorization header in requests".to_owned();
+    for (reason, allows) in [
+        ("unintended leak of Proxy-Authorization header in requests", false),
+        ("CVE-2023-32681: Unintended leak! requests, proxy authorization", false),
+        ("no proxy is configured, so no Proxy-Authorization header can leak", true),
+    ] {
+        let mut exception = exception("CVE-2023-32681", "2027-01-01");
+        exception.justification.reason = reason.to_owned();
+        let verdict = evaluate(vec![finding.clone()], &[exception], &Policy::default(), TODAY);
+        let said: Vec<_> = verdict.findings.iter().skip(1).map(|finding| finding.code.as_str()).collect();
+        assert_eq!(said, if allows { vec![] } else { vec!["EXC-006"] }, "{reason}");
+    }
+}

@@ -2,9 +2,9 @@ use std::fmt::Write as _;
 
 use super::attempts::flaky;
 use super::shown::{cut, lines};
-use super::text::{duration, plain};
-use crate::model::{Finding, Level, Status};
-use crate::pipeline::Summary;
+use super::text::{counts, duration, plain};
+use crate::model::{ExceptionRef, Finding, Level, Status};
+use crate::pipeline::{StepReport, Summary};
 
 /// GitHub shows at most this many annotations of each level of one workflow step and drops the rest unseen.
 const ANNOTATIONS_MAX: usize = 10;
@@ -13,38 +13,59 @@ const SUMMARY_BYTES_MAX: usize = 900 << 10;
 /// A text of a tool beyond this is an article, and may be the whole of a log.
 const TEXT_CHARS_MAX: usize = 1_000;
 
-/// Workflow commands that annotate what fails: one for each step first, then one for each finding with a place; and as warnings,
-/// the steps that are flaky. Within GitHub's limit, the rest counted in the last one.
+/// Workflow commands that annotate what fails: one for each step first, then one for each finding with a place; as warnings,
+/// the steps that are flaky and what is worth one, and as notices what is allowed, whatever became of its step. Within GitHub's limit, the rest counted in the last one.
 #[must_use]
 pub fn annotations(summary: &Summary) -> String {
-    let red = || summary.steps.iter().filter(|step| matches!(step.status, Status::Failed | Status::Error));
+    let is_red =
+        |step: &&StepReport| matches!(step.status, Status::Failed | Status::Error) || step.findings.iter().any(counts);
+    let red = || summary.steps.iter().filter(is_red);
     let steps = red().map(|step| {
-        let first = step
-            .reason
-            .clone()
-            .or_else(|| counting(&step.findings).next().map(|finding| format!("{} {}", finding.code, finding.message)));
+        let first =
+            step.reason.clone().filter(|_| matches!(step.status, Status::Failed | Status::Error)).or_else(|| {
+                counting(&step.findings).next().map(|finding| format!("{} {}", finding.code, finding.message))
+            });
         format!(
             "::error title={}::{}",
             property(&format!("{} {}", step.name, step.status)),
             data(&first.unwrap_or_default())
         )
     });
-    let places = red().flat_map(|step| counting(&step.findings)).filter_map(|finding| {
-        let location = finding.location.as_ref()?;
-        let line = location.line.map_or_else(String::new, |line| format!(",line={line}"));
-        let column = location.column.map_or_else(String::new, |column| format!(",col={column}"));
-        Some(format!(
-            "::error file={}{line}{column},title={}::{}",
-            property(location.path.as_str()),
-            property(finding.code.as_str()),
-            data(&finding.message)
-        ))
-    });
-    let warnings = summary.steps.iter().filter_map(|step| {
+    let places = red().flat_map(|step| counting(&step.findings));
+    let places = places
+        .filter(|finding| finding.location.is_some())
+        .map(|finding| annotation("error", finding, &finding.message));
+    let flaky = summary.steps.iter().filter_map(|step| {
         let told = flaky(step)?;
         Some(format!("::warning title={}::{}", property(&format!("{} flaky", step.name)), data(&told)))
     });
-    limited(&steps.chain(places).collect::<Vec<_>>(), "error") + &limited(&warnings.collect::<Vec<_>>(), "warning")
+    let all = || summary.steps.iter().flat_map(|step| &step.findings);
+    let warned = all().filter(|finding| finding.exception.is_none() && finding.level < Level::Deny);
+    let warned = warned.map(|finding| annotation("warning", finding, &finding.message));
+    let allowed = all().filter_map(|finding| {
+        let exception = finding.exception.as_ref()?;
+        let until = format!("{} (allowed until {})", finding.message, until(exception));
+        Some(annotation("notice", finding, &until))
+    });
+    limited(&steps.chain(places).collect::<Vec<_>>(), "error")
+        + &limited(&flaky.chain(warned).collect::<Vec<_>>(), "warning")
+        + &limited(&allowed.collect::<Vec<_>>(), "notice")
+}
+
+fn annotation(level: &str, finding: &Finding, message: &str) -> String {
+    let place = finding.location.as_ref().map_or_else(String::new, |location| {
+        let line = location.line.map_or_else(String::new, |line| format!(",line={line}"));
+        let column = location.column.map_or_else(String::new, |column| format!(",col={column}"));
+        format!("file={}{line}{column},", property(location.path.as_str()))
+    });
+    format!("::{level} {place}title={}::{}", property(finding.code.as_str()), data(message))
+}
+
+/// Until when, by whom and where a finding is allowed.
+fn until(exception: &ExceptionRef) -> String {
+    let ExceptionRef { expires, owner, environments, .. } = exception;
+    let only = if environments.is_every() { String::new() } else { format!(" in {environments} only") };
+    format!("{expires} by {owner}{only}")
 }
 
 /// GitHub counts the annotations of each level by themselves.
@@ -62,7 +83,7 @@ fn limited(all: &[String], level: &str) -> String {
 }
 
 fn counting(findings: &[Finding]) -> impl Iterator<Item = &Finding> {
-    findings.iter().filter(|finding| finding.exception.is_none() && finding.level == Level::Deny)
+    findings.iter().filter(|finding| counts(finding))
 }
 
 /// The run as Markdown for `GITHUB_STEP_SUMMARY`, cut between lines to stay within GitHub's limit.
@@ -92,11 +113,7 @@ pub fn step_summary(summary: &Summary) -> String {
             );
         }
         let place = finding.location.as_ref().map(ToString::to_string).unwrap_or_default();
-        let until = finding
-            .exception
-            .as_ref()
-            .map(|exception| format!("{} by {}", exception.expires, exception.owner))
-            .unwrap_or_default();
+        let until = finding.exception.as_ref().map(until).unwrap_or_default();
         let row = format!(
             "| {} | {} | {} | {} | {} | {} |\n",
             step.name,
@@ -152,7 +169,7 @@ fn property(text: &str) -> String {
 mod tests {
     use super::*;
     use crate::model::{Code, Facts, Location, RunId, StepName};
-    use crate::pipeline::{SCHEMA_VERSION, StepReport};
+    use crate::pipeline::SCHEMA_VERSION;
 
     fn failed(findings: usize) -> Summary {
         let finding = |number: usize| {

@@ -4,7 +4,7 @@ use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestRerun, T
 
 use super::shown::lines;
 use super::text::plain;
-use crate::model::Status;
+use crate::model::{Finding, Level, Status};
 use crate::pipeline::Summary;
 
 /// The run as JUnit XML: one test case a step, for the many systems that show nothing else. Characters that XML forbids are shown as
@@ -39,12 +39,31 @@ pub fn junit(summary: &Summary) -> Result<String, quick_junit::SerializeError> {
         }
         let mut case = TestCase::new(step.name.as_str(), status);
         case.set_time(Duration::from_millis(step.duration_ms));
+        // What a green step warns of, and what is allowed, has no other place.
+        let beside: Vec<String> = step.findings.iter().filter_map(beside).collect();
+        if !beside.is_empty() {
+            case.set_system_out(lines(&beside.join("\n")));
+        }
         suite.add_test_case(case);
     }
     let mut report = Report::new(plain(&summary.pipeline).as_ref());
     report.set_time(Duration::from_millis(summary.duration_ms));
     report.add_test_suite(suite);
     report.to_string()
+}
+
+/// A warning, or what is allowed and by whom.
+fn beside(finding: &Finding) -> Option<String> {
+    let Finding { code, message, .. } = finding;
+    match &finding.exception {
+        Some(by) if by.environments.is_every() => {
+            Some(format!("allowed until {} by {}: {code}: {message}", by.expires, by.owner))
+        }
+        Some(by) => {
+            Some(format!("allowed in {} only until {} by {}: {code}: {message}", by.environments, by.expires, by.owner))
+        }
+        None => (finding.level < Level::Deny).then(|| format!("warning: {code}: {message}")),
+    }
 }
 
 #[cfg(test)]
@@ -55,7 +74,7 @@ mod tests {
     use quick_xml::events::Event;
 
     use super::*;
-    use crate::model::{Attempt, Code, Finding};
+    use crate::model::{Attempt, Code};
     use crate::reporters::example;
 
     /// The characters that the [XML recommendation](https://www.w3.org/TR/xml/#charsets) allows.

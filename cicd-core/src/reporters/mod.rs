@@ -26,3 +26,7 @@ pub use sarif::{SarifError, sarif};
 pub use table::table;
 pub(crate) use text::style_of;
 pub use text::{brief, details, duration, plain, report};
+
+#[cfg(test)]
+#[path = "all_tests.rs"]
+mod tests;

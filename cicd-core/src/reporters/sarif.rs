@@ -198,7 +198,11 @@ fn result(step: &StepReport, finding: &Finding, added: Option<&Location>) -> Val
         "properties": { "step": step.name, "severity": finding.severity, "target": finding.target },
     });
     if let Some(exception) = &finding.exception {
-        let justification = format!("{} ({}, until {})", exception.reason, exception.owner, exception.expires);
+        let only = match &exception.environments {
+            every if every.is_every() => String::new(),
+            some => format!(", in {some} only"),
+        };
+        let justification = format!("{} ({}, until {}{only})", exception.reason, exception.owner, exception.expires);
         let suppression = json!({
             "kind": "external",
             "status": "accepted",

@@ -57,6 +57,18 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
     for (step, told) in summary.steps.iter().filter_map(|step| Some((step, flaky(step)?))) {
         let _ = writeln!(text, "{}", plain(&format!("flaky {}: {told}", step.name)));
     }
+    text.push_str(&exempted(summary));
+    text.push_str(&warnings(summary));
+    for step in summary.steps.iter().filter(|step| is_unfolded(step)) {
+        text.push('\n');
+        text.push_str(&details(step, folder, command, width));
+    }
+    let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
+    text
+}
+
+fn exempted(summary: &Summary) -> String {
+    let mut text = String::new();
     for (step, finding) in findings(summary, |finding| finding.exception.is_some()) {
         if let Some(exception) = &finding.exception {
             let Finding { code, .. } = finding;
@@ -72,12 +84,6 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
             let _ = writeln!(text, "{}", plain(&line));
         }
     }
-    text.push_str(&warnings(summary));
-    for step in summary.steps.iter().filter(|step| is_red(step.status)) {
-        text.push('\n');
-        text.push_str(&details(step, folder, command, width));
-    }
-    let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
     text
 }
 
@@ -85,8 +91,8 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
 /// the verdict.
 #[must_use]
 pub fn brief(summary: &Summary, folder: &str, command: &str, width: usize) -> String {
-    let mut text = warnings(summary);
-    for step in summary.steps.iter().filter(|step| is_red(step.status)) {
+    let mut text = exempted(summary) + &warnings(summary);
+    for step in summary.steps.iter().filter(|step| is_unfolded(step)) {
         text.push_str(&details(step, folder, command, width));
         text.push('\n');
     }
@@ -112,8 +118,14 @@ fn findings<'a>(
     })
 }
 
-fn is_red(status: Status) -> bool {
-    matches!(status, Status::Failed | Status::Error)
+/// What is wrong with the exceptions of a step that was not started counts as well.
+fn is_unfolded(step: &StepReport) -> bool {
+    matches!(step.status, Status::Failed | Status::Error) || step.findings.iter().any(counts)
+}
+
+/// Whether a finding fails a step.
+pub(super) fn counts(finding: &Finding) -> bool {
+    finding.exception.is_none() && finding.level == Level::Deny
 }
 
 /// One step that is not green: every finding that counts, what to do, and how to run only this step again.
@@ -124,8 +136,7 @@ pub fn details(step: &StepReport, folder: &str, command: &str, width: usize) -> 
     if let Some(reason) = &step.reason {
         indent(&mut text, "  ", reason);
     }
-    let mut counting: Vec<_> =
-        step.findings.iter().filter(|finding| finding.exception.is_none() && finding.level == Level::Deny).collect();
+    let mut counting: Vec<_> = step.findings.iter().filter(|finding| counts(finding)).collect();
     counting.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
     for finding in counting.iter().take(FINDINGS_SHOWN_MAX) {
         match quoted(finding, width) {

@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use super::identifier::{Kind, Verdict, judge};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::printable;
+use crate::model::by_key::counting;
 use crate::model::{Environments, Finding, Location, Severity, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope, check_owner, check_reason};
 
@@ -51,8 +52,7 @@ const FINDINGS_MAX: usize = 1000;
 #[derive(Debug, Default)]
 pub(super) struct Judge {
     file: IgnoreFile,
-    /// The complete entries of both lists, by identifier.
-    by_id: HashMap<String, Vec<Exception>>,
+    listed: Listed,
     entries: usize,
     /// Defects that are counted only.
     more: usize,
@@ -70,13 +70,12 @@ impl Judge {
             }
             return;
         }
-        let earlier = self.by_id.get(&entry.id.text).into_iter().flatten();
         let blocked = entry.fix_blocked_by.as_ref().map(|blocked| blocked.text.clone());
         let is_for_second_opinion = entry.found_by.is_some();
-        match judge_one(entry, earlier) {
+        match judge_one(entry, &self.listed) {
             Ok(exception) => {
                 self.file.fix_blocked_by.extend(blocked.map(|blocked| (exception.location.clone(), blocked)));
-                self.by_id.entry(exception.id.clone()).or_default().push(exception.clone());
+                self.listed.add(&exception);
                 let file = &mut self.file;
                 let list = if is_for_second_opinion { &mut file.second_opinion } else { &mut file.exceptions };
                 list.push(exception);
@@ -111,8 +110,71 @@ impl Judge {
     }
 }
 
-/// Judges one entry; `earlier` are the complete entries of the same identifier above it.
-fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exception>) -> Result<Exception, Vec<Finding>> {
+/// The complete entries of both lists, looked up by identifier, by each thing that they reach and by each environment: a file may
+/// hold one identifier a thousand times, for a thousand packages.
+#[derive(Debug, Default)]
+struct Listed {
+    places: Vec<Location>,
+    first: HashMap<(String, Part<Target>, Part<String>), usize>,
+}
+
+/// One of many, or all of them; under `Listed` stands every entry.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Part<T> {
+    Listed,
+    All,
+    One(T),
+}
+
+impl Listed {
+    fn add(&mut self, exception: &Exception) {
+        let place = self.places.len();
+        self.places.push(exception.location.clone());
+        let (targets, environments) = (targets(&exception.scope), names(&exception.justification.environments));
+        for target in targets.iter().chain([&Part::Listed]) {
+            for environment in environments.iter().chain([&Part::Listed]) {
+                counting::one();
+                let key = (exception.id.clone(), target.clone(), environment.clone());
+                self.first.entry(key).or_insert(place);
+            }
+        }
+    }
+
+    /// The first entry that holds for some of the same, in some of the same environments.
+    fn overlapping(&self, id: &str, scope: &Scope, environments: &Environments) -> Option<&Location> {
+        let (targets, names) = (asked(targets(scope)), asked(names(environments)));
+        let each = targets.iter().flat_map(|target| names.iter().map(move |name| (target, name)));
+        let places = each
+            .inspect(|_| counting::one())
+            .filter_map(|(target, name)| self.first.get(&(id.to_owned(), target.clone(), name.clone())));
+        self.places.get(*places.min()?)
+    }
+}
+
+/// What overlaps with these: each of them, and what is listed for all; with all, whatever is listed.
+fn asked<T>(parts: Vec<Part<T>>) -> Vec<Part<T>> {
+    match parts.as_slice() {
+        [Part::All] => vec![Part::Listed],
+        _ => parts.into_iter().chain([Part::All]).collect(),
+    }
+}
+
+fn targets(scope: &Scope) -> Vec<Part<Target>> {
+    match scope {
+        Scope::Any => vec![Part::All],
+        Scope::Targets(targets) => targets.iter().cloned().map(Part::One).collect(),
+    }
+}
+
+fn names(environments: &Environments) -> Vec<Part<String>> {
+    if environments.is_every() {
+        return vec![Part::All];
+    }
+    environments.names().map(|name| Part::One(name.to_owned())).collect()
+}
+
+/// Judges one entry; `listed` are the complete entries above it.
+fn judge_one(entry: RawEntry, listed: &Listed) -> Result<Exception, Vec<Finding>> {
     let RawEntry {
         id,
         reason,
@@ -190,10 +252,8 @@ fn judge_one<'a>(entry: RawEntry, mut earlier: impl Iterator<Item = &'a Exceptio
     let packages = purls.iter().map(|purl| Target::package(&purl.text));
     let targets: Vec<_> = packages.chain(paths.iter().map(|path| Target::file(&path.text))).collect();
     let scope = if targets.is_empty() { Scope::Any } else { Scope::Targets(targets) };
-    if let Some(first) =
-        earlier.find(|first| overlap(&first.scope, &scope) && first.justification.environments.overlap(&limited))
-    {
-        let message = format!("{shown} is listed at {} already", first.location);
+    if let Some(first) = listed.overlapping(&id.text, &scope, &limited) {
+        let message = format!("{shown} is listed at {first} already");
         defects.push(defect(IgnoreCode::Duplicate, id.at.clone(), message));
     }
     match (reason, owner, date) {
@@ -250,13 +310,6 @@ fn is_purl(text: &str) -> bool {
             && !name.is_empty()
             && name.bytes().all(|b| b.is_ascii_graphic())
     })
-}
-
-fn overlap(one: &Scope, other: &Scope) -> bool {
-    match (one, other) {
-        (Scope::Targets(one), Scope::Targets(other)) => one.iter().any(|target| other.contains(target)),
-        _ => true,
-    }
 }
 
 /// A date exactly as `YYYY-MM-DD`: what the date library takes beyond that, Trivy does not.

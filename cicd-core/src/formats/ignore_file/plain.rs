@@ -211,15 +211,19 @@ fn expiry<'a>(
     defects: &mut Vec<Finding>,
 ) -> Option<Placed> {
     let mut here: Option<Placed> = None;
-    let mut dropped = false;
+    // One complaint of each kind says it; a line may have ten thousand words.
+    let (mut dropped, mut twice, mut unknown) = (false, false, false);
     for word in words {
         match word.strip_prefix("exp:") {
+            Some(_) if twice => {}
             Some(_) if here.is_some() => {
+                twice = true;
                 defects
                     .push(line.differs(word, "of two `exp:`, Trivy takes the first").help("keep one `exp:YYYY-MM-DD`"));
             }
             Some(date) => here = Some(line.placed(date)),
-            None if word.to_ascii_lowercase().starts_with("exp") => {
+            None if word.get(..3).is_some_and(|start| start.eq_ignore_ascii_case("exp")) && !unknown => {
+                unknown = true;
                 let message = format!("Trivy does not know `{}` and would keep the entry for ever", printable(word));
                 defects.push(line.differs(word, message).help("write `exp:YYYY-MM-DD`"));
             }

@@ -300,3 +300,89 @@ fn codes_are_unique_and_explained() {
         assert_eq!(IgnoreCode::ALL.iter().filter(|other| other.info().code == info.code).count(), 1);
     }
 }
+
+#[test]
+fn no_file_grows_faster_than_its_entries() {
+    use crate::model::by_key::counting::is_linear;
+
+    let block = "# reason: the parser is never given outside input\n# owner: @org/team\n";
+    let read = |text: String, entries: usize| {
+        let file = plain(&text);
+        assert_eq!((file.exceptions.len(), file.findings.len()), (entries, 0));
+    };
+    // One identifier, each time for another package in another environment.
+    is_linear("entries of one identifier", 12, |count| {
+        let keys = |number: usize| format!("# purl: pkg:pypi/p{number}\n# environments: e{number}\n");
+        let entry = |number: usize| format!("{block}{}CVE-2023-32681 exp:2027-01-01\n", keys(number));
+        read((0..count).map(entry).collect(), count);
+    });
+}
+
+#[test]
+fn entries_of_one_identifier_overlap_by_what_they_reach_and_where() {
+    let entry = |keys: &str| {
+        format!(
+            "# reason: the parser is never given outside input\n# owner: @org/team\n{keys}CVE-2023-32681 exp:2027-01-01\n"
+        )
+    };
+    let (a, b) = ("# purl: pkg:pypi/a\n", "# purl: pkg:pypi/b\n");
+    let (local, far) = ("# environments: local\n", "# environments: production, staging\n");
+    for (one, other, twice) in [
+        ("", "", true),
+        ("", a, true),
+        (a, "", true),
+        (a, a, true),
+        (a, b, false),
+        (local, far, false),
+        (local, local, true),
+        (local, "", true),
+        ("", far, true),
+        (far, "# environments: local, staging\n", true),
+    ] {
+        let file = plain(&format!("{}{}", entry(one), entry(other)));
+        let codes: Vec<_> = file.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!(codes, if twice { vec!["IGN-007"] } else { vec![] }, "{one:?} {other:?}");
+    }
+    // Of both: for another package in another environment.
+    let both = |purl: &str, environment: &str| entry(&format!("{purl}{environment}"));
+    let file = plain(&[both(a, local), both(a, far), both(b, local), both(a, local)].concat());
+    assert_eq!(file.findings.len(), 1);
+    assert!(file.findings[0].message.contains("i:"), "{}", file.findings[0].message);
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_makes_the_entry_void() {
+    let entry = |value: &str| {
+        format!(
+            "# reason: the parser is never given outside input\n# owner: @org/team\n# environments:{value}\nCVE-2023-32681 exp:2027-01-01\n"
+        )
+    };
+    for wrong in ["", " ", " ,", " local,", " *", " Production", " local production", " lo\u{0441}al", " local, local,"]
+    {
+        let file = plain(&entry(wrong));
+        assert_eq!((file.exceptions.len(), file.findings.is_empty()), (0, false), "{wrong:?}");
+    }
+    let many: Vec<_> = (0..21).map(|number| format!("e{number}")).collect();
+    assert!(plain(&entry(&format!(" {}", many.join(", ")))).exceptions.is_empty(), "a list of all");
+    let yaml = |value: &str| {
+        let text = format!(
+            "vulnerabilities:\n  - id: CVE-2023-32681\n    statement: the parser is never given outside input\n    owner: '@org/team'\n    expired_at: 2027-01-01\n    {value}\n"
+        );
+        read_yaml("i.yaml".into(), text.as_bytes()).map_or(0, |file| file.exceptions.len())
+    };
+    assert_eq!(yaml("environments: [local]"), 1);
+    for wrong in [
+        "environments: local",
+        "environments: []",
+        "environments: ~",
+        "environments: ['']",
+        "environments: [[local]]",
+        "environments: {local: yes}",
+        "environment: [local]",
+        "Environments: [local]",
+        "environments: [local]\n    environments: [production]",
+        "environments: &all [local]\n    <<: *all",
+    ] {
+        assert_eq!(yaml(wrong), 0, "{wrong:?}");
+    }
+}

@@ -33,7 +33,7 @@ const KEYS: [&str; 10] = [
 pub fn read_yaml(path: &Utf8Path, bytes: &[u8]) -> Result<IgnoreFile, IgnoreFileError> {
     let failed = |location, problem: String| IgnoreFileError { location, problem };
     let text = std::str::from_utf8(bytes).map_err(|error| failed(Location::file(path), error.to_string()))?;
-    let source = Source { path, text };
+    let source = Source { path, text, lines: text.lines().collect() };
     // What cannot be seen cannot have been reviewed, wherever in the file it stands.
     let mut findings = source.invisible();
     if !findings.is_empty() {
@@ -103,6 +103,7 @@ fn elsewhere(id: &Placed, section: &str) -> Option<Finding> {
 struct Source<'a> {
     path: &'a Utf8Path,
     text: &'a str,
+    lines: Vec<&'a str>,
 }
 
 impl Source<'_> {
@@ -192,7 +193,8 @@ impl Source<'_> {
 
     fn is_quoted(&self, at: &Location) -> bool {
         let (Some(line), Some(column)) = (at.line, at.column) else { return false };
-        let first = self.text.lines().nth(line as usize - 1).and_then(|line| line.chars().nth(column as usize - 1));
+        let line = (line as usize).checked_sub(1).and_then(|index| self.lines.get(index));
+        let first = line.and_then(|line| line.chars().nth(column as usize - 1));
         matches!(first, Some('"' | '\''))
     }
 
