@@ -130,7 +130,8 @@ fn a_proof_of_one_image_clears_no_other() {
 
 #[test]
 fn what_was_kept_from_another_run_clears_nothing() {
-    let kept: Arc<Mutex<Option<(Cleared<Image<Fresh>>, Judgement<()>)>>> = Arc::default();
+    type Kept = (Cleared<Image<Fresh>>, Judgement<()>);
+    let kept: Arc<Mutex<Option<Kept>>> = Arc::default();
     // Honest, so that what follows fails for its own reason.
     let mut first = Forgery::new();
     let image = first.image("app");

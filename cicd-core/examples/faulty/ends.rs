@@ -1,5 +1,7 @@
 //! Steps that end the runner's process, put another in its place, or kill the one that watches it.
 
+#![expect(clippy::disallowed_methods, reason = "what no process of a run may do is what is tried here")]
+
 use std::convert::Infallible;
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;

@@ -4,13 +4,13 @@
 //! starts itself once more. The process that was started first is green only if the other one has given the verdict and has ended
 //! as it had said; it runs no step and no other code of a pipeline.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
-use std::path::PathBuf;
 use std::process::{Command, ExitStatus as ProcessEnd, Stdio};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -59,7 +59,7 @@ struct Known {
     /// The first signal that this process got.
     signal: Option<u8>,
     /// The program that took its place.
-    replaced_by: Option<PathBuf>,
+    replaced_by: Option<String>,
     /// It has ended, and its number may soon be that of another process.
     over: bool,
 }
@@ -77,6 +77,10 @@ struct Watched {
 }
 
 impl Watched {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this process runs nothing else, and its only child outlives it never"
+    )]
     fn start() -> io::Result<Self> {
         // From here on, a signal is kept until there is somebody to pass it on to.
         let signals = Signals::new([SIGINT, SIGTERM, SIGHUP])?;
@@ -174,7 +178,7 @@ impl Shared {
         let program = fs::read_link(format!("/proc/{}/exe", self.pid.as_raw_nonzero())).ok();
         let other = program.filter(|program| fs::read_link(SELF).is_ok_and(|own| own != *program));
         let patience = if other.is_some() { Duration::ZERO } else { ENDING_PATIENCE };
-        self.lock().replaced_by = other;
+        self.lock().replaced_by = other.map(|program| program.display().to_string());
         self.kill_after(patience);
     }
 
@@ -219,14 +223,14 @@ impl Shared {
 }
 
 /// The program of this process, by its path where that still leads to it: what others see of a process is named by that.
-fn own_program() -> io::Result<PathBuf> {
+fn own_program() -> io::Result<OsString> {
     let path = std::env::current_exe()?;
     let place = |data: fs::Metadata| (data.dev(), data.ino());
     let own = fs::metadata(SELF).map(place);
     Ok(match (own, fs::metadata(&path).map(place)) {
-        (Ok(own), Ok(there)) if own != there => PathBuf::from(SELF),
-        (Ok(_), Err(_)) => PathBuf::from(SELF),
-        _ => path,
+        (Ok(own), Ok(there)) if own != there => SELF.into(),
+        (Ok(_), Err(_)) => SELF.into(),
+        _ => path.into(),
     })
 }
 
@@ -266,7 +270,6 @@ impl fmt::Display for Why<'_> {
             (None, signal) => Exit::Signal(signal.unwrap_or_default()),
         };
         if let Some(program) = &self.known.replaced_by {
-            let program = program.display();
             return write!(
                 f,
                 "a step put another program in the place of the runner (exec of {program}) before the verdict"

@@ -347,7 +347,8 @@ fn every_setting_of_every_step_is_in_the_definition() {
 #[test]
 fn what_a_pipeline_says_of_its_steps_is_in_the_definition() {
     let number = || step_fn(|_, ()| Ok(Outcome::of(1_u32)));
-    let variants: [fn(&mut Pipeline, &Handle<u32>, &Handle<u32>); 14] = [
+    type Variant = fn(&mut Pipeline, &Handle<u32>, &Handle<u32>);
+    let variants: [Variant; 14] = [
         |_, _, _| {},
         |ci, one, other| ci.after(other, one),
         |ci, one, _| ci.retry(one, Retry::times(2), because()),
@@ -398,6 +399,7 @@ const SAY: &str = "CICD_CORE_SAY_DEFINITIONS";
 const MARK: &str = "definitions: ";
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "a test has no context to ask")]
 fn a_definition_is_the_same_in_every_process() {
     let here = every_setting().all.join(",");
     if std::env::var_os(SAY).is_some() {

@@ -214,7 +214,8 @@ mod tests {
             let because = Some("the scanner's host is being moved today".to_owned());
             Selection { only: owned(only), skip: owned(skip), because, effects: owned(effects) }.resolve(&shipping())
         };
-        let refused: &[(&[&str], &[&str], &[&str], &str)] = &[
+        type Names = &'static [&'static str];
+        let refused: &[(Names, Names, Names, &str)] = &[
             (&[], &["one"], &["push"], "push-one would not run: it needs one, which is skipped because the scanner's"),
             (&[], &["between"], &["push"], "it needs between, which is skipped"),
             (&["one"], &[], &["push"], "push-one would not run: not selected"),

@@ -84,17 +84,17 @@ impl Spans {
     /// The indices of those that have a line in common with these.
     fn meeting(&self, lines: &RangeInclusive<u32>) -> Vec<usize> {
         let mut found = Vec::new();
-        let mut parts = vec![0..self.all.len()];
-        while let Some(part) = parts.pop() {
+        let mut parts = Vec::from([(0, self.all.len())]);
+        while let Some((start, end)) = parts.pop() {
             counting::one();
-            let middle = part.start + part.len() / 2;
-            let Some((first, last, index)) = self.all.get(middle).filter(|_| !part.is_empty()) else { continue };
+            let middle = start + (end - start) / 2;
+            let Some((first, last, index)) = self.all.get(middle).filter(|_| start < end) else { continue };
             if self.last_max[middle] < *lines.start() {
                 continue;
             }
-            parts.push(part.start..middle);
+            parts.push((start, middle));
             if first <= lines.end() {
-                parts.push(middle + 1..part.end);
+                parts.push((middle + 1, end));
                 if last >= lines.start() {
                     found.push(*index);
                 }

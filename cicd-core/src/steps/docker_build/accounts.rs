@@ -30,7 +30,7 @@ pub(super) fn judge(tree: &FileTree) -> Vec<(String, String)> {
     for path in rules {
         match lines(tree, path) {
             Err(problem) => add(path, problem),
-            Ok(lines) if lines.iter().any(|line| opens(line)) => {
+            Ok(lines) if lines.iter().map(String::as_str).any(opens) => {
                 add(RULES[0], format!("{} lets users become others without a password", printable(path)));
             }
             Ok(_) => {}
@@ -125,7 +125,7 @@ fn by_name(path: &str, node: &Node) -> Option<&'static str> {
 }
 
 /// A rule of PAM's by which nobody is asked for a password.
-fn opens(line: &String) -> bool {
+fn opens(line: &str) -> bool {
     let words: Vec<&str> = line.split_whitespace().collect();
     !line.trim_start().starts_with('#')
         && words.first().is_some_and(|word| word.trim_start_matches('-') == "auth")

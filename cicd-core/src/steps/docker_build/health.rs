@@ -34,7 +34,7 @@ pub(super) fn judge(
         |message: String| Some(Finding::new(ImageCode::HealthcheckEmpty, message).at(Location::file(dockerfile)));
     // An image without one is a finding of its own.
     let Some(kind) = config.health_check.first().filter(|kind| *kind != "NONE") else { return Ok(None) };
-    let command = config.health_command().unwrap_or_else(Vec::new);
+    let command = config.health_command().into_iter().flatten().collect::<Vec<_>>();
     let shown = printable(&command.join(" "));
     let Some((program, arguments)) = command.split_first() else {
         return Ok(finding(format!("HEALTHCHECK {} names no command", printable(kind))));
