@@ -9,6 +9,8 @@ mod small_base;
 use std::sync::{Mutex, PoisonError};
 
 use cicd_core::docker::{BaseOrigin, Bases, BuildRecipe, Fresh, Image, UnprovenBase, docker, inspect_image};
+use cicd_core::formats::buildkit_log::BuildLog;
+use cicd_core::formats::dockerfile::{Arguments, Dockerfile};
 use cicd_core::model::{Fact, Level, Revision, Status};
 use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
@@ -421,6 +423,9 @@ fn a_health_check_that_passes_where_nothing_runs_is_none() {
         "CMD [\"/bin/cat\", \"/app.txt\"]",
         "CMD kill -0 1",
         "CMD true\nUSER ghost",
+        "CMD test -e /proc/1",
+        "CMD test -e /sys/class/net/eth0",
+        "CMD test $$ != 1",
     ] {
         let text = good.replace("CMD [\"/bin/cat\", \"/run/ready\"]", check);
         assert_ne!(text, good);
@@ -442,6 +447,69 @@ fn a_health_check_that_passes_where_nothing_runs_is_none() {
         };
         assert_eq!((verdict(&[]), verdict(&outcome.exceptions)), (Status::Failed, Status::Exempted));
     }
+}
+
+/// What the builder of this machine takes for a frontend is one for this library too.
+#[test]
+fn a_frontend_that_the_builder_runs_is_an_image_of_the_dockerfile() {
+    let sandbox = sandbox(GOOD);
+    let cx = sandbox.context("frontends");
+    for header in [
+        "# syntax=127.0.0.1:9/none:1",
+        "# a=b\n# syntax=127.0.0.1:9/none:1",
+        "#!/bin/x\n# syntax=127.0.0.1:9/none:1",
+        "# syntax=127.0.0.1:9/other:1\n# syntax=127.0.0.1:9/none:1",
+        "# a b\n# syntax=127.0.0.1:9/none:1",
+    ] {
+        let text = format!("{header}\nFROM scratch\nCOPY app.txt /\n");
+        sandbox.write("app/Dockerfile", &text);
+        let call = docker(["build", "--progress", "plain", "--file"]).arg(sandbox.root.join("app/Dockerfile"));
+        let call = call.arg(sandbox.root.join("app")).stderr_bytes_max(1 << 20);
+        let captured = cx.run(&call).expect("an answer");
+        let log = BuildLog::parse(&captured.stderr);
+        let file = Dockerfile::parse(&text, &Arguments::new()).expect("readable");
+        let known: Vec<_> = file.images.iter().map(|image| image.reference.as_str()).collect();
+        for used in log.frontends() {
+            assert!(known.contains(&used), "{header}: the builder runs {used}, and {known:?} are known");
+        }
+        assert_eq!(log.frontends().count(), usize::from(!captured.success()), "{header}: {}", captured.stderr_text());
+    }
+}
+
+/// A system that was copied is not the one that it was copied from.
+#[test]
+fn a_flattened_system_is_compared_or_told() {
+    let good = of_this_test("flat");
+    let mut sandbox = sandbox(&good);
+    let base = sandbox.base("flat");
+    let own = std::process::id();
+    let flat = format!(
+        "ARG BASE_IMAGE\nFROM ${{BASE_IMAGE}} AS b\nRUN echo ID=debian > /etc-{own}\nCOPY os-release /etc/os-release\nFROM scratch\nCOPY --from=b / /\nUSER 1\nHEALTHCHECK CMD [\"/bin/cat\", \"/run/ready\"]\n"
+    );
+    sandbox.write("app/os-release", "ID=debian\nVERSION_ID=99\n");
+    sandbox.write("app/Dockerfile", &flat);
+    let step = DockerBuild::context("app").base_arg("BASE_IMAGE");
+    let outcome = build(&mut sandbox, step, base).expect("built");
+    assert_eq!(codes(&outcome), ["IMG-017"]);
+    assert_eq!(outcome.findings[0].level, Level::BlockClearance);
+}
+
+#[test]
+fn what_no_commit_tells_needs_a_justification() {
+    let good = of_this_test("mounts");
+    let text = good.replace("RUN echo", "RUN --mount=type=cache,target=/cache echo");
+    let mut sandbox = sandbox(&text);
+    let base = sandbox.base("mounts");
+    let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
+    assert!(
+        codes(&outcome).iter().all(|code| code == "IMG-023") && !outcome.findings.is_empty(),
+        "{:?}",
+        codes(&outcome)
+    );
+    let accepting = application().accept(ImageCode::Uncontrolled, "--mount=type=cache", justification());
+    let outcome = build(&mut sandbox, accepting, base).expect("built");
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
+    assert_eq!(verdict.status, Status::Exempted);
 }
 
 #[test]

@@ -21,7 +21,7 @@ pub(crate) use engine::{ANSWER_DEADLINE, QUERY_DEADLINE, reasons, removal_deadli
 pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub(crate) use exported::ExportedImage;
 pub(crate) use files::{
-    Distribution, FileTree, Form, Kind, LayerFile, Node, PythonContent, Stray, StrayKind, System, SystemKind,
+    Distribution, FileTree, Form, Kind, LayerFile, Node, Part, PythonContent, Stray, StrayKind, System, SystemKind,
     ecosystems, node_packages, package_of_list, read_distributions, strays,
 };
 #[cfg(test)]

@@ -13,6 +13,15 @@ pub struct DebianInstalled {
     pub architecture: String,
 }
 
+/// What a database of dpkg's says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct DpkgStatus {
+    /// The packages that are installed.
+    pub installed: BTreeSet<DebianInstalled>,
+    /// The names of those among them that are marked to be removed: they are there all the same, and scanners pass over them.
+    pub hidden: BTreeSet<String>,
+}
+
 /// A database that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the entry that begins on line {line} {problem}")]
@@ -28,13 +37,18 @@ pub struct DpkgStatusError {
 /// Packages that were removed but kept their configuration are left out.
 ///
 /// # Errors
-/// An entry without name, version or architecture.
-pub fn read_dpkg_status(text: &str) -> Result<BTreeSet<DebianInstalled>, DpkgStatusError> {
-    let mut installed = BTreeSet::new();
+/// An entry without name, version or architecture, or with one of them twice.
+pub fn read_dpkg_status(text: &str) -> Result<DpkgStatus, DpkgStatusError> {
+    let mut read = DpkgStatus::default();
     let mut entry: Option<Entry<'_>> = None;
     for (number, line) in (1..).zip(text.lines().chain([""])) {
         if line.trim().is_empty() {
-            installed.extend(entry.take().map(Entry::package).transpose()?.flatten());
+            if let Some(entry) = entry.take() {
+                let is_hidden = entry.status.is_some_and(|status| !KEPT.iter().any(|word| status.starts_with(word)));
+                let package = entry.package()?;
+                read.hidden.extend(package.as_ref().filter(|_| is_hidden).map(|package| package.name.clone()));
+                read.installed.extend(package);
+            }
             continue;
         }
         let entry = entry.get_or_insert(Entry { line: number, ..Entry::default() });
@@ -42,14 +56,24 @@ pub fn read_dpkg_status(text: &str) -> Result<BTreeSet<DebianInstalled>, DpkgSta
         let field = line.split_once(':').filter(|(name, _)| !name.starts_with([' ', '\t']));
         let Some((name, value)) = field else { continue };
         match name.to_ascii_lowercase().as_str() {
-            "package" => entry.name = value.trim(),
-            "version" => entry.version = value.trim(),
-            "architecture" => entry.architecture = value.trim(),
-            "status" => entry.status = Some(value.trim()),
+            "package" => once(entry.line, &mut entry.name, value)?,
+            "version" => once(entry.line, &mut entry.version, value)?,
+            "architecture" => once(entry.line, &mut entry.architecture, value)?,
+            "status" => once(entry.line, entry.status.get_or_insert(""), value)?,
             _ => {}
         }
     }
-    Ok(installed)
+    Ok(read)
+}
+
+/// What is wanted of a package that is to stay.
+const KEPT: [&str; 2] = ["install ", "hold "];
+
+/// Of a field that is there twice, each reader takes another.
+fn once<'a>(line: usize, field: &mut &'a str, value: &'a str) -> Result<(), DpkgStatusError> {
+    let is_first = field.is_empty();
+    *field = value.trim();
+    if is_first { Ok(()) } else { Err(DpkgStatusError { line, problem: "has a field twice" }) }
 }
 
 #[derive(Default)]
@@ -86,11 +110,24 @@ mod tests {
     fn what_is_installed_is_read_and_what_was_removed_is_not() {
         let seen = read_dpkg_status(STATUS).expect("readable");
         let shown: Vec<_> =
-            seen.iter().map(|one| format!("{} {} {}", one.name, one.version, one.architecture)).collect();
+            seen.installed.iter().map(|one| format!("{} {} {}", one.name, one.version, one.architecture)).collect();
         assert_eq!(shown, ["libc6 2.36-9+deb12u14 amd64", "login 1:4.13+dfsg1-1 amd64"]);
-        assert_eq!(read_dpkg_status("").expect("empty").len(), 0);
+        assert_eq!(read_dpkg_status("").expect("empty").installed.len(), 0);
         let alone = "Package: base-files\nVersion: 12.4\nArchitecture: amd64";
-        assert_eq!(read_dpkg_status(alone).expect("an entry of status.d").len(), 1);
+        assert_eq!(read_dpkg_status(alone).expect("an entry of status.d").installed.len(), 1);
+    }
+
+    #[test]
+    fn what_is_marked_to_be_removed_is_there_until_it_is() {
+        for (word, hidden) in
+            [("install", false), ("hold", false), ("deinstall", true), ("purge", true), ("Install", true)]
+        {
+            let text = STATUS.replace("install ok installed", &format!("{word} ok installed"));
+            let read = read_dpkg_status(&text).expect("readable");
+            assert_eq!((read.installed.len(), read.hidden.contains("login")), (2, hidden), "{word}");
+        }
+        let twice = STATUS.replace("Version: 2.36", "Status: install ok installed\nVersion: 2.36");
+        assert_eq!(read_dpkg_status(&twice).expect_err("twice").problem, "has a field twice");
     }
 
     #[test]

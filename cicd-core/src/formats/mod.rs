@@ -38,13 +38,13 @@ mod xml;
 pub mod zip_directory;
 
 pub use crate::model::closest;
-pub use apk_installed::{ApkError, read_apk_installed};
+pub use apk_installed::{ApkError, ApkInstalled, read_apk_installed};
 pub use approved::{ApprovedError, ApprovedPackage, COLUMNS as APPROVED_COLUMNS, read_approved, write_approved};
 pub use config::{ConfigError, Problems, RawConfig};
 pub use container::{ContainerInspect, ContainerState, HealthCommand};
 pub(crate) use diagnostic::wrapped;
 pub use diagnostic::{Diagnostic, Paint};
-pub use dpkg_status::{DebianInstalled, DpkgStatusError, read_dpkg_status};
+pub use dpkg_status::{DebianInstalled, DpkgStatus, DpkgStatusError, read_dpkg_status};
 pub use exceptions_file::{ExceptionsFile, read_exceptions};
 pub use image_config::ImageConfig;
 pub use junit::{JunitError, JunitReport, TestCase, TestOutcome, read_junit};

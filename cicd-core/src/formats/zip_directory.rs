@@ -19,6 +19,19 @@ pub struct ZipDirectory {
     pub names: Vec<String>,
 }
 
+/// The last bytes of a file in which the end of an archive is.
+pub const END_BYTES_MAX: usize = END_BYTES + COMMENT_BYTES_MAX;
+
+/// Whether the last bytes of a file, [`END_BYTES_MAX`] of them or more, hold the end of an archive with files in it.
+#[must_use]
+pub fn ends_as_archive(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.len().checked_sub(END_BYTES) else { return false };
+    (0..=last).rev().any(|at| {
+        let (files, size) = (number(bytes, at + 10, 2).unwrap_or(0), number(bytes, at + 12, 4).unwrap_or(0));
+        bytes[at..].starts_with(END) && files > 0 && size >= files * ENTRY_BYTES
+    })
+}
+
 /// Reads the names of a zip; nothing where the bytes do not end as one.
 ///
 /// # Errors
@@ -110,6 +123,13 @@ mod tests {
             commented[at] = 200;
             assert_eq!(read(&commented).expect("whole").expect("a zip").names, names);
         }
+        let bytes = zip(&names);
+        assert!(!ends_as_archive(&bytes), "this one does not say how many files it has");
+        let mut told = bytes.clone();
+        let count = told.len() - END_BYTES + 10;
+        told[count] = 2;
+        assert!(ends_as_archive(&told) && ends_as_archive(&[told.as_slice(), b"comment"].concat()));
+        assert!(!ends_as_archive(&zip(&[])) && !ends_as_archive(b"PK"));
         assert_eq!(read(&zip(&[])).expect("whole").expect("a zip").names.len(), 0);
     }
 

@@ -57,7 +57,8 @@ impl VulnerabilityDatabase {
         }
     }
 
-    /// Checks that the files are still those that the database step left, and that an official one is not too old by now.
+    /// Checks that the database is still the one that the database step left, by what it says of itself, and that an official one is not too
+    /// old by now. Its content is proven otherwise: by a known vulnerability that it has to know.
     ///
     /// # Errors
     /// When they are gone, say something else, or are too old or from the future.

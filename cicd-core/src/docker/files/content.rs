@@ -1,7 +1,10 @@
 use std::io::{self, Read};
 
+use md5::Md5;
+use sha1_checked::Sha1;
 use sha2::{Digest as _, Sha256};
 
+use super::system::SumKind;
 use crate::formats::zip_directory::{self, ZipDirectory};
 
 /// A key, a token, metadata and a list of packages are small; of larger files only the digest is kept.
@@ -16,6 +19,10 @@ pub(crate) const KEPT_BYTES_MAX: u64 = 256 << 20;
 const HEAD_BYTES: usize = 16;
 /// How much is read at once.
 const CHUNK_BYTES: usize = 64 << 10;
+/// So much of a file is shown at once.
+const WINDOW_BYTES: usize = 1 << 20;
+/// And so much of it again with what follows: more than anything that is searched for.
+const OVERLAP_BYTES: usize = 64 << 10;
 /// What stands in every program that Go has linked since 1.13, before the list of its modules.
 const GO_BUILD: &[u8] = b"\xff Go buildinf:";
 /// The section in which `cargo auditable` keeps the list of crates.
@@ -33,8 +40,30 @@ pub(crate) struct Content {
     /// Its first bytes, at most 16.
     pub(crate) head: Vec<u8>,
     pub(crate) form: Form,
+    /// What its package would say that it is: asked for of files that may be a package's.
+    pub(crate) sum: Option<Vec<u8>>,
     /// Its text, where somebody asked for it.
     pub(crate) kept: Option<Kept>,
+}
+
+/// What is asked of a file that is read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    pub(super) size: u64,
+    pub(super) layer: usize,
+    pub(super) wanted: Wanted,
+    pub(super) sum: Option<SumKind>,
+}
+
+/// A part of a file, with the end of what came before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// All of it.
+    Whole,
+    /// Its beginning.
+    First,
+    /// More of it.
+    Later,
 }
 
 /// What was kept of a file: its bytes, or why they were not.
@@ -66,23 +95,27 @@ pub(crate) struct Program {
 pub(crate) type Archive = Result<ZipDirectory, String>;
 
 impl Content {
-    /// Reads a file to its end.
+    /// Reads a file to its end, and shows every part of it.
     ///
     /// # Errors
     /// What the reader says.
-    pub(crate) fn read(
+    pub(super) fn read(
         mut file: impl Read,
-        size: u64,
-        layer: usize,
-        wanted: Wanted,
+        Reading { size, layer, wanted, sum }: Reading,
         buffer: &mut Vec<u8>,
+        show: &mut dyn FnMut(Part, &[u8]),
     ) -> io::Result<Self> {
         buffer.clear();
         let mut digest = Sha256::new();
+        let mut sum = Sum::new(sum);
         let mut search = Search::default();
         let mut chunk = vec![0; CHUNK_BYTES];
         let mut whole = true;
         let mut head: Vec<u8> = Vec::new();
+        let mut window: Vec<u8> = Vec::new();
+        let mut part = Part::Whole;
+        // The end of what is too large to be kept.
+        let mut end: Vec<u8> = Vec::new();
         loop {
             let count = match file.read(&mut chunk) {
                 Ok(0) => break,
@@ -92,6 +125,13 @@ impl Content {
             };
             let read = &chunk[..count];
             digest.update(read);
+            sum.update(read);
+            if window.len() + count > WINDOW_BYTES {
+                part = if part == Part::Whole { Part::First } else { Part::Later };
+                show(part, &window);
+                window.drain(..window.len().saturating_sub(OVERLAP_BYTES));
+            }
+            window.extend_from_slice(read);
             if head.len() < HEAD_BYTES {
                 head.extend(read.iter().take(HEAD_BYTES - head.len()));
             }
@@ -101,9 +141,14 @@ impl Content {
             whole &= buffer.len() + count <= ARCHIVE_BYTES_MAX;
             if whole {
                 buffer.extend_from_slice(read);
+            } else {
+                end.extend_from_slice(read);
+                end.drain(..end.len().saturating_sub(zip_directory::END_BYTES_MAX));
             }
         }
-        let form = form(&head, buffer, whole, search.found);
+        show(if part == Part::Whole { part } else { Part::Later }, &window);
+        let rest = (!whole).then_some(end.as_slice());
+        let form = form(&head, buffer, rest, search.found);
         let limit = match wanted {
             Wanted::No => None,
             Wanted::Text => Some(CONTENT_BYTES_MAX),
@@ -113,7 +158,41 @@ impl Content {
             true => Err(format!("it has {size} bytes, more than the {limit} that are read")),
             false => Ok(buffer.clone()),
         });
-        Ok(Self { size, sha256: digest.finalize().into(), layer, head, form, kept })
+        Ok(Self { size, sha256: digest.finalize().into(), layer, head, form, sum: sum.finish(), kept })
+    }
+}
+
+/// The checksum that a package would have of a file. It tells what was changed by mistake or for convenience, and not what was made to
+/// collide.
+enum Sum {
+    None,
+    Md5(Md5),
+    Sha1(Box<Sha1>),
+}
+
+impl Sum {
+    fn new(kind: Option<SumKind>) -> Self {
+        match kind {
+            None => Self::None,
+            Some(SumKind::Md5) => Self::Md5(Md5::new()),
+            Some(SumKind::Sha1) => Self::Sha1(Box::default()),
+        }
+    }
+
+    fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::None => {}
+            Self::Md5(sum) => sum.update(bytes),
+            Self::Sha1(sum) => sha1_checked::Digest::update(sum.as_mut(), bytes),
+        }
+    }
+
+    fn finish(self) -> Option<Vec<u8>> {
+        match self {
+            Self::None => None,
+            Self::Md5(sum) => Some(sum.finalize().to_vec()),
+            Self::Sha1(sum) => Some(sha1_checked::Digest::finalize(*sum).to_vec()),
+        }
     }
 }
 
@@ -137,7 +216,7 @@ impl Wanted {
             .any(|part| part.ends_with(".dist-info") || part.ends_with(".egg-info") || part == "EGG-INFO")
             || [".egg-link", ".pth"].iter().any(|end| name.ends_with(end));
         let of_system = folder == "var/lib/dpkg/status.d"
-            || (folder == "var/lib/dpkg/info" && name.ends_with(".list"))
+            || (folder == "var/lib/dpkg/info" && (name.ends_with(".list") || name.ends_with(".md5sums")))
             || (folder == "etc" || folder == "usr/lib")
                 && ["release", "_version", "passwd", "shadow", "group", "sudoers", "doas.conf"]
                     .iter()
@@ -180,18 +259,22 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     false
 }
 
-fn form(head: &[u8], bytes: &[u8], whole: bool, program: Program) -> Form {
+/// What a file is by its first bytes, and all of them; or, where it is too large to be kept, its last ones, as `rest`.
+fn form(head: &[u8], bytes: &[u8], rest: Option<&[u8]>, program: Program) -> Form {
+    let too_large = || Form::Zip(Err(format!("it has more than the {ARCHIVE_BYTES_MAX} bytes that are looked into")));
+    if rest.is_some_and(zip_directory::ends_as_archive) {
+        return too_large();
+    }
     if head.starts_with(ELF) {
-        return match whole.then(|| zip_directory::read(bytes)) {
+        return match rest.is_none().then(|| zip_directory::read(bytes)) {
             // Python imports from an archive whatever stands before it; a program may hold the marks of an empty one by chance.
             Some(Ok(Some(directory))) if !directory.names.is_empty() => Form::Zip(Ok(directory)),
             _ => Form::Program(program),
         };
     }
     let is_zip = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
-    if !whole {
-        let problem = || format!("it has more than the {ARCHIVE_BYTES_MAX} bytes that are looked into");
-        return if is_zip { Form::Zip(Err(problem())) } else { Form::Other };
+    if rest.is_some() {
+        return if is_zip { too_large() } else { Form::Other };
     }
     match zip_directory::read(bytes) {
         Ok(Some(directory)) => Form::Zip(Ok(directory)),

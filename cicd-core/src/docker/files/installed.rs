@@ -11,7 +11,7 @@ const CODE: &[&str] = &["py", "pyc", "pyd", "pyw", "so", "pth"];
 /// Where packages are, by the folder's name.
 const SITE_NAMES: &[&str] = &["site-packages", "dist-packages"];
 /// What Python runs whenever it starts, if it finds it.
-const STARTUP: &[&str] = &["sitecustomize.py", "usercustomize.py", "sitecustomize.pyc", "usercustomize.pyc"];
+const STARTUP: &[&str] = &["sitecustomize", "usercustomize"];
 /// Where a package keeps copies of others.
 const BUNDLES: &[&str] = &["_vendor", "_vendored", "_vendored_packages", "vendor", "vendored", "extern", "third_party"];
 /// The files of a record that need no hash: itself, and its signatures.
@@ -170,13 +170,14 @@ impl Look<'_> {
             {
                 self.add(StrayKind::Archive, path, path, why);
             }
-            let Some(name) = path.rsplit('/').next() else { continue };
-            if is_compiled(path) && !self.system.owns(path) {
+            // Compiled code that belongs to its source is judged by that.
+            let is_cached = path.rsplit('/').nth(1) == Some("__pycache__");
+            if is_compiled(path) && !self.system.owns(path) && (is_cached || !is_startup(path)) {
                 if let Some(why) = self.bytecode(path, node) {
                     let group = path.rsplit_once('/').map_or("", |(folder, _)| folder);
                     self.add(StrayKind::Bytecode, group, path, why);
                 }
-            } else if STARTUP.contains(&name) && !self.is_known(path) {
+            } else if is_startup(path) && !path.ends_with(".pth") && !self.is_known(path) {
                 let known = tree.real_path(path).is_some_and(|real| self.is_known(&real));
                 if !known {
                     self.add(
@@ -186,7 +187,7 @@ impl Look<'_> {
                         "Python runs it whenever it starts, and no package has recorded it",
                     );
                 }
-            } else if name.ends_with(".pth") && !self.system.owns(path) {
+            } else if path.ends_with(".pth") && !self.system.owns(path) {
                 self.path_file(path);
             }
         }
@@ -335,7 +336,12 @@ fn is_compiled(path: &str) -> bool {
 }
 
 fn is_startup(path: &str) -> bool {
-    path.ends_with(".pth") || path.rsplit('/').next().is_some_and(|name| STARTUP.contains(&name))
+    // A module is named by what stands before the first dot; a package of modules by its folder.
+    let module = |part: &str| STARTUP.contains(&part.split('.').next().unwrap_or(part));
+    let mut parts = path.rsplit('/');
+    let (name, folder) = (parts.next().unwrap_or(path), parts.next().unwrap_or(""));
+    let is_package = STARTUP.contains(&folder) && name.starts_with("__init__.");
+    path.ends_with(".pth") || ((is_code(path)) && (module(name) || is_package))
 }
 
 fn is_code(path: &str) -> bool {

@@ -9,7 +9,7 @@ mod system;
 mod tree;
 mod walk;
 
-pub(crate) use content::{Content, Form, Kept};
+pub(crate) use content::{Content, Form, Kept, Part};
 pub(crate) use distribution::{Content as PythonContent, Distribution, read_distributions};
 pub(crate) use ecosystems::{ecosystems, node_packages};
 pub(crate) use installed::{Stray, StrayKind, strays};

@@ -27,7 +27,7 @@ impl SystemKind {
 const RPM: &[&str] = &["var/lib/rpm", "usr/lib/sysimage/rpm", "usr/share/rpm"];
 const RPM_FILES: &[&str] = &["rpmdb.sqlite", "Packages", "Packages.db"];
 /// Where the system's own packages keep what they install. A list that claims anything else is not believed.
-const SYSTEM_FOLDERS: &[&str] =
+pub(super) const SYSTEM_FOLDERS: &[&str] =
     &["usr/", "bin/", "sbin/", "lib/", "lib32/", "lib64/", "libx32/", "etc/", "var/lib/", "boot/"];
 
 /// The packages that a system says it has, and whose files are whose.
@@ -39,8 +39,35 @@ pub(crate) struct System {
     pub(crate) packages: BTreeSet<DebianInstalled>,
     /// The name of the package by the real path of a file.
     pub(crate) owners: BTreeMap<String, String>,
+    /// The checksums that packages were built with, by the path of a file, links on the way to it followed.
+    pub(crate) sums: BTreeMap<String, Vec<u8>>,
+    /// Packages that the database marks to be removed: scanners pass over them.
+    pub(crate) hidden: BTreeSet<String>,
     /// Lists of files whose package is not installed by the database's word: the list, and the package.
     pub(crate) orphans: BTreeMap<String, String>,
+}
+
+/// The end of the name of a list of checksums, beside the list of files.
+const SUMS_END: &str = ".md5sums";
+
+/// By what the packages of a system say what their files are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum SumKind {
+    Md5,
+    Sha1,
+}
+
+impl SumKind {
+    /// What the system in a tree uses.
+    pub(super) fn of(tree: &FileTree) -> Option<Self> {
+        if tree.get("var/lib/dpkg/status").is_some() {
+            Some(Self::Md5)
+        } else if tree.get("lib/apk/db/installed").is_some() || tree.get("usr/lib/apk/db/installed").is_some() {
+            Some(Self::Sha1)
+        } else {
+            None
+        }
+    }
 }
 
 impl System {
@@ -57,7 +84,10 @@ impl System {
             let database = read_apk_installed(&text).map_err(|error| unreadable(path, error))?;
             system.kinds.insert(SystemKind::Apk);
             for (package, files) in database {
-                system.own(tree, &package.name, files.iter().map(String::as_str));
+                system.own(tree, &package.name, files.iter().map(|(path, _)| path.as_str()));
+                for (path, sum) in files {
+                    system.sums.extend(place_of(tree, &path).zip(sum));
+                }
                 system.packages.insert(package);
             }
         }
@@ -78,10 +108,11 @@ impl System {
             tree.get("var/lib/dpkg/status").map(|_| "var/lib/dpkg/status").into_iter().chain(alone).collect();
         for path in databases {
             let found = read_dpkg_status(&text(tree, path)?).map_err(|error| unreadable(path, error))?;
-            if !found.is_empty() {
+            if !found.installed.is_empty() {
                 self.kinds.insert(SystemKind::Dpkg);
             }
-            self.packages.extend(found);
+            self.packages.extend(found.installed);
+            self.hidden.extend(found.hidden);
         }
         let names: BTreeSet<String> = self.packages.iter().map(|package| package.name.clone()).collect();
         let lists: Vec<&str> =
@@ -91,6 +122,13 @@ impl System {
             if names.contains(package) {
                 let text = text(tree, path)?;
                 self.own(tree, package, text.lines());
+                let sums = format!("{}{SUMS_END}", path.strip_suffix(".list").unwrap_or(path));
+                if tree.get(&sums).is_some() {
+                    for line in self::text(tree, &sums)?.lines() {
+                        let Some((sum, file)) = line.split_once("  ") else { continue };
+                        self.sums.extend(place_of(tree, file).zip(unhex(sum)));
+                    }
+                }
             } else {
                 self.orphans.insert(path.to_owned(), package.to_owned());
             }
@@ -103,9 +141,7 @@ impl System {
             let file = file.trim_start_matches('/');
             let Some(real) = tree.real_path(file) else { continue };
             // A link of a package's is as much its own as what it leads to.
-            let (folder, name) = file.trim_end_matches('/').rsplit_once('/').unwrap_or(("", file));
-            let link = tree.real_path(folder).map(|folder| format!("{folder}/{name}"));
-            for path in [Some(real), link].into_iter().flatten() {
+            for path in [Some(real), place_of(tree, file)].into_iter().flatten() {
                 if SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder)) {
                     self.owners.insert(path, package.to_owned());
                 }
@@ -123,6 +159,19 @@ impl System {
     pub(crate) fn owns(&self, path: &str) -> bool {
         self.owners.contains_key(path)
     }
+}
+
+/// Where a file is by the links of the folders on the way, whatever is there.
+fn place_of(tree: &FileTree, file: &str) -> Option<String> {
+    let file = file.trim_start_matches('/').trim_end_matches('/');
+    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+    let folder = tree.real_path(folder)?;
+    Some(if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+}
+
+fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits = |at: usize| u8::from_str_radix(text.get(at..at + 2)?, 16).ok();
+    (0..text.len()).step_by(2).map(digits).collect()
 }
 
 /// `libc6` of `var/lib/dpkg/info/libc6:amd64.list`.

@@ -3,14 +3,13 @@ use std::fmt::Write as _;
 use std::io::{self, Read};
 use std::sync::Arc;
 
-use super::content::{CONTENT_BYTES_MAX, KEPT_BYTES_MAX, Wanted};
+use super::content::{CONTENT_BYTES_MAX, KEPT_BYTES_MAX, Part, Reading, Wanted};
+use super::system::{SYSTEM_FOLDERS, SumKind};
 use super::{Content, FileTree, Kind, Node};
 use crate::formats::python_bytecode::{hashed_magic, siphash, source_of};
 
 /// An image with more files than this is not looked through in the time and the memory that a build may take.
 const FILES_MAX: usize = 500_000;
-/// A key, a token or a bundle of certificates is small; larger files are shown by their path only.
-const SHOWN_BYTES_MAX: u64 = 1 << 20;
 /// What a layer's archive puts before the name of a file that a lower layer has and this one deletes.
 const WHITEOUT: &str = ".wh.";
 /// The name that stands for everything that lower layers have in a folder.
@@ -18,15 +17,16 @@ const OPAQUE: &str = ".wh..wh..opq";
 /// The extended attribute in which the kernel keeps a file's capabilities, as archives name it.
 const CAPABILITY: &str = "SCHILY.xattr.security.capability";
 
-/// One file of one layer. A file that a later layer deletes is seen too: it is shipped all the same.
+/// One file of one layer, or a part of it. A file that a later layer deletes is seen too: it is shipped all the same.
 #[derive(Debug)]
 pub(crate) struct LayerFile<'a> {
     /// Its path, without a `/` before it.
     pub path: &'a str,
     /// Which layer it is in, from 0 at the bottom.
     pub layer: usize,
-    /// Its content, unless it is larger than a megabyte.
-    pub content: Option<&'a [u8]>,
+    /// Which part of it this is; each begins with the end of the one before it.
+    pub part: Part,
+    pub bytes: &'a [u8],
 }
 
 /// What the marks of deleted files mean in an archive.
@@ -51,6 +51,8 @@ pub(crate) fn add_archive(
 ) -> io::Result<()> {
     let mut buffer = Vec::new();
     let mut kept_bytes: u64 = 0;
+    // Files of the lowest layer are the base's, and are compared with themselves.
+    let sums = SumKind::of(tree);
     for entry in tar::Archive::new(archive).entries()? {
         let mut entry = entry?;
         let path = file_name_in_archive(&entry.path_bytes());
@@ -67,7 +69,10 @@ pub(crate) fn add_archive(
         if path.is_empty() {
             continue;
         }
-        let node = node(tree, &mut entry, &path, layer, &mut buffer)?;
+        let sum = sums.filter(|_| SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder)));
+        let reading = Reading { size: entry.size(), layer, wanted: Wanted::of(&path), sum };
+        let show = &mut |part, bytes: &[u8]| visit(LayerFile { path: &path, layer, part, bytes });
+        let node = node(tree, &mut entry, &path, reading, &mut buffer, show)?;
         if let Kind::File(content) = &node.kind
             && entry.header().entry_type().is_file()
         {
@@ -75,8 +80,6 @@ pub(crate) fn add_archive(
             if kept_bytes > KEPT_BYTES_MAX {
                 return Err(io::Error::other(format!("its lists of packages have more than {KEPT_BYTES_MAX} bytes")));
             }
-            let shown = (content.size <= SHOWN_BYTES_MAX).then_some(buffer.as_slice());
-            visit(LayerFile { path: &path, layer, content: shown });
         }
         if !node.is_folder() {
             // What was a folder before is none any more, and what was in it is gone.
@@ -127,7 +130,8 @@ pub(crate) fn read_file_system(archive: impl Fn() -> io::Result<Box<dyn Read>>) 
             continue;
         }
         let size = entry.size();
-        let content = Content::read(&mut entry, size, 0, Wanted::Text, &mut buffer)?;
+        let reading = Reading { size, layer: 0, wanted: Wanted::Text, sum: None };
+        let content = Content::read(&mut entry, reading, &mut buffer, &mut |_, _| ())?;
         if let (Some(&magic), Some(Ok(bytes))) = (magic, &content.kept) {
             let key = u64::from(magic);
             tree.source_hashes.insert(sha256, [siphash(1, key, bytes), siphash(2, key, bytes)]);
@@ -147,9 +151,11 @@ fn node<R: Read>(
     tree: &FileTree,
     entry: &mut tar::Entry<'_, R>,
     path: &str,
-    layer: usize,
+    reading: Reading,
     buffer: &mut Vec<u8>,
+    show: &mut dyn FnMut(Part, &[u8]),
 ) -> io::Result<Node> {
+    let layer = reading.layer;
     let capabilities = match entry.pax_extensions()? {
         Some(all) => all.collect::<io::Result<Vec<_>>>()?.iter().any(|one| one.key() == Ok(CAPABILITY)),
         None => false,
@@ -164,8 +170,7 @@ fn node<R: Read>(
     );
     let link = entry.link_name_bytes().map(|target| target.into_owned());
     let kind = if entry_type.is_file() {
-        let size = entry.size();
-        let mut content = Content::read(entry, size, layer, Wanted::of(path), buffer)?;
+        let mut content = Content::read(entry, reading, buffer, show)?;
         if let Some(before) = tree.get(path).and_then(Node::content)
             && before.sha256 == content.sha256
         {

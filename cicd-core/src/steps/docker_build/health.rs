@@ -16,14 +16,17 @@ const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 const TIMEOUT_MAX: Duration = Duration::from_secs(60);
 /// What the engine needs to start a container, on a machine with much else to do: the check has all of its own time beside it.
 const START: Duration = Duration::from_secs(10);
+/// Waits for a line that never comes, without another program.
+const IDLE: &str = "read -r _";
 /// What `docker run` itself ends with when the engine could not start the container.
 const ENGINE_FAILED: i32 = 125;
 /// A check needs little; one that takes more of the machine is stopped.
 const MEMORY: &str = "512m";
 const PROCESSES: &str = "256";
 
-/// Runs the health check of an image where it has to fail: in a container in which the service was never started and which has no
-/// network. One that passes there passes always.
+/// Runs the health check of an image where it has to fail: alone in a container, and then, where the image has a shell, beside one that
+/// does nothing and stands where the service would. One that passes there passes always. Both have a network, as the service has one in
+/// production. A check that looks for what the entry point leaves behind passes in neither.
 pub(super) fn judge(
     cx: &Context,
     image: &str,
@@ -42,7 +45,8 @@ pub(super) fn judge(
     let name = format!("cicd-core-health-{}-{}", cx.shared().id, cx.step());
     // What does not end within its own time is not healthy to the engine.
     let timeout = config.health_timeout.unwrap_or(TIMEOUT_DEFAULT);
-    let call = invocation(&name, cx.shared().id.as_str(), image, program).args(arguments);
+    let run = cx.shared().id.as_str();
+    let call = invocation(&["--rm"], &name, run, image, program).args(arguments);
     let call = call.deadline(timeout.min(TIMEOUT_MAX) + START);
     let captured = cx.run(&call);
     if !matches!(&captured, Ok(captured) if captured.exit != Exit::Code(ENGINE_FAILED)) {
@@ -73,25 +77,43 @@ pub(super) fn judge(
             captured.require_success()?;
             Ok(None)
         }
-        _ => Ok(None),
+        _ => {
+            let shell = config.shell.first().map_or("/bin/sh", String::as_str);
+            let idle = invocation(&["--detach", "--interactive"], &name, run, image, shell).args(["-c", IDLE]);
+            let passes = passes_beside(cx, &idle, &name, &command, timeout.min(TIMEOUT_MAX) + START)?;
+            Ok(finding(format!("`{shown}` says healthy beside a shell that does nothing")).filter(|_| passes))
+        }
     }
 }
 
-fn invocation(name: &str, run: &str, image: &str, program: &str) -> Invocation {
+/// Whether the check passes where something runs that is not the service. Where the image has no shell, nothing can stand there.
+fn passes_beside(
+    cx: &Context,
+    idle: &Invocation,
+    name: &str,
+    command: &[String],
+    deadline: Duration,
+) -> Result<bool, StepError> {
+    let started = cx.run(&idle.clone().deadline(START));
+    let check = docker(["exec"]).arg(name).args(command).deadline(deadline);
+    let answer = match &started {
+        Ok(started) if started.success() => Some(cx.run(&check)),
+        _ => None,
+    };
+    cx.clean_up(&docker(["container", "rm", "--force", "--volumes"]).arg(name).deadline(removal_deadline(cx)))?;
+    started?;
+    match answer {
+        None | Some(Err(StepError::Process(ProcessError::TimedOut { .. }))) => Ok(false),
+        Some(answer) => Ok(answer?.success()),
+    }
+}
+
+fn invocation(how: &[&str], name: &str, run: &str, image: &str, program: &str) -> Invocation {
     let owner = owner();
-    docker([
-        "run",
-        "--rm",
-        "--name",
-        name,
-        "--network",
-        "none",
-        "--cap-drop",
-        "ALL",
-        "--security-opt",
-        "no-new-privileges",
-    ])
-    .args(["--memory", MEMORY, "--pids-limit", PROCESSES, "--pull", "never"])
-    .args(["--label", &format!("{LABEL_RUN}={run}"), "--label", &format!("{LABEL_OWNER}={owner}")])
-    .args(["--entrypoint", program, image])
+    docker(["run"])
+        .args(how.iter().copied())
+        .args(["--name", name, "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--no-healthcheck"])
+        .args(["--memory", MEMORY, "--pids-limit", PROCESSES, "--pull", "never"])
+        .args(["--label", &format!("{LABEL_RUN}={run}"), "--label", &format!("{LABEL_OWNER}={owner}")])
+        .args(["--entrypoint", program, image])
 }

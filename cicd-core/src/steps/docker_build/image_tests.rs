@@ -333,6 +333,134 @@ fn what_a_system_runs_is_of_its_packages_or_is_named() {
 }
 
 #[test]
+fn of_a_base_only_state_and_what_packages_bring_may_differ() {
+    let os = "usr/local/lib/python3.12/os.py";
+    let base = || {
+        let mut all = debian();
+        all.extend([
+            file(os, "import abc\n"),
+            file("usr/local/lib/python3.12/site-packages/pip/a.py", "1"),
+            file("usr/local/bin/python3.12", "\x7fELF python").mode(0o755),
+            file("usr/share/applications/mimeinfo.cache", "1"),
+            file("opt/app/run", "#!/bin/sh\n").mode(0o755),
+            file("etc/app.conf", "1"),
+        ]);
+        all
+    };
+    let with = |pieces: &[Piece]| {
+        let mut tree = FileTree::default();
+        add(&mut tree, 0, &base());
+        let before = tree.clone();
+        add(&mut tree, 1, pieces);
+        let made_by = vec!["ADD rootfs /".to_owned(), "RUN x /usr/local/lib /opt/app".to_owned()];
+        let config = ImageConfig { made_by, ..ImageConfig::default() };
+        shown(&system::judge(Compared { base: Some((&before, 1)), tree: &tree, config: &config }).expect("readable"))
+    };
+    let link = |path: &str, to: &str| file(path, to).kind(tar::EntryType::Symlink);
+    assert_eq!(with(&[]), Vec::<String>::new());
+    for (pieces, place) in [
+        (vec![file(os, "import abc\nevil()\n")], os),
+        (vec![link(os, "/opt/evil.py"), file("opt/evil.py", "evil()")], os),
+        (vec![link("usr/local/lib/python3.12", "/opt/p"), file("opt/p/os.py", "evil()")], os),
+        (vec![file("usr/local/bin/python3.12", "\x7fELF evil").mode(0o755)], "usr/local/bin/python3.12"),
+        (vec![file("usr/share/applications/mimeinfo.cache", "\x7fELF evil")], "usr/share/applications/mimeinfo.cache"),
+        (vec![file("opt/app/run", "#!/bin/sh\nevil\n").mode(0o755)], "opt/app/run"),
+        (vec![link("usr/bin/openssl", "/opt/evil"), file("opt/evil", "\x7fELF evil")], "usr/bin/openssl"),
+    ] {
+        assert_eq!(with(&pieces), [format!("IMG-019 /{place}")]);
+    }
+    for path in ["usr/local/lib/python3.12/random/__init__.py", "usr/local/lib/python3.12/json.so"] {
+        assert_eq!(with(&[file(path, "evil()")]), [format!("IMG-018 /{path}")], "it comes before what is installed");
+    }
+    for piece in [
+        file("etc/app.conf", "2"),
+        file("usr/share/applications/mimeinfo.cache", "2"),
+        file("usr/local/lib/python3.12/site-packages/pip/a.py", "2"),
+        file("usr/local/lib/python3.12/__pycache__/os.cpython-312.pyc", "x"),
+        file("usr/local/bin/.wh.python3.12", ""),
+        file(os, "import abc\n").mode(0o600),
+    ] {
+        assert_eq!(with(std::slice::from_ref(&piece)), Vec::<String>::new(), "{}", piece.path);
+    }
+}
+
+#[test]
+fn what_is_installed_is_what_its_package_brings() {
+    let nginx = "Package: nginx\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\n\n";
+    let status = || file("var/lib/dpkg/status", &format!("{OPENSSL}{LIBC}{nginx}"));
+    let list = || file("var/lib/dpkg/info/nginx.list", "/.\n/usr/bin/nginx\n/lib/mod.so\n");
+    let program = |text: &str| file("usr/bin/nginx", text).mode(0o755);
+    // As `md5sum` gives it.
+    let sum = "06e9d8150b2bc86c896c60b0bc4f6b51";
+    let sums = || file("var/lib/dpkg/info/nginx.md5sums", &format!("{sum}  usr/bin/nginx\n"));
+    let install = |text: &str| vec![status(), list(), sums(), program(text)];
+    assert_eq!(on_debian("RUN apt-get install nginx", &install("\x7fELF nginx")), Vec::<String>::new());
+    let found = ["IMG-019 /usr/bin/nginx".to_owned()];
+    assert_eq!(on_debian("RUN apt-get install nginx && x", &install("\x7fELF evil")), found, "in the same instruction");
+    let link = file("usr/bin/nginx", "/opt/evil").kind(tar::EntryType::Symlink);
+    let pieces = [status(), list(), sums(), link];
+    assert_eq!(on_debian("RUN apt-get install nginx && x", &pieces), found, "a link in its place");
+    // In a later layer, whose list is written again as it was.
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, &debian());
+    let base = tree.clone();
+    add(&mut tree, 1, &[status(), list(), program("\x7fELF nginx")]);
+    add(&mut tree, 2, &[list(), program("\x7fELF evil")]);
+    let config = ImageConfig { made_by: vec!["x".to_owned(); 3], ..ImageConfig::default() };
+    let findings = system::judge(Compared { base: Some((&base, 1)), tree: &tree, config: &config }).expect("readable");
+    assert_eq!(shown(&findings), found, "a list that was touched");
+}
+
+#[test]
+fn a_package_of_apks_is_what_it_was_built_as() {
+    let database =
+        |more: &str| file("lib/apk/db/installed", &format!("P:musl\nV:1\nA:x\nF:lib\nR:libc.so\nZ:Q1\n\n{more}"));
+    let base = [database(""), file("lib/libc.so", "\x7fELF"), file("etc/os-release", "ID=alpine\nVERSION_ID=3.20\n")];
+    // The SHA-1 of `tool`, in base64.
+    let tool = "P:tool\nV:1\nA:x\nF:usr/bin\nR:tool\nZ:Q1GTfEwo9yYYaJdOkmamSRUpOfZLA=\n\n";
+    for (text, expected) in [("tool", vec![]), ("evil", vec!["IMG-019 /usr/bin/tool".to_owned()])] {
+        let mut tree = FileTree::default();
+        add(&mut tree, 0, &base);
+        let before = tree.clone();
+        add(&mut tree, 1, &[database(tool), file("usr/bin/tool", text).mode(0o755)]);
+        let config = ImageConfig::default();
+        let compared = Compared { base: Some((&before, 1)), tree: &tree, config: &config };
+        assert_eq!(shown(&system::judge(compared).expect("readable")), expected);
+    }
+}
+
+#[test]
+fn packages_without_the_image_that_they_come_from_are_told() {
+    for pieces in [
+        debian(),
+        vec![file("lib/apk/db/installed", "P:musl\nV:1\nA:x\n\n")],
+        vec![file("etc/os-release", "ID=debian\n")],
+        vec![file("usr/lib/sysimage/rpm/rpmdb.sqlite", "x")],
+    ] {
+        let mut tree = FileTree::default();
+        add(&mut tree, 0, &pieces);
+        assert!(system::has_packages(&tree).expect("readable"), "{}", pieces[0].path);
+    }
+    let mut tree = FileTree::default();
+    add(&mut tree, 0, &[file("app", "x")]);
+    assert!(!system::has_packages(&tree).expect("readable"));
+}
+
+#[test]
+fn a_package_that_scanners_pass_over_is_told() {
+    let removed = OPENSSL.replace("install ok installed", "deinstall ok installed");
+    let purged = LIBC.replace("install ok installed", "purge ok installed");
+    let held = OPENSSL.replace("install ok installed", "hold ok installed");
+    for (text, expected) in [
+        (format!("{removed}{LIBC}"), vec!["IMG-017 openssl".to_owned()]),
+        (format!("{OPENSSL}{purged}"), vec!["IMG-017 libc6".to_owned()]),
+        (format!("{held}{LIBC}"), vec![]),
+    ] {
+        assert_eq!(on_debian("RUN x", &[file("var/lib/dpkg/status", &text)]), expected);
+    }
+}
+
+#[test]
 fn a_base_that_nobody_knows_is_told() {
     let mut tree = FileTree::default();
     add(&mut tree, 0, &debian());

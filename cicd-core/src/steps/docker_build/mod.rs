@@ -20,8 +20,8 @@
 //!
 //! # What is proven
 //! The build runs with `--no-cache`; there is no method that leaves it out. `Ok` means that the builder's own log goes on to the
-//! export of the image, that no instruction and no download in it was answered from a cache, that every image it looked up is
-//! one that the Dockerfile names, and that the bases had the same id before and after. A base that is already in the engine
+//! export of the image, that no instruction and no download in it was answered from a cache, that every image it looked up, and
+//! every program that it had read the Dockerfile, is one that the Dockerfile names, and that the bases had the same id before and after. A base that is already in the engine
 //! shows as `CACHED` in the log: it is content named by a digest or an id, so this says nothing about freshness.
 //!
 //! Builds that run at the same time share the results of equal instructions, even without a cache. The build is then made again.

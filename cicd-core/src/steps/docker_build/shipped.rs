@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use aho_corasick::AhoCorasick;
@@ -7,14 +7,16 @@ use regex::Regex;
 use regex::bytes::Regex as BytesRegex;
 
 use super::codes::ImageCode;
-use crate::docker::LayerFile;
+use crate::docker::{LayerFile, Part};
 use crate::model::{Finding, Severity, Target};
+use crate::process::{Redactor, Secret, SecretError};
 use crate::step::{ReadError, StepError};
 
-/// A secret longer than this is a file, not a token: the image is searched for the whole file only.
-const TOKEN_BYTES_MAX: usize = 4096;
-/// A shorter token is found by chance.
-const TOKEN_BYTES_MIN: usize = 6;
+/// What is too long for a secret in all its forms, or no text, is searched for in pieces of this size as they are: a copy of half of it
+/// has some.
+const PIECE_BYTES: usize = 64;
+/// A piece with fewer different bytes is found by chance.
+const PIECE_VARIETY_MIN: usize = 12;
 /// Secrets are read into memory to be searched for.
 const SECRET_BYTES_MAX: u64 = 1 << 20;
 /// A reader fixes the cause of the first findings, and the rest goes with them.
@@ -31,8 +33,11 @@ const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 #[derive(Debug)]
 pub(super) struct Search {
     secrets: Vec<KnownSecret>,
-    tokens: AhoCorasick,
-    token_names: Vec<String>,
+    /// Each secret that is text, however it is written.
+    forms: Redactor,
+    /// Pieces of those that are not, and whose they are.
+    pieces: AhoCorasick,
+    piece_names: Vec<String>,
     private_key: BytesRegex,
     credential_lines: BytesRegex,
     /// How many layers come from the base, whose tests are not ours.
@@ -71,15 +76,24 @@ impl Search {
             let certificates = count(&content, CERTIFICATE);
             known.push(KnownSecret { id: id.clone(), content, certificates });
         }
-        let tokens: Vec<(&KnownSecret, &[u8])> = known
-            .iter()
-            .map(|secret| (secret, secret.content.trim_ascii()))
-            .filter(|(_, token)| (TOKEN_BYTES_MIN..=TOKEN_BYTES_MAX).contains(&token.len()))
-            .collect();
+        let forms = Redactor::new();
+        let mut pieces: Vec<(&str, &[u8])> = Vec::new();
+        // Certificates are public one by one; only the whole list of them may be somebody's own.
+        for KnownSecret { id, content, .. } in known.iter().filter(|secret| secret.certificates == 0) {
+            match Secret::env(id.as_str()).read(content.trim_ascii().to_vec()) {
+                Ok(secret) => forms.learn(&secret),
+                Err(SecretError::TooShort(_)) => {}
+                Err(_) => {
+                    let varied = |piece: &&[u8]| piece.iter().collect::<BTreeSet<_>>().len() >= PIECE_VARIETY_MIN;
+                    pieces.extend(content.chunks(PIECE_BYTES).filter(varied).map(|piece| (id.as_str(), piece)));
+                }
+            }
+        }
         let pattern = |problem: String| ReadError::new("the patterns of secrets", problem);
         Ok(Self {
-            tokens: AhoCorasick::new(tokens.iter().map(|(_, token)| token)).map_err(|e| pattern(e.to_string()))?,
-            token_names: tokens.iter().map(|(secret, _)| secret.id.clone()).collect(),
+            forms,
+            pieces: AhoCorasick::new(pieces.iter().map(|(_, piece)| piece)).map_err(|e| pattern(e.to_string()))?,
+            piece_names: pieces.iter().map(|(id, _)| (*id).to_owned()).collect(),
             // A key stands in lines of its own and its text follows; programs that only know the words do not.
             private_key: BytesRegex::new(
                 r"(?m)^-----BEGIN [A-Z ]*PRIVATE KEY(?: BLOCK)?-----[ \t]*\r?\n(?:[A-Za-z-]+: [^\n]*\n|\s)*[A-Za-z0-9+/=]{16}",
@@ -97,8 +111,17 @@ impl Search {
         })
     }
 
-    /// Looks at one file of a layer.
+    /// Looks at one file of a layer, or at a part of it.
     pub(super) fn file(&mut self, file: &LayerFile<'_>) {
+        self.content(file.path, file.bytes);
+        if file.part == Part::Whole {
+            for secret in self.secrets.iter().filter(|secret| !file.bytes.is_empty() && secret.content == file.bytes) {
+                self.bundles.push((file.path.to_owned(), secret.id.clone(), secret.certificates));
+            }
+        }
+        if file.part == Part::Later {
+            return;
+        }
         if file.path.starts_with(PACKAGED_AUTHORITIES) && file.path.ends_with(".crt") {
             self.packaged_authorities += 1;
         }
@@ -109,9 +132,6 @@ impl Search {
             && let Some(path) = tests_by_name(file.path)
         {
             self.add(path, "tests are shipped", Severity::Medium);
-        }
-        if let Some(content) = file.content {
-            self.content(file.path, content);
         }
     }
 
@@ -128,20 +148,14 @@ impl Search {
         if may_hold_tokens(path) && self.credential_lines.is_match(content) {
             self.add(path, "a file with a password or token is shipped", Severity::Critical);
         }
-        for secret in &self.secrets {
-            if !content.is_empty() && secret.content == content {
-                self.bundles.push((path.to_owned(), secret.id.clone(), secret.certificates));
-            }
-        }
     }
 
     fn tokens_in(&mut self, path: &str, content: &[u8]) {
-        if self.token_names.is_empty() {
-            return;
-        }
-        if let Some(hit) = self.tokens.find(content)
-            && let Some(id) = self.token_names.get(hit.pattern().as_usize())
-        {
+        let piece = || {
+            let hit = self.pieces.find(content).filter(|_| !self.piece_names.is_empty())?;
+            self.piece_names.get(hit.pattern().as_usize()).cloned()
+        };
+        if let Some(id) = self.forms.revealed(content).or_else(piece) {
             let what = format!("the build secret {id} is shipped");
             self.add(path, &what, Severity::Critical);
         }
@@ -281,7 +295,7 @@ mod tests {
         let secrets: Vec<_> = secrets.iter().map(write).collect();
         let mut search = Search::new(&secrets, 1).expect("prepared");
         for &(path, layer, content) in files {
-            search.file(&LayerFile { path, layer, content: Some(content) });
+            search.file(&LayerFile { path, layer, part: Part::Whole, bytes: content });
         }
         search.configuration(br#"{"config":{"Env":["A=b"]}}"#);
         let patterns: Vec<_> = allowed.iter().map(|text| FilePattern::new(text)).collect();
@@ -366,8 +380,55 @@ mod tests {
     }
 
     #[test]
+    fn a_build_secret_is_found_however_it_is_written() {
+        use base64::Engine as _;
+        use base64::engine::general_purpose::STANDARD;
+        let (token, key) = (
+            "s3cr3t/va+lue\"77",
+            "-----BEGIN OPENSSH KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ\nAAAAAAAAABAAAAMwAAAAtzc2gtZW\n",
+        );
+        let secrets = [("token", token), ("key", key)];
+        for text in [
+            format!("_auth={}", STANDARD.encode(format!("user:{token}"))),
+            "index-url = https://u:s3cr3t%2Fva%2Blue%2277@example.org/simple".to_owned(),
+            format!("{{\"password\": {}}}", serde_json::Value::from(token)),
+            "7333637233742f76612b6c7565223737".to_owned(),
+            token.chars().flat_map(|c| [c, '\0']).collect(),
+            "b3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQ".to_owned(),
+        ] {
+            let found = search(&[("app/x.conf", 1, text.as_bytes())], &secrets, &[]);
+            assert!(found.len() == 1 && found[0].starts_with("the build secret "), "{text}: {found:?}");
+        }
+        // One that is no text, of which a half is shipped.
+        let bytes: String = (0..40_000_u32).map(|n| char::from_u32(0x21 + (n * n / 7) % 90).expect("ASCII")).collect();
+        assert_eq!(search(&[("app/half", 1, &bytes.as_bytes()[9_999..20_001])], &[("store", &bytes)], &[]).len(), 1);
+    }
+
+    #[test]
+    fn a_build_secret_is_found_in_a_file_of_any_size() {
+        let mut tar = tar::Builder::new(Vec::new());
+        for at in [0, (1 << 20) - 5, (1 << 20) + 3, (3 << 20) + 100] {
+            let mut bytes = vec![b'.'; 5 << 20];
+            bytes[at..at + 12].copy_from_slice(b"s3cr3t-value");
+            let mut header = tar::Header::new_ustar();
+            header.set_size(bytes.len() as u64);
+            tar.append_data(&mut header, format!("at-{at}"), bytes.as_slice()).expect("in memory");
+        }
+        let archive = tar.into_inner().expect("in memory");
+        let dir = tempfile::tempdir().expect("a directory");
+        let secret = Utf8Path::from_path(dir.path()).expect("UTF-8").join("token");
+        fs::write(&secret, "s3cr3t-value").expect("written");
+        let mut search = Search::new(&[("token".to_owned(), secret)], 0).expect("prepared");
+        let mut tree = crate::docker::FileTree::default();
+        let marks = crate::docker::Marks::Delete;
+        crate::docker::add_archive(&mut tree, archive.as_slice(), 0, marks, &mut |file| search.file(&file))
+            .expect("a layer");
+        assert_eq!(search.findings(&[]).len(), 4);
+    }
+
+    #[test]
     fn a_bundle_of_authorities_is_public_only_if_the_images_own_package_makes_it() {
-        let bundle = format!("{0}\nA\n{0}\nB\n{1}", "-----BEGIN CERTIFICATE-----", "x".repeat(TOKEN_BYTES_MAX));
+        let bundle = format!("{0}\nA\n{0}\nB\n{1}", "-----BEGIN CERTIFICATE-----", "x".repeat(4096));
         let secret = [("ca", bundle.as_str())];
         let copy = ("etc/ssl/certs/ca-certificates.crt", 1, bundle.as_bytes());
         let [a, b] = ["a", "b"].map(|name| format!("{PACKAGED_AUTHORITIES}mozilla/{name}.crt"));
@@ -393,7 +454,7 @@ mod tests {
         let names: Vec<String> = (0..FINDINGS_MAX + 3).map(|index| format!("app/{index}/.env")).collect();
         let mut search = Search::new(&[], 0).expect("prepared");
         for path in &names {
-            search.file(&LayerFile { path, layer: 0, content: None });
+            search.file(&LayerFile { path, layer: 0, part: Part::Whole, bytes: b"" });
         }
         let findings = search.findings(&[]);
         assert_eq!(findings.len(), FINDINGS_MAX + 1);

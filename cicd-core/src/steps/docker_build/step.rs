@@ -210,8 +210,9 @@ impl DockerBuild {
 
         let config = ImageConfig::read(&layers.config, details.layers.len())
             .map_err(|problem| ReadError::new("the image's configuration", problem))?;
-        // An image that begins with nothing has no record to be compared with.
-        let base_is_known = !base_layers.is_empty() || build.dockerfile.root_of(target).is_none();
+        // An image that begins with nothing has nothing to be compared with: packages in it were copied from elsewhere.
+        let base_is_known = !base_layers.is_empty()
+            || (build.dockerfile.root_of(target).is_none() && !system::has_packages(&layers.tree)?);
         let base = base_is_known.then_some((&layers.base, base_layers.len()));
         let mut findings = judge(&details, &revision, &build, purpose);
         findings.extend(system::judge(Compared { base, tree: &layers.tree, config: &config })?);

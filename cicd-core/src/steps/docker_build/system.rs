@@ -1,7 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::codes::ImageCode;
-use crate::docker::{FileTree, Form, Node, System, SystemKind, package_of_list};
+use crate::docker::{FileTree, Form, Kind, Node, System, SystemKind, package_of_list};
 use crate::formats::printable::printable;
 use crate::formats::{DebianInstalled, ImageConfig};
 use crate::model::{Finding, Level, Severity, Target};
@@ -10,7 +10,8 @@ use crate::step::ReadError;
 /// What is compared.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Compared<'a> {
-    /// The image that this one is laid upon, and how many layers it has; nothing where the engine does not keep it.
+    /// The image that this one is laid upon, and how many layers it has; nothing where the engine does not keep it, or where the image
+    /// begins with nothing and has packages all the same: they were copied from somewhere.
     pub(super) base: Option<(&'a FileTree, usize)>,
     /// The image.
     pub(super) tree: &'a FileTree,
@@ -83,21 +84,34 @@ pub(super) fn judge(compared: Compared<'_>) -> Result<Vec<Finding>, ReadError> {
             findings.push(database(&message, package));
         }
     }
+    for package in &system.hidden {
+        let message = format!("{package} is installed and marked to be removed, so that scanners pass over it");
+        findings.push(database(&message, package));
+    }
     if let Some((base_tree, base_layers)) = base {
         let before = System::read(base_tree)?;
         findings.extend(against_base(&before, &system, base_tree, tree, base_layers));
-        findings.extend(changed(&before, &system, base_tree, tree));
+        findings.extend(changed(&before, &system, (base_tree, base_layers), tree));
         findings.extend(unowned(compared, &system, base_layers));
     } else {
-        let message = "the engine does not keep the image that this one is built on, so nothing says whether its packages are still told of";
+        let message = "the image that its packages come from is not below it or not kept, so nothing says whether all of them are told of";
         findings.push(
             database(message, "base")
                 .level(Level::BlockClearance)
                 .severity(Severity::Medium)
-                .help("pull the base image first, by its digest"),
+                .help("start from that image instead of copying its files, and pull it first, by its digest"),
         );
     }
     Ok(findings)
+}
+
+/// Whether an image has a database of packages, which scanners believe.
+///
+/// # Errors
+/// One that cannot be read.
+pub(super) fn has_packages(tree: &FileTree) -> Result<bool, ReadError> {
+    let system = System::read(tree)?;
+    Ok(!system.kinds.is_empty() || !system.orphans.is_empty() || Identity::of(tree).is_some())
 }
 
 fn database(message: &str, target: &str) -> Finding {
@@ -264,48 +278,120 @@ fn against_base(
     findings
 }
 
-/// Files of system packages that were changed after the package was installed.
-fn changed(before: &System, now: &System, base_tree: &FileTree, tree: &FileTree) -> Vec<Finding> {
+/// Where files of an image are state, settings or somebody's own, and change.
+const STATE: &[&str] =
+    &["etc/", "var/", "tmp/", "run/", "root/", "home/", "dev/", "proc/", "sys/", "lib/apk/db/", "usr/lib/apk/db/"];
+/// Lists that are written anew when a package is installed; none of them is code.
+const GENERATED: &[&str] =
+    &[".cache", "/locale-archive", "/info/dir", "/gschemas.compiled", "/.uuid", "/installed-files", "/rpmdb.sqlite"];
+
+/// Files of the base and of packages that are not what was installed. Of the base only state may differ, what another version of a
+/// package has brought, and lists of what is installed.
+fn changed(
+    before: &System,
+    now: &System,
+    (base_tree, base_layers): (&FileTree, usize),
+    tree: &FileTree,
+) -> Vec<Finding> {
     let mut changed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    let mut unowned: Vec<&str> = Vec::new();
+    let other: BTreeSet<&str> = now.packages.difference(&before.packages).map(|one| one.name.as_str()).collect();
+    let is_state = |path: &str| STATE.iter().any(|folder| path.starts_with(folder));
+    for (path, _, known) in base_tree.files().filter(|(path, ..)| !is_state(path)) {
+        // Whatever the path leads to by now is what programs get.
+        let Some((_, node)) = tree.resolve(path) else { continue };
+        if node.content().is_some_and(|content| content.sha256 == known.sha256) {
+            continue;
+        }
+        match now.owners.get(path) {
+            Some(package) if other.contains(package.as_str()) => {}
+            Some(package) => changed.entry(package).or_default().push(path),
+            // What a system says it is, is compared as such.
+            None if OS_RELEASE.contains(&path) => {}
+            None if is_generated(path, node) || is_of_python_package(path) => {}
+            None => unowned.push(path),
+        }
+    }
     let lists: BTreeMap<&str, usize> = tree
         .below("var/lib/dpkg/info")
         .filter(|(path, _)| path.ends_with(".list"))
-        .map(|(path, node)| (package_of_list(path), node.layer))
+        .filter_map(|(path, node)| {
+            // Another version may have the base's very list; whoever touches a list writes the same again.
+            let layer = Some(node.content()?.layer).filter(|layer| *layer >= base_layers).unwrap_or(node.layer);
+            Some((package_of_list(path), layer))
+        })
         .collect();
-    let other: BTreeSet<&str> = now.packages.difference(&before.packages).map(|one| one.name.as_str()).collect();
-    for (path, package) in &now.owners {
-        if path.starts_with("etc/") || path.starts_with("var/") {
-            continue;
-        }
-        let Some(content) = tree.get(path).and_then(Node::content) else { continue };
-        let is_changed = match base_tree.get(path).and_then(Node::content) {
-            // The very version that the base has.
-            Some(known) if !other.contains(package.as_str()) => known.sha256 != content.sha256,
-            // One that this image has installed: its list was written when its files were.
-            _ => lists.get(package.as_str()).is_some_and(|layer| content.layer > *layer),
+    let installed = now.owners.iter().filter(|(path, package)| other.contains(package.as_str()) && !is_state(path));
+    for (path, package) in installed {
+        let is_changed = match (tree.get(path).map(|node| &node.kind), now.sums.get(path)) {
+            // The checksum stands for a file.
+            (Some(Kind::File(content)), Some(expected)) => content.sum.as_ref().is_some_and(|sum| sum != expected),
+            // Of apk's, links have one as well.
+            (Some(_), Some(_)) => now.kinds.contains(&SystemKind::Dpkg),
+            // Without one: the list of files was written when the files were.
+            (Some(Kind::File(content)), None) => {
+                lists.get(package.as_str()).is_some_and(|layer| content.layer > *layer)
+            }
+            _ => false,
         };
         if is_changed {
             changed.entry(package).or_default().push(path);
         }
     }
-    let finding = |(package, files): (&str, Vec<&str>)| {
-        let more = if files.len() > 1 { format!(" and {} more", files.len() - 1) } else { String::new() };
-        let path = format!("/{}", printable(files[0]));
-        let message = format!("{path}{more} of {} changed after the package was installed", printable(package));
+    let finding = |path: &str, what: String| {
+        let path = format!("/{}", printable(path));
+        let message = format!("{path}{what}");
         Finding::new(ImageCode::SystemChanged, message).severity(Severity::Critical).target(Target::Name(path))
     };
-    changed.into_iter().map(finding).collect()
+    let of_packages = changed.into_iter().map(|(package, files)| {
+        let more = if files.len() > 1 { format!(" and {} more", files.len() - 1) } else { String::new() };
+        finding(files[0], format!("{more} of {} changed after the package was installed", printable(package)))
+    });
+    let named = unowned.iter().take(NAMED_MAX).map(|path| finding(path, " is not what the base has".to_owned()));
+    let mut findings: Vec<_> = of_packages.chain(named).collect();
+    if let Some(more) = unowned.len().checked_sub(NAMED_MAX).filter(|more| *more > 0) {
+        findings.push(Finding::new(ImageCode::SystemChanged, format!("{more} more files are not what the base has")));
+    }
+    findings
+}
+
+fn is_generated(path: &str, node: &Node) -> bool {
+    let Some(content) = node.content() else { return false };
+    let is_list = path.starts_with("usr/share/mime/") || GENERATED.iter().any(|end| path.ends_with(end));
+    // Which source compiled Python belongs to is compared where packages are.
+    let is_compiled = path.ends_with(".pyc") && path.contains("/__pycache__/");
+    content.form == Form::Other && (is_list || is_compiled)
+}
+
+/// Whether a file is where Python's packages are: each is compared with its own record by the licence check.
+fn is_of_python_package(path: &str) -> bool {
+    path.split('/').any(|part| matches!(part, "site-packages" | "dist-packages"))
+}
+
+/// Whether a file is code in a standard library of Python's that the base has brought: what lies there comes before what is installed.
+fn is_in_standard_library(base_tree: &FileTree, path: &str) -> bool {
+    let is_code = [".py", ".pyc", ".so"].iter().any(|end| path.ends_with(end)) && !path.contains("/__pycache__/");
+    let library = path.match_indices("/lib/python3").find_map(|(at, _)| {
+        let start = at + "/lib/".len();
+        path[start..].find('/').map(|end| &path[..start + end])
+    });
+    is_code
+        && !is_of_python_package(path)
+        && library.is_some_and(|folder| base_tree.get(&format!("{folder}/os.py")).is_some())
 }
 
 /// Programs and libraries in the system's folders that no package has brought and no instruction has named.
 fn unowned(compared: Compared<'_>, system: &System, base_layers: usize) -> Vec<Finding> {
-    let Compared { tree, config, .. } = compared;
-    if system.owners.is_empty() {
-        return Vec::new();
-    }
+    let Compared { tree, config, base } = compared;
     let mut found = Vec::new();
     for (path, node, content) in tree.files() {
-        let in_system = SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder));
+        let in_library =
+            base.is_some_and(|(base_tree, _)| base_tree.get(path).is_none() && is_in_standard_library(base_tree, path));
+        if in_library && content.layer >= base_layers && !system.owns(path) {
+            found.push(path);
+            continue;
+        }
+        let in_system = !system.owners.is_empty() && SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder));
         let runs = matches!(content.form, Form::Program(_)) || (content.form == Form::Script && node.mode & 0o111 != 0);
         if !in_system || !runs || content.layer < base_layers || system.owns(path) {
             continue;

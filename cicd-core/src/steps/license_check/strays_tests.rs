@@ -228,8 +228,15 @@ fn a_record_that_vouches_for_nothing_is_none() {
 
 #[test]
 fn what_python_runs_at_its_start_is_of_a_package() {
-    for path in ["usr/local/lib/python3.11/sitecustomize.py", "opt/anywhere/usercustomize.py", "opt/x/sitecustomize.py"]
-    {
+    for path in [
+        "usr/local/lib/python3.11/sitecustomize.py",
+        "opt/anywhere/usercustomize.py",
+        "opt/x/sitecustomize.py",
+        "opt/x/sitecustomize/__init__.py",
+        "opt/x/sitecustomize.so",
+        "opt/x/usercustomize.cpython-311-x86_64-linux-gnu.so",
+        "opt/x/sitecustomize/__init__.abi3.so",
+    ] {
         assert_eq!(Image::good().file(path, "import os").codes(), [format!("LIC-012 /{path}")]);
     }
     let pth = format!("{SITE}/evil.pth");
