@@ -1,8 +1,13 @@
 //! Nothing in a repository makes a test that fails, or does not run, look like one that passed: with the real pytest.
 
+#[path = "python_tests/processes.rs"]
+mod processes;
 #[path = "support/project.rs"]
 mod project;
+#[path = "python_tests/replaced.rs"]
+mod replaced;
 
+use camino::Utf8Path;
 use cicd_core::model::Status;
 use cicd_core::steps::Pytest;
 use project::{BAD, Came, Project, SETTINGS, TESTS};
@@ -14,20 +19,32 @@ fn tests() -> Pytest {
     Pytest::in_dir("app").at_least(2)
 }
 
-/// Plants each attack beside a test that fails, or in its place, and expects its code, or an error with its words.
+/// Plants each attack and expects its code, or an error with its words. What the attack hides fails in its own file, or in a test
+/// beside it where it brings none, and a finding about anything else does not count.
 fn each_is_found(attacks: &[Attack<'_>]) {
     let project = Project::new();
     let python = project.python();
     let mut passed = Vec::new();
     for (name, files, expected) in attacks {
         project.reset();
-        project.write("app/tests/test_cart.py", &format!("{TESTS}{BAD}"));
+        let own = files.iter().find(|(_, text)| ["assert", "self.fail"].iter().any(|fails| text.contains(fails)));
+        if own.is_none() {
+            project.write("app/tests/test_cart.py", &format!("{TESTS}{BAD}"));
+        }
         for (path, text) in *files {
             project.write(path, text);
         }
+        let tests_of_it = files.iter().find(|(path, _)| path.contains("/test_"));
+        let subject = match own.or(tests_of_it).and_then(|(path, _)| Utf8Path::new(path).file_stem()) {
+            Some(stem) => stem,
+            None if ["PYT-001", "PYT-002", "PYT-004"].contains(expected) => "test_bad",
+            None => "",
+        };
         let (came, _) = project.look(&tests(), python.clone());
-        let found =
-            came.codes().contains(*expected) || (matches!(came, Came::ToNothing(_)) && came.text().contains(expected));
+        let found = match &came {
+            Came::To(..) => came.text().lines().any(|line| line.starts_with(expected) && line.contains(subject)),
+            Came::ToNothing(why) => why.contains(expected),
+        };
         if came.is_green() || !found {
             passed.push(format!("{name}: {came:?}"));
         }

@@ -5,11 +5,13 @@
 
 mod folder;
 mod open;
+mod stamps;
 
 #[cfg(test)]
 pub(crate) use folder::ORDER;
 pub(crate) use folder::{Entry, Folder, Kind, sync, unfinished_name};
 pub(crate) use open::read;
+pub(crate) use stamps::{Stamp, Stamps};
 
 /// No report, summary or output of ours is larger. A report beyond this cannot be held in memory beside everything else on a
 /// small runner.

@@ -169,6 +169,8 @@ pub enum MarkKind {
     Decorator,
     /// A second test of one name.
     Shadow,
+    /// A test whose call runs nothing of it.
+    Idle,
     /// Code that is text.
     String,
     /// Code on the line of the condition that decides about it.
@@ -190,6 +192,7 @@ impl MarkKind {
                 | Self::Assigned
                 | Self::Decorator
                 | Self::Shadow
+                | Self::Idle
                 | Self::String
                 // Said by the tests too: a failing test keeps the coverage gate from running.
                 | Self::Checking

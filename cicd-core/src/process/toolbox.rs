@@ -136,9 +136,25 @@ impl Toolbox {
         });
     }
 
+    /// The guarded folders that were used, and that somebody has written to since.
+    pub(crate) fn altered_since(&self) -> impl Iterator<Item = String> {
+        self.guards.iter().filter_map(Guard::was_altered)
+    }
+
     /// Why a file must not be run, if it is in a guarded folder that does not hold what it should.
     fn refused(&self, path: &Utf8Path) -> Option<String> {
         self.guards.iter().find(|guard| path.starts_with(guard.folder()))?.verdict().err()
+    }
+
+    /// Checks a tool that was found earlier, right before it is used.
+    ///
+    /// # Errors
+    /// When somebody has written to it since.
+    pub(crate) fn check_unaltered(&self, name: &str, path: &Utf8Path) -> Result<(), ToolError> {
+        match self.refused(path) {
+            None => Ok(()),
+            Some(why) => Err(altered(name, ToolProblem::Altered { path: path.to_owned(), why })),
+        }
     }
 
     /// The first executable file of that name, its version unchecked: for programs that are run as they are. One that was altered since
@@ -161,11 +177,7 @@ impl Toolbox {
             match self.check(requirement, &path, cancel) {
                 Ok(tool) => return Ok(tool),
                 // Another one further on would hide that somebody has changed this one.
-                Err(problem @ ToolProblem::Altered { .. }) => {
-                    let fix = "find out who changed it, then run `cargo xtask setup --yes`, which installs it anew"
-                        .to_owned();
-                    return Err(ToolError { name: requirement.name.clone(), problem, fix });
-                }
+                Err(problem @ ToolProblem::Altered { .. }) => return Err(altered(&requirement.name, problem)),
                 Err(problem) => first_problem = first_problem.or(Some(problem)),
             }
         }
@@ -228,6 +240,11 @@ impl Toolbox {
             })
         }
     }
+}
+
+fn altered(name: &str, problem: ToolProblem) -> ToolError {
+    let fix = "find out who changed it, then run `cargo xtask setup --yes`, which installs it anew".to_owned();
+    ToolError { name: name.to_owned(), problem, fix }
 }
 
 fn key(requirement: &ToolRequirement) -> String {
@@ -358,5 +375,42 @@ mod tests {
         assert_eq!(guarded.altered().len(), 1);
         assert!(!altered.join("ran").exists(), "it was run");
         assert!(find(&toolbox(std::slice::from_ref(&sound)).guarded(guards()), "tool").is_ok());
+    }
+
+    #[test]
+    fn a_tool_that_is_altered_after_it_was_checked_is_not_used_again() {
+        type Change = fn(&Utf8Path);
+        let changes: [(&str, Change); 4] = [
+            ("bin is rewritten", |folder| fs::write(folder.join("tool"), "#!/bin/sh\n").expect("written")),
+            ("rewritten and put back", |folder| {
+                let was = fs::read(folder.join("tool")).expect("read");
+                fs::write(folder.join("tool"), "#!/bin/sh\n").expect("written");
+                fs::write(folder.join("tool"), was).expect("written");
+            }),
+            ("something is added", |folder| fs::write(folder.join("sitecustomize.py"), "").expect("written")),
+            ("replaced", |folder| {
+                fs::copy(folder.join("tool"), folder.join("other")).expect("copied");
+                fs::rename(folder.join("other"), folder.join("tool")).expect("moved");
+            }),
+        ];
+        for (name, change) in changes {
+            let (_dir, path) = folder(&[("tool", "echo 1.2.3")]);
+            let guarded = toolbox(std::slice::from_ref(&path)).guarded(vec![Guard::new(&path, || Ok(()))]);
+            let tool = find(&guarded, "tool").expect("found");
+            guarded.check_unaltered("tool", &tool.path).expect("as it was");
+            assert_eq!(guarded.altered_since().count(), 0, "{name}");
+            // The clock of files may be coarser than two changes of one.
+            let stamp = |file: &str| crate::files::Stamp::read(&path.join(file)).expect("stamped").changed_ns();
+            let probe = tempfile::NamedTempFile::new().expect("a file");
+            let probe = Utf8Path::from_path(probe.path()).expect("UTF-8").to_owned();
+            while stamp("tool") == stamp(probe.as_str()) {
+                fs::write(&probe, "").expect("written");
+            }
+            change(&path);
+            let error = guarded.check_unaltered("tool", &tool.path).expect_err(name);
+            assert!(error.to_string().contains("was written to while the run went on"), "{name}: {error}");
+            assert_eq!(guarded.locate("tool"), None, "{name}");
+            assert_eq!(guarded.altered_since().count(), 1, "{name}");
+        }
     }
 }

@@ -1,9 +1,11 @@
 //! Floor 3: what the steps around a Python project hand to each other.
 
+mod environment;
 mod interpreter;
 mod syntax;
 mod test_report;
 
+pub(crate) use environment::Environment;
 pub use interpreter::Interpreter;
 pub(crate) use syntax::read_syntax;
 pub use test_report::TestReport;

@@ -103,6 +103,18 @@ def is_stub(node):
                for one in node.body)
 
 
+def is_generator(function):
+    """Whether a function yields, so that a call of it only makes a generator."""
+    pending = list(function.body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.Yield, ast.YieldFrom)):
+            return True
+        if not isinstance(node, FUNCTIONS + (ast.Lambda, ast.ClassDef)):
+            pending.extend(ast.iter_child_nodes(node))
+    return False
+
+
 def is_type_checking(node):
     return isinstance(node, ast.If) and dotted(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING",
                                                               "t.TYPE_CHECKING", "typing_extensions.TYPE_CHECKING")
@@ -139,7 +151,9 @@ class Reader:
 
     def __init__(self):
         self.statements, self.blocks, self.tests, self.marks = [], [], [], []
-        self.cases = set()
+        self.cases, self.awaited = set(), set()
+        # Where each function and class of the file was defined first, in whatever block.
+        self.defined = {}
         self.trusted = {"staticmethod", "classmethod"}
         self.roots, self.originals = {}, {}
 
@@ -151,6 +165,9 @@ class Reader:
             if isinstance(node, ast.ClassDef) and any(dotted(base).split(".")[-1].endswith("TestCase")
                                                       or dotted(base) in self.cases for base in node.bases):
                 self.cases.add(node.name)
+                if any(dotted(base).split(".")[-1].endswith("IsolatedAsyncioTestCase")
+                       or dotted(base) in self.awaited for base in node.bases):
+                    self.awaited.add(node.name)
         self.trust(tree)
         self.body(tree.body, [], in_function=False, free=False, measured=True)
         for node in ast.walk(tree):
@@ -193,20 +210,19 @@ class Reader:
                         self.mark(node, "string", f"`{one.name}` runs code that is text")
 
     def body(self, nodes, classes, in_function, free, measured):
-        names = {}
         for node in nodes:
             self.statement(node, classes, in_function, free)
             if not in_function and isinstance(node, FUNCTIONS + (ast.ClassDef,)):
-                if node.name in names and not self.is_overload(node):
-                    self.mark(node, "shadow", f"`{'.'.join([*classes, node.name])}` replaces the one of line "
-                                              f"{names[node.name]}")
-                names[node.name] = node.lineno
+                name = ".".join([*classes, node.name])
+                if name in self.defined and not self.is_overload(node):
+                    self.mark(node, "shadow", f"`{name}` replaces the one of line {self.defined[name]}")
+                self.defined[name] = node.lineno
 
     def is_overload(self, node):
         chosen = [dotted(one.func if isinstance(one, ast.Call) else one) for one in node.decorator_list]
         # `@property` and its `@name.setter` belong together, and so do the overloads of one function.
         return any(name.endswith((".setter", ".deleter", ".getter", "overload", ".register")) for name in chosen) or (
-            not node.name.startswith(("test", "Test")))
+            not node.name.startswith(("test", "Test")) and node.name not in self.cases)
 
     def statement(self, node, classes, in_function, free):
         start = first(node)
@@ -255,10 +271,14 @@ class Reader:
             return
         if classes and not (classes[0].startswith("Test") or classes[0] in self.cases):
             return
-        if any(dotted(one).split(".")[-1] == "fixture" or
-               (isinstance(one, ast.Call) and dotted(one.func).split(".")[-1] == "fixture")
-               for one in node.decorator_list):
+        if any(self.is_fixture(one) for one in node.decorator_list):
+            self.marks.append([first(node), "decorator", f"`{node.name}` is a fixture and runs as no test; give it another name"])
             return
+        if is_generator(node):
+            self.marks.append([first(node), "idle", f"`{node.name}` is a generator: a call of it runs nothing of it"])
+        if isinstance(node, ast.AsyncFunctionDef) and classes and classes[-1] in self.cases and classes[-1] not in self.awaited:
+            self.marks.append([first(node), "idle", f"`{node.name}` is asynchronous in a class that awaits nothing: a call of "
+                                                    "it runs nothing of it"])
         self.tests.append([[*classes, node.name], first(node), node.lineno])
         for one in node.decorator_list:
             name = dotted(one.func if isinstance(one, ast.Call) else one)
@@ -266,6 +286,11 @@ class Reader:
             is_other = roots & {"unittest", "mock"} and name.split(".")[-1] not in UNITTEST and self.original(name) not in UNITTEST
             if name.split(".")[0] not in self.trusted or is_other:
                 self.mark(one, "decorator", f"`@{name or '…'}` may replace the test below it")
+
+    def is_fixture(self, node):
+        """Whether a decorator is pytest's own `fixture`."""
+        root, _, rest = dotted(node.func if isinstance(node, ast.Call) else node).partition(".")
+        return self.roots.get(root) == {"pytest"} and (rest or self.original(root)) == "fixture"
 
     def look(self, node):
         if isinstance(node, FUNCTIONS) and node.name.startswith("pytest_"):

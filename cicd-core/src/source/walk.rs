@@ -1,11 +1,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, DirEntry, Metadata};
 use std::io;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
 use super::kinds::Kind;
+use crate::files::Stamp;
 
 /// What lies at a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -13,7 +14,7 @@ pub(super) struct Lying {
     pub(super) kind: Kind,
     pub(super) size_bytes: u64,
     /// Tells it from a changed one without reading it.
-    pub(super) stamp: String,
+    pub(super) stamp: Stamp,
 }
 
 /// What was found in the folders of a repository. All paths are relative to its top.
@@ -142,7 +143,7 @@ fn read(top: &Utf8Path, folder: &str, seen: &mut Seen) -> Vec<(String, Lying)> {
 fn lying(entry: &DirEntry) -> io::Result<Lying> {
     // Of the entry itself, not of what a link leads to.
     let metadata = entry.metadata()?;
-    Ok(Lying { kind: kind(&metadata), size_bytes: metadata.len(), stamp: stamp(&metadata) })
+    Ok(Lying { kind: kind(&metadata), size_bytes: metadata.len(), stamp: Stamp::of(&metadata) })
 }
 
 fn kind(metadata: &Metadata) -> Kind {
@@ -158,16 +159,4 @@ fn kind(metadata: &Metadata) -> Kind {
     } else {
         Kind::Plain
     }
-}
-
-fn stamp(found: &Metadata) -> String {
-    format!(
-        "{}-{}.{}-{}.{}-{}",
-        found.len(),
-        found.mtime(),
-        found.mtime_nsec(),
-        found.ctime(),
-        found.ctime_nsec(),
-        found.ino()
-    )
 }

@@ -388,6 +388,8 @@ impl Context {
             return Ok(if program.is_relative() { self.root().join(program) } else { program.to_owned() });
         };
         if let Some(tool) = self.tools.lock().unwrap_or_else(PoisonError::into_inner).get(name) {
+            // Code that the run tests may have reached it since it was found.
+            self.run.toolbox.check_unaltered(name, &tool.path)?;
             return Ok(tool.path.clone());
         }
         Ok(self.run.toolbox.locate(name).ok_or_else(|| missing(name, ToolProblem::Missing))?)

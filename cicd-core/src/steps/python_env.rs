@@ -10,7 +10,7 @@ use crate::formats::requirements::{LockedPackage, LockedRequirements, normalized
 use crate::formats::{read_python_record, same_version};
 use crate::model::Location;
 use crate::process::{Invocation, ProcessError, ToolRequirement};
-use crate::python::Interpreter;
+use crate::python::{Environment, Interpreter};
 use crate::step::{Author, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
@@ -43,9 +43,20 @@ impl PythonEnv {
 
     fn sync(&self, python: &Utf8Path) -> Invocation {
         // A source distribution would run code of its own, with build tools that no lock file pins.
-        uv().args(["pip", "sync", "--require-hashes", "--only-binary", ":all:", "--strict", "--python"])
-            .arg(python)
-            .arg(&self.lock)
+        // Copies: through links of its files into uv's cache, the tests of one project could write what those of another run.
+        uv().args([
+            "pip",
+            "sync",
+            "--require-hashes",
+            "--only-binary",
+            ":all:",
+            "--strict",
+            "--link-mode",
+            "copy",
+            "--python",
+        ])
+        .arg(python)
+        .arg(&self.lock)
     }
 }
 
@@ -108,7 +119,8 @@ impl Step for PythonEnv {
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
         let packages = compare(&locked, list.stdout_text()?)?;
         let files = check_records(&cx.path(&venv))?;
-        let value = Interpreter { path: python, lock: self.lock.clone(), packages };
+        let stamp = Environment::of(&python)?.stamp();
+        let value = Interpreter { path: python, lock: self.lock.clone(), packages, stamp };
         Ok(Outcome::of(value)
             .fact("packages", packages)
             .fact("files", files)

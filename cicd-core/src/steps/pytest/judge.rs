@@ -31,6 +31,8 @@ pub(super) struct Sources {
     pub(super) dir: Utf8PathBuf,
     /// The folder of what is measured, if anything is.
     pub(super) package: Option<Utf8PathBuf>,
+    /// Every file of the workspace that is judged.
+    pub(super) listed: BTreeSet<Utf8PathBuf>,
     /// Folders whose tests are not run, each with who answers for it.
     pub(super) left_out: Vec<(Utf8PathBuf, Exception)>,
 }
@@ -163,13 +165,15 @@ impl<'a> Judged<'a> {
             self.judge_named(place.as_ref(), what);
         }
         for path in &record.loaded {
-            let Some(path) = self.relative(path) else { continue };
-            if !self.sources.files.contains_key(&path) && path.starts_with(&self.sources.dir) {
-                let message = format!("{path} is loaded as code, but is no file of the repository");
-                if self.seen.insert((path.clone(), 0, message.clone())) {
-                    let finding = Finding::new(PytestCode::Interference, message).at(Location::file(path));
-                    self.findings.push(finding.help("add it to git, or delete it: nobody has reviewed it"));
-                }
+            let inside = self.relative(path);
+            if inside.as_ref().is_some_and(|path| self.sources.listed.contains(path)) {
+                continue;
+            }
+            let shown = inside.unwrap_or_else(|| path.into());
+            let message = format!("{shown} is loaded as code, but is no file of the repository");
+            if self.seen.insert((shown.clone(), 0, message.clone())) {
+                let finding = Finding::new(PytestCode::Interference, message).at(Location::file(shown));
+                self.findings.push(finding.help("add it to git, or delete it: nobody has reviewed it"));
             }
         }
     }
@@ -204,37 +208,56 @@ impl<'a> Judged<'a> {
             let path = self.relative(&item.path).unwrap_or_else(|| item.path.as_str().into());
             by_test.entry((path, item.names.clone())).or_default().push(item);
         }
-        let expected: BTreeMap<Key, &TestFunction> =
-            self.sources.expected().map(|(path, test)| ((path.clone(), test.names.clone()), test)).collect();
+        let mut expected: BTreeMap<Key, Vec<&TestFunction>> = BTreeMap::new();
+        for (path, test) in self.sources.expected() {
+            expected.entry((path.clone(), test.names.clone())).or_default().push(test);
+        }
         let skipped_files = self.judge_skipped_files(ran);
         let is_failure =
             |case: &&TestCase| matches!(case.outcome, TestOutcome::Failed { .. } | TestOutcome::Broken { .. });
         let failures: Failures<'_> =
             junit.cases.iter().filter(is_failure).rev().map(|case| (case.id(), case)).collect();
         let mut counts = Counts { tests: ran.items.len(), ..Counts::default() };
-        for ((path, names), items) in &by_test {
-            let test = expected.get(&(path.clone(), names.clone())).copied();
-            self.judge_items(path, test, items, ran, &failures, &mut counts);
+        // Each function that ran, by the place of its code: another one of its name is another test.
+        let mut seen: BTreeSet<(&Utf8Path, u32)> = BTreeSet::new();
+        for (key, items) in &by_test {
+            let functions = expected.get(key).map_or(&[][..], Vec::as_slice);
+            let mut groups: BTreeMap<Option<usize>, Vec<&Item>> = BTreeMap::new();
+            for item in items {
+                let own = functions.iter().position(|test| self.is_code_of(&key.0, test, item, ran));
+                groups.entry(own).or_default().push(item);
+            }
+            for (own, items) in groups {
+                let test = functions.get(own.unwrap_or(0)).copied();
+                if let (None, Some(test), Some(item)) = (own, test, items.first()) {
+                    let what = format!("{} runs other code than the source has there", item.id);
+                    self.found(&key.0, test.first, &[test.keyword], Finding::new(PytestCode::Interference, what));
+                }
+                seen.extend(test.map(|test| (key.0.as_path(), test.first)));
+                self.judge_items(&key.0, test, &items, ran, &failures, &mut counts);
+            }
         }
         let ids: BTreeSet<&str> = ran.items.iter().map(|item| item.id.as_str()).collect();
-        let mut unseen: Vec<(Key, String)> = Vec::new();
+        let mut unseen: Vec<(Utf8PathBuf, Option<&TestFunction>, String)> = Vec::new();
         for item in collected.items.iter().filter(|item| !ids.contains(item.id.as_str())) {
             let path = self.relative(&item.path).unwrap_or_else(|| item.path.as_str().into());
-            unseen.push(((path, item.names.clone()), format!("{} is collected, but not when the tests run", item.id)));
+            let key = (path, item.names.clone());
+            let test = expected.get(&key).and_then(|functions| functions.first().copied());
+            unseen.push((key.0, test, format!("{} is collected, but not when the tests run", item.id)));
         }
-        for key in expected.keys().filter(|key| !by_test.contains_key(*key) && !skipped_files.contains(&key.0)) {
-            unseen.push((
-                key.clone(),
-                format!("{}::{} is a test of the source, but is not run", key.0, key.1.join("::")),
-            ));
+        for ((path, names), functions) in expected.iter().filter(|(key, _)| !skipped_files.contains(&key.0)) {
+            for test in functions.iter().filter(|test| !seen.contains(&(path.as_path(), test.first))) {
+                let message = format!("{path}::{} is a test of the source, but is not run", names.join("::"));
+                unseen.push((path.clone(), Some(test), message));
+            }
         }
         counts.not_run += unseen.len();
         counts.tests += unseen.len();
-        for (key, message) in unseen {
+        for (path, test, message) in unseen {
             let finding = Finding::new(PytestCode::NotRun, message);
-            match expected.get(&key) {
-                Some(test) => self.found(&key.0, test.first, &[test.keyword], finding),
-                None => self.findings.push(finding.at(Location::file(&key.0))),
+            match test {
+                Some(test) => self.found(&path, test.first, &[test.keyword], finding),
+                None => self.findings.push(finding.at(Location::file(path))),
             }
         }
         agree(&counts, junit)?;
@@ -247,7 +270,9 @@ impl<'a> Judged<'a> {
             let path = self.sources.dir.join(one.id.split("::").next().unwrap_or(&one.id));
             let message = format!("{} was skipped as a whole: {}", one.id, one.why);
             let finding = Finding::new(PytestCode::Skipped, message).severity(Severity::Low);
-            self.found(&path, one.line.unwrap_or(1), &[], finding);
+            // What skipped it may stand in another file, where a comment of this one is not to be looked for.
+            let is_own = one.path.as_deref().and_then(|place| self.relative(place)).is_some_and(|place| place == path);
+            self.found(&path, one.line.filter(|_| is_own).unwrap_or(1), &[], finding);
             files.insert(path);
         }
         files
@@ -265,12 +290,6 @@ impl<'a> Judged<'a> {
     ) {
         let line = test.map_or(1, |test| test.first);
         let others: Vec<u32> = test.map(|test| test.keyword).into_iter().collect();
-        if let (Some(test), Some(item)) = (test, items.first())
-            && !self.is_code_of(path, test, item)
-        {
-            let what = format!("{} runs other code than the source has there", item.id);
-            self.found(path, line, &others, Finding::new(PytestCode::Interference, what));
-        }
         let mut quiet: BTreeMap<&'static str, (Finding, Vec<u32>, usize)> = BTreeMap::new();
         for item in items {
             let mut note = |kind, code, message: String, place: Option<u32>| {
@@ -320,9 +339,13 @@ impl<'a> Judged<'a> {
         }
     }
 
-    fn is_code_of(&self, path: &Utf8Path, test: &TestFunction, item: &Item) -> bool {
-        item.code.as_ref().is_some_and(|(file, line)| {
-            self.relative(file).as_deref() == Some(path) && (test.first..=test.keyword).contains(line)
+    /// Whether an item is this function: what was collected, and what was called in the end.
+    fn is_code_of(&self, path: &Utf8Path, test: &TestFunction, item: &Item, ran: &Record) -> bool {
+        let called = ran.called.get(&item.id).map_or(&[][..], Vec::as_slice);
+        called.iter().chain([&item.code]).all(|code| {
+            code.as_ref().is_some_and(|(file, line)| {
+                self.relative(file).as_deref() == Some(path) && (test.first..=test.keyword).contains(line)
+            })
         })
     }
 }

@@ -1,6 +1,6 @@
 //! Which settings of the repository the tests run with: those that cannot hide a test, and those that somebody answers for.
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::PytestCode;
 use crate::formats::Suppressions;
@@ -148,7 +148,9 @@ pub(super) fn options(
             "pythonpath" => setting.words().iter().map(|path| home.join(path).into_string()).collect(),
             _ => setting.values.clone(),
         };
+        let outside = name == "pythonpath" && values.iter().any(|path| !is_below(root, Utf8Path::new(path)));
         let taken = match setting_fate(name) {
+            _ if outside => refuse(*line, format!("`{name}` leads out of the repository, and has no effect here")),
             Fate::Kept => true,
             Fate::Dropped => false,
             Fate::Refused => refuse(*line, format!("the setting `{name}` has no effect here")),
@@ -158,6 +160,20 @@ pub(super) fn options(
         }
     }
     Ok(options)
+}
+
+/// Whether a path stays below a folder, as it is written.
+fn is_below(folder: &Utf8Path, path: &Utf8Path) -> bool {
+    let Ok(inside) = path.strip_prefix(folder) else { return false };
+    let mut depth = 0_usize;
+    inside.components().all(|part| match part {
+        Utf8Component::ParentDir => depth.checked_sub(1).inspect(|&up| depth = up).is_some(),
+        Utf8Component::CurDir => true,
+        _ => {
+            depth += 1;
+            true
+        }
+    })
 }
 
 /// A second file with settings: pytest reads the first alone, and people may read the other.

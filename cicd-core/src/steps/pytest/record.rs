@@ -18,11 +18,13 @@ pub(super) struct Record {
     pub(super) chosen: Option<usize>,
     pub(super) phases: BTreeMap<String, Vec<Phase>>,
     pub(super) reports: BTreeMap<String, Vec<Report>>,
+    /// The code that ran as each test, each time that it ran.
+    pub(super) called: BTreeMap<String, Vec<Option<(String, u32)>>>,
     /// Hooks that come from neither pytest nor a package of the environment.
     pub(super) hooks: Vec<Named>,
     /// Parts of pytest that were replaced while it ran.
     pub(super) patched: Vec<Named>,
-    /// Files of the workspace that were loaded as code.
+    /// Files that were loaded as code and belong to neither Python nor the environment.
     pub(super) loaded: BTreeSet<String>,
     /// What pytest came to.
     pub(super) code: i32,
@@ -40,6 +42,8 @@ pub(super) struct Item {
 pub(super) struct Uncollected {
     pub(super) id: String,
     pub(super) outcome: String,
+    /// The file that the line is in, which need not be the one that was skipped.
+    pub(super) path: Option<String>,
     pub(super) line: Option<u32>,
     pub(super) why: String,
 }
@@ -102,6 +106,10 @@ enum Line {
         #[serde(flatten)]
         report: Report,
     },
+    Called {
+        id: String,
+        code: Option<(String, u32)>,
+    },
     Hook(Named),
     Patched(Named),
     Loaded {
@@ -156,6 +164,7 @@ impl Record {
             Line::Chosen { count } => self.chosen = Some(count),
             Line::Phase { id, phase } => self.phases.entry(id).or_default().push(phase),
             Line::Report { id, report } => self.reports.entry(id).or_default().push(report),
+            Line::Called { id, code } => self.called.entry(id).or_default().push(code),
             Line::Hook(one) => self.hooks.push(one),
             Line::Patched(one) => self.patched.push(one),
             Line::Loaded { paths } => self.loaded.extend(paths),

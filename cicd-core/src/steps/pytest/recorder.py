@@ -1,8 +1,9 @@
 """Runs pytest and writes down what happens, before anything of the repository can change it.
 
-It is run as `python -I -B recorder.py`, so that neither the folder, the environment nor a user's files add code to it. Its arguments are pytest's. One JSON object on standard input has the key of the
-record, its path, the folder, and the files with tests. Each line of the record is
-a JSON object and a check sum over the key, the sum before and the object: a line that was changed, left out or added is noticed.
+It comes on standard input of `python -I -B -c …`, so that no file holds it that code of the repository could rewrite, and neither the
+folder, the environment nor a user's files add code to it. Its arguments are pytest's. `order` has the key of the record, its path, the
+folder, and the files with tests. Each line of the record is a JSON object and a check sum over the key, the sum before and the object:
+a line that was changed, left out or added is noticed.
 """
 
 import builtins
@@ -15,8 +16,7 @@ import sys
 import types
 
 
-def main():
-    order = json.load(sys.stdin)
+def main(order):
     import pytest
     import _pytest.runner, _pytest.reports, _pytest.skipping, _pytest.main, _pytest.python, _pytest.unittest  # noqa: E401
     import _pytest.junitxml, _pytest.outcomes, _pytest.nodes, _pytest.config, _pytest.fixtures  # noqa: E401
@@ -47,7 +47,7 @@ def main():
 
     def is_ours(path):
         """Whether code is of the environment or of Python, and not of the repository."""
-        if path.startswith("<frozen ") or path == __file__:
+        if path.startswith("<frozen "):
             return True
         real = os.path.realpath(path)
         # The checkout may lie below Python's own folders, such as /usr/src/app.
@@ -55,21 +55,32 @@ def main():
             return False
         return real.startswith(homes)
 
-    def code_of(thing):
+    def codes(thing):
+        """The code of what is called, and of everything that it says it wraps. Nothing for what may do anything when it is called."""
         for _ in range(50):
-            inner = getattr(getattr(thing, "hypothesis", None), "inner_test", None)
-            if inner is None:
-                inner = thing.func if isinstance(thing, functools.partial) else None
-            if inner is None:
-                inner = getattr(thing, "__wrapped__", None) or getattr(thing, "__func__", None)
-            if inner is None:
+            kind = type(thing)
+            if kind in (types.MethodType, staticmethod, classmethod):
+                thing = thing.__func__
+            elif kind is functools.partial:
+                thing = thing.func
+            elif kind is types.FunctionType:
+                yield thing.__code__
+                inner = getattr(getattr(thing, "hypothesis", None), "inner_test", None)
+                thing = inner if inner is not None else getattr(thing, "__wrapped__", None)
+                if thing is None:
+                    return
+            else:
                 break
-            thing = inner
-        return getattr(thing, "__code__", None)
+        yield None
 
     def place(thing):
-        code = code_of(thing)
-        return [code.co_filename, code.co_firstlineno] if code is not None else None
+        """Where the code is that a call runs: behind wrappers of the environment, and never behind one of the repository's own."""
+        found = [[one.co_filename, one.co_firstlineno] if one is not None else None for one in codes(thing)]
+        for one in found:
+            # A wrapper may take the place of what it wraps, as those of Hypothesis do.
+            if one is None or one == found[-1] or not is_ours(one[0]):
+                return one
+        return None
 
     guarded = [one for name, one in sorted(sys.modules.items())
                if name.split(".")[0] in ("_pytest", "pluggy", "coverage", "pytest_cov") or name in ("pytest", "unittest.case", "builtins")]
@@ -128,12 +139,28 @@ def main():
             return "skipped"
         return "xfailed" if all(isinstance(one, pytest.xfail.Exception) for one in kinds) else "failed"
 
-    root = order["root"].rstrip(os.sep) + os.sep
+    executed = set()
+    # Python asks there for what it has compiled; the folder is this process's own, and was empty.
+    compiled = os.path.join(sys.pycache_prefix, "")
 
-    def loaded():
-        paths = {getattr(one, "__file__", None) for one in list(sys.modules.values())}
-        paths = {one for one in paths if isinstance(one, str) and one.startswith(root) and not is_ours(one)}
-        write("loaded", paths=sorted(paths))
+    def audit(event, arguments):
+        # A module may take itself off the list of modules, and compiled code may say that it comes from anywhere.
+        if event == "exec":
+            executed.add(getattr(arguments[0], "co_filename", None))
+        elif event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
+            if not arguments[0].startswith(compiled):
+                executed.add(arguments[0])
+
+    sys.addaudithook(audit)
+
+    def loaded(config):
+        """Every file that code came from, wherever it lies, but for what tests write where pytest lets them."""
+        own = getattr(getattr(config, "_tmp_path_factory", None), "_basetemp", None)
+        own = os.path.realpath(own) + os.sep if own is not None else None
+        paths = executed | {getattr(one, "__file__", None) for one in list(sys.modules.values())}
+        paths = {os.path.abspath(one) for one in paths if isinstance(one, str) and one and not one.startswith("<")}
+        write("loaded", paths=sorted(one for one in paths if not is_ours(one)
+                                     and not (own is not None and os.path.realpath(one).startswith(own))))
 
     class Recorder:
         @pytest.hookimpl(tryfirst=True)
@@ -144,15 +171,21 @@ def main():
         def pytest_collectreport(self, report):
             if report.outcome != "passed":
                 where = report.longrepr if isinstance(report.longrepr, tuple) else (None, None, str(report.longrepr))
-                write("uncollected", id=report.nodeid, outcome=report.outcome, path=where[0], line=where[1], why=str(where[2])[-2000:])
+                path = os.path.abspath(where[0]) if where[0] is not None else None
+                write("uncollected", id=report.nodeid, outcome=report.outcome, path=path, line=where[1], why=str(where[2])[-2000:])
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_collection_finish(self, session):
             yield
             write("chosen", count=len(session.items))
             hooks(session.config.pluginmanager)
-            loaded()
+            loaded(session.config)
             compare()
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_runtest_call(self, item):
+            write("called", id=item.nodeid, code=place(getattr(item, "obj", None)))
+            yield
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(self, item, call):
@@ -181,7 +214,7 @@ def main():
         def pytest_sessionfinish(self, session, exitstatus):
             yield
             hooks(session.config.pluginmanager)
-            loaded()
+            loaded(session.config)
             compare()
 
     # Behind Python's own and the environment's modules: nothing of the repository takes the place of one of them.
@@ -192,4 +225,4 @@ def main():
     return code
 
 
-sys.exit(main())
+sys.exit(main(order))  # noqa: F821

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::Read as _;
+use std::os::unix::fs::DirBuilderExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -10,7 +11,7 @@ use super::PytestCode;
 use super::judge::{Counts, Judged, Source, Sources};
 use super::options::{Options, options, second_file, settings_file, settings_places};
 use super::record::{Record, read_record};
-use crate::files;
+use crate::files::{self, FILE_BYTES_MAX, Folder};
 use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, read_coverage};
 use crate::formats::printable::counted;
 use crate::formats::pytest_settings::{PYTEST_FILES, PytestSettings, read_pytest_settings};
@@ -23,8 +24,13 @@ use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, gi
 
 /// The program that runs pytest and records what happens.
 const RECORDER: &str = include_str!("recorder.py");
+/// How Python is given it: no file holds it that code of the repository could rewrite.
+const START: &str =
+    "import json, sys; order = json.load(sys.stdin); exec(compile(order.pop('program'), '<recorder>', 'exec'))";
 /// Length of the key that binds a record to its run.
 const KEY_BYTES: usize = 32;
+/// Length of a name that nobody guesses.
+const NAME_BYTES: usize = 16;
 
 /// The settings of the measurement. Nothing is left out of it: what need not be measured is judged from the source, by the gate.
 const COVERAGE_SETTINGS: &str = "\
@@ -109,8 +115,7 @@ impl Pytest {
         let pycache = format!("pycache_prefix={}", out.join("pycache"));
         Invocation::program(python)
             // Isolated: neither the folder nor the environment adds modules. Compiled files that lie about are not read.
-            .args(["-I", "-B", "-X", &pycache])
-            .arg(out.join("recorder.py"))
+            .args(["-I", "-B", "-X", &pycache, "-c", START])
             .args(options)
             .dir(root.join(&self.dir))
             // Nothing from outside picks other tests, another configuration or other modules.
@@ -141,12 +146,14 @@ impl Pytest {
         args
     }
 
-    fn report(&self, python: &Utf8Path, root: &Utf8Path, out: &Utf8Path) -> Invocation {
+    /// The report of what `data` measured. Its settings are its own, as the tests could write those that they ran with.
+    fn report(&self, python: &Utf8Path, root: &Utf8Path, data: &Utf8Path, out: &Utf8Path) -> Invocation {
         let json = out.join("coverage.json");
         Invocation::program(python)
-            .args(["-I", "-B", "-m", "coverage", "json", "--quiet"])
+            .args(["-I", "-B", "-X", &format!("pycache_prefix={}", out.join("pycache"))])
+            .args(["-m", "coverage", "json", "--quiet"])
             .arg(format!("--rcfile={}", out.join("coverage.ini")))
-            .arg(format!("--data-file={}", out.join("coverage.sqlite")))
+            .arg(format!("--data-file={}", data.join("coverage.sqlite")))
             .args(["-o", json.as_str()])
             .dir(root.join(&self.dir))
             .report(json)
@@ -158,6 +165,7 @@ impl Pytest {
 /// What the recorder is told on standard input: the key is neither an argument nor a variable, which tests could read.
 #[derive(Serialize)]
 struct Order<'a> {
+    program: &'static str,
     key: String,
     record: &'a Utf8Path,
     dir: &'a Utf8Path,
@@ -212,32 +220,32 @@ impl Step for Pytest {
     type Output = TestReport;
 
     fn run(&self, cx: &Context, python: Interpreter) -> Result<Outcome<TestReport>, StepError> {
-        let out = cx.dir();
         // Read before the tests run: what is edited meanwhile must not count as tested.
+        let environment = python.environment()?;
         let sources = self.read_sources(cx, &python.path)?;
         let mut comments = Suppressions::default();
         let options = self.options(cx, &mut comments)?;
-        let own = [
-            ("recorder.py", RECORDER),
-            ("coverage.ini", COVERAGE_SETTINGS),
-            ("settings.ini", &settings_file(&options)),
-        ];
-        for (name, text) in own {
-            write(&out.join(name), text)?;
-        }
         let files: Vec<String> = sources.test_files().map(|path| cx.path(path).into_string()).collect();
         if files.is_empty() {
             return Err(no_test());
         }
-        let args = self.arguments(cx.root(), out, &options);
-        // Once without running a test: no test has had a hand in what was collected.
+        // Once without running a test: no test has had a hand in what was collected. Both processes run code of the repository, and
+        // what one leaves must not be what the next one runs: each has a folder of its own, which is made when the one before has
+        // ended, and an environment that nobody has written to.
+        let out = fresh_folder(cx, &options)?;
         let collect = ["--collect-only", "--quiet", "-p", "no:cov"].map(str::to_owned);
-        let collecting = self.recorder(&python.path, cx.root(), out, &[&args[..], &collect].concat());
-        let (_, collected) = self.process(cx, collecting, "collected.ndjson", &files)?;
-        let running = self.recorder(&python.path, cx.root(), out, &[args, self.reporting(out)].concat());
-        let (captured, ran) = self.process(cx, running, "record.ndjson", &files)?;
-        let junit = out.join("junit.xml");
-        let junit_bytes = files::read(&junit, files::FILE_BYTES_MAX).map_err(StepError::io("reading", &junit))?;
+        let args = self.arguments(cx.root(), &out, &options);
+        let collecting = self.recorder(&python.path, cx.root(), &out, &[args, collect.into()].concat());
+        let Recorded { record: collected, .. } = self.process(cx, collecting, &out, &files)?;
+        remove(&out)?;
+        environment.check()?;
+        let out = fresh_folder(cx, &options)?;
+        let args = self.arguments(cx.root(), &out, &options);
+        let running = self.recorder(&python.path, cx.root(), &out, &[args, self.reporting(&out)].concat());
+        let Recorded { captured, record: ran, bytes } = self.process(cx, running, &out, &files)?;
+        environment.check()?;
+        let written = out.join("junit.xml");
+        let junit_bytes = files::read(&written, FILE_BYTES_MAX).map_err(StepError::io("reading", &written))?;
         let report = read_junit(&junit_bytes).map_err(|error| ReadError::new("the JUnit report", error))?;
 
         let roots = [Some(cx.root().to_owned()), cx.root().canonicalize_utf8().ok()].into_iter().flatten().collect();
@@ -256,11 +264,16 @@ impl Step for Pytest {
         let exceptions = comments.settle(&mut findings);
 
         let coverage = match &self.package {
-            Some(_) => Some(self.coverage(cx, &python.path, &sources)?),
+            Some(_) => Some(self.coverage(cx, &python.path, &out, &options, &sources)?),
             None => None,
         };
-        let mut attachments = vec![junit.clone(), out.join("record.ndjson")];
-        attachments.extend(coverage.is_some().then(|| out.join("coverage.json")));
+        remove(&out)?;
+        let (coverage, coverage_bytes) = coverage.unzip();
+        // What is kept is what was read.
+        let kept =
+            [("junit.xml", Some(junit_bytes)), ("record.ndjson", Some(bytes)), ("coverage.json", coverage_bytes)];
+        let attachments = keep(cx, kept)?;
+        let junit = cx.dir().join("junit.xml");
         let commit = cx.revision()?.commit.clone();
         let Counts { tests, passed, failed, skipped, .. } = counts;
         let mut outcome = Outcome::of(TestReport { tests, passed, failed, skipped, junit, coverage, commit })
@@ -286,7 +299,7 @@ impl Step for Pytest {
             ("<python of the environment>".into(), Utf8Path::new(""), Utf8Path::new("<step folder>"));
         let options = [self.arguments(root, out, &Options::default()), self.reporting(out)].concat();
         let mut all = vec![self.recorder(python, root, out, &options)];
-        all.extend(self.package.as_ref().map(|_| self.report(python, root, out)));
+        all.extend(self.package.as_ref().map(|_| self.report(python, root, out, out)));
         all
     }
 
@@ -310,8 +323,46 @@ fn headline(counts: &Counts) -> String {
     }
 }
 
-fn write(path: &Utf8Path, text: &str) -> Result<(), StepError> {
-    fs::write(path, text).map_err(StepError::io("writing", path))
+/// Random bytes, in hex digits.
+fn random<const N: usize>() -> Result<[u8; N], StepError> {
+    let mut bytes = [0; N];
+    let source = Utf8Path::new("/dev/urandom");
+    File::open(source).and_then(|mut file| file.read_exact(&mut bytes)).map_err(StepError::io("reading", source))?;
+    Ok(bytes)
+}
+
+/// A folder for one process, of a name that nobody knew before, with the settings that it is given.
+fn fresh_folder(cx: &Context, options: &Options) -> Result<Utf8PathBuf, StepError> {
+    let path = cx.dir().join(format!("tests-{}", hex(&random::<NAME_BYTES>()?)));
+    fs::DirBuilder::new().mode(0o700).create(&path).map_err(StepError::io("creating", &path))?;
+    for (name, text) in [("coverage.ini", COVERAGE_SETTINGS), ("settings.ini", &settings_file(options))] {
+        let file = path.join(name);
+        fs::write(&file, text).map_err(StepError::io("writing", &file))?;
+    }
+    Ok(path)
+}
+
+fn remove(folder: &Utf8Path) -> Result<(), StepError> {
+    fs::remove_dir_all(folder).map_err(StepError::io("removing", folder))
+}
+
+/// Keeps what was read in the step's folder, whatever the tests have put there under these names.
+fn keep<const N: usize>(cx: &Context, all: [(&str, Option<Vec<u8>>); N]) -> Result<Vec<Utf8PathBuf>, StepError> {
+    let mut kept = Vec::new();
+    let folder = Folder::open(cx.dir()).map_err(StepError::io("opening", cx.dir()))?;
+    for (name, bytes) in all.into_iter().filter_map(|(name, bytes)| Some((name, bytes?))) {
+        let path = cx.dir().join(name);
+        folder.replace(name, &bytes).map_err(StepError::io("writing", &path))?;
+        kept.push(path);
+    }
+    Ok(kept)
+}
+
+/// What one process wrote down, and how it ended.
+struct Recorded {
+    captured: Captured,
+    record: Record,
+    bytes: Vec<u8>,
 }
 
 impl Pytest {
@@ -336,7 +387,8 @@ impl Pytest {
             files.insert(path, Source { text, sha256, syntax });
         }
         let (package, left_out) = (self.package_dir(), self.left_out.clone());
-        Ok(Sources { files, dir: self.dir.clone(), package, left_out })
+        let listed = cx.repository_files()?.into_iter().collect();
+        Ok(Sources { files, dir: self.dir.clone(), package, listed, left_out })
     }
 
     /// The settings of the repository that the tests run with.
@@ -364,34 +416,45 @@ impl Pytest {
     }
 
     /// Runs the recorder once; what it wrote down.
-    fn process(
-        &self,
-        cx: &Context,
-        call: Invocation,
-        name: &str,
-        files: &[String],
-    ) -> Result<(Captured, Record), StepError> {
-        let record = cx.dir().join(name);
-        let mut key = [0; KEY_BYTES];
-        let random = Utf8Path::new("/dev/urandom");
-        File::open(random).and_then(|mut file| file.read_exact(&mut key)).map_err(StepError::io("reading", random))?;
-        let (dir, root) = (cx.path(&self.dir), cx.root());
-        let order = Order { key: hex(&key), record: &record, dir: &dir, root, coverage: self.package.is_some(), files };
+    fn process(&self, cx: &Context, call: Invocation, out: &Utf8Path, files: &[String]) -> Result<Recorded, StepError> {
+        let written = out.join("record.ndjson");
+        let key = random::<KEY_BYTES>()?;
+        let order = Order {
+            program: RECORDER,
+            key: hex(&key),
+            record: &written,
+            dir: &cx.path(&self.dir),
+            root: cx.root(),
+            coverage: self.package.is_some(),
+            files,
+        };
         let order = serde_json::to_vec(&order).map_err(|error| ReadError::new("the names of the tests", error))?;
-        let captured = cx.run(&call.stdin(order).report(&record))?;
+        let captured = cx.run(&call.stdin(order).report(&written))?;
         ended(&captured)?;
-        let read = recorded(&captured, captured.report_bytes()?, &key)?;
-        Ok((captured, read))
+        let record = recorded(&captured, captured.report_bytes()?, &key)?;
+        let bytes = captured.report_bytes()?.to_vec();
+        Ok(Recorded { captured, record, bytes })
     }
 
-    fn coverage(&self, cx: &Context, python: &Utf8Path, sources: &Sources) -> Result<MeasuredCoverage, StepError> {
-        let captured = cx.run_ok(&self.report(python, cx.root(), cx.dir()))?;
+    fn coverage(
+        &self,
+        cx: &Context,
+        python: &Utf8Path,
+        data: &Utf8Path,
+        options: &Options,
+        sources: &Sources,
+    ) -> Result<(MeasuredCoverage, Vec<u8>), StepError> {
+        let out = fresh_folder(cx, options)?;
+        let captured = cx.run_ok(&self.report(python, cx.root(), data, &out))?;
         let report =
             read_coverage(captured.report_bytes()?).map_err(|error| ReadError::new("the coverage report", error))?;
+        let bytes = captured.report_bytes()?.to_vec();
+        remove(&out)?;
         let source = |(path, source): (&Utf8PathBuf, &Source)| {
             let Source { sha256, syntax, .. } = source.clone();
             (path.clone(), MeasuredSource { sha256, syntax })
         };
-        Ok(MeasuredCoverage { report, dir: self.dir.clone(), sources: sources.files.iter().map(source).collect() })
+        let sources = sources.files.iter().map(source).collect();
+        Ok((MeasuredCoverage { report, dir: self.dir.clone(), sources }, bytes))
     }
 }

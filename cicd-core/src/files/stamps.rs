@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Tells a file from a changed one without reading it. The system sets the time of the last change by itself, so that whoever puts a
+/// file back as it was leaves a trace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    size_bytes: u64,
+    mode: u32,
+    modified: (i64, i64),
+    changed: (i64, i64),
+    inode: (u64, u64),
+}
+
+impl Stamp {
+    pub(crate) fn of(found: &Metadata) -> Self {
+        Self {
+            size_bytes: found.len(),
+            mode: found.mode(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+            inode: (found.dev(), found.ino()),
+        }
+    }
+
+    /// When the system last changed it, in whatever way.
+    #[cfg(test)]
+    pub(crate) fn changed_ns(&self) -> (i64, i64) {
+        self.changed
+    }
+
+    /// That of what lies there now, without following a link.
+    pub(crate) fn read(path: &Utf8Path) -> io::Result<Self> {
+        Ok(Self::of(&fs::symlink_metadata(path)?))
+    }
+}
+
+impl fmt::Display for Stamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { size_bytes, mode, modified, changed, inode } = self;
+        let (device, inode) = inode;
+        write!(f, "{size_bytes}-{mode:o}-{}.{}-{}.{}-{device}.{inode}", modified.0, modified.1, changed.0, changed.1)
+    }
+}
+
+/// The stamps of everything below some folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Stamps(BTreeMap<Utf8PathBuf, Stamp>);
+
+impl Stamps {
+    /// Adds every file and link at or below a path; folders whose names `skip` tells are not entered. Folders themselves have none:
+    /// what comes and goes in them does.
+    pub(crate) fn add(&mut self, path: &Utf8Path, skip: &dyn Fn(&OsStr) -> bool) -> io::Result<()> {
+        let mut open = vec![path.to_owned()];
+        while let Some(path) = open.pop() {
+            let metadata = fs::symlink_metadata(&path)?;
+            if !metadata.is_dir() {
+                self.0.insert(path, Stamp::of(&metadata));
+                continue;
+            }
+            for entry in fs::read_dir(&path)? {
+                let entry = entry?;
+                let name = entry.file_name();
+                if !(entry.file_type()?.is_dir() && skip(&name)) {
+                    // What has no name in UTF-8 is told apart by the rest of it.
+                    open.push(path.join(name.to_string_lossy().as_ref()));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first path that is not the same in both.
+    pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Option<&'a Utf8Path> {
+        let changed = self.0.iter().find(|(path, stamp)| other.0.get(*path) != Some(stamp));
+        let added = || other.0.iter().find(|(path, _)| !self.0.contains_key(*path));
+        changed.or_else(added).map(|(path, _)| path.as_path())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::FileTimes;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    #[test]
+    fn what_is_put_back_as_it_was_leaves_a_trace() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let (file, other) = (folder.join("lib/a.py"), folder.join("lib/b.py"));
+        fs::create_dir_all(folder.join("lib/__pycache__")).expect("made");
+        fs::write(&file, "one").expect("written");
+        let stamps = || {
+            let mut stamps = Stamps::default();
+            stamps.add(folder, &|name| name == "__pycache__").expect("read");
+            stamps
+        };
+        let before = stamps();
+        fs::write(folder.join("lib/__pycache__/a.pyc"), "x").expect("written");
+        assert_eq!(before.differing(&stamps()), None);
+        let times = fs::metadata(&file).expect("there").modified().expect("a time");
+        let restore = || {
+            let open = fs::File::options().write(true).open(&file).expect("opened");
+            open.set_times(FileTimes::new().set_modified(times).set_accessed(SystemTime::now())).expect("set");
+        };
+        let changes: [&dyn Fn(); 3] = [
+            &|| {
+                fs::write(&file, "two").expect("written");
+                fs::write(&file, "one").expect("written");
+                restore();
+            },
+            &|| {
+                fs::rename(&file, &other).expect("moved");
+                fs::write(&file, "two").expect("written");
+                fs::rename(&other, &file).expect("moved back");
+            },
+            &|| {
+                fs::remove_file(&file).expect("removed");
+                fs::write(&file, "one").expect("written");
+                restore();
+            },
+        ];
+        for change in changes {
+            let before = stamps();
+            // The system's clock of files may be coarser than two changes of them.
+            while fs::metadata(&file).expect("there").ctime_nsec() == tick(folder) {}
+            change();
+            assert_eq!(before.differing(&stamps()), Some(file.as_path()));
+        }
+        let before = stamps();
+        fs::write(&other, "").expect("written");
+        assert_eq!(before.differing(&stamps()), Some(other.as_path()));
+        assert_eq!(stamps().differing(&before), Some(other.as_path()));
+    }
+
+    /// What the system would stamp a file with now.
+    fn tick(folder: &Utf8Path) -> i64 {
+        let probe = folder.join("lib/__pycache__/probe");
+        fs::write(&probe, "").expect("written");
+        fs::metadata(&probe).expect("there").ctime_nsec()
+    }
+}
