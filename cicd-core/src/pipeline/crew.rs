@@ -316,7 +316,7 @@ impl Crew<'_> {
         }
     }
 
-    fn tell(&self, report: &StepReport) {
+    pub(super) fn tell(&self, report: &StepReport) {
         self.context.events.send(EventKind::StepFinished {
             step: report.name.clone(),
             status: report.status,

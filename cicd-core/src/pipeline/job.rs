@@ -8,7 +8,9 @@ use super::StepReport;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
-use crate::step::{Artifact, Claims, Context, LoadError, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring};
+use crate::step::{
+    Artifact, Author, Claims, Context, LoadError, Outcome, Outputs, Retry, Seal, Step, StepError, Wiring,
+};
 
 /// A step with its wiring, its types forgotten: what the scheduler runs.
 pub(super) trait Job: Send + Sync {
@@ -138,7 +140,12 @@ impl<S: Step> Job for StepJob<S> {
     }
 
     fn claims(&self) -> Claims {
-        self.step.claims()
+        let claims = self.step.claims();
+        // Nobody knows what a command or a step of one's own runs.
+        match self.step.author(&Seal::new()) {
+            Author::Library => claims,
+            Author::Anyone => claims.running_code(),
+        }
     }
 
     fn permissions(&self) -> Vec<Exception> {

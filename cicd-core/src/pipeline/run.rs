@@ -18,7 +18,7 @@ use super::saved::Origin;
 use super::schedule::Schedule;
 use super::{
     GraphError, KeepGoing, Outside, Pipeline, ResumeError, RunFolder, SCHEMA_VERSION, Selection, SelectionError,
-    StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics, program,
+    StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics, program, unchanged,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret};
@@ -240,7 +240,10 @@ pub fn run(
             if context.cancel.is_cancelled() {
                 engine::put_away(context, pipeline);
             }
-            let steps = crew.into_reports();
+            let unchanged = unchanged::at_the_end(context);
+            unchanged.iter().for_each(|report| crew.tell(report));
+            let mut steps = crew.into_reports();
+            steps.extend(unchanged);
             let duration_ms = millis(started);
             context.events.send(EventKind::RunFinished { exit_code: verdict(context, &steps).code(), duration_ms });
             steps

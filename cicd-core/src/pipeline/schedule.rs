@@ -62,12 +62,18 @@ impl Schedule {
     /// The next step that can start now, marked as running.
     pub(super) fn next(&mut self) -> Option<usize> {
         let running: Vec<&Claims> = self.indices(&State::Running).map(|index| &self.claims[index]).collect();
-        let next = self
+        let ready: Vec<usize> = self
             .indices(&State::Waiting)
             .filter(|&index| {
                 self.needs[index].iter().all(|&need| self.report(need).is_some_and(|report| report.status.is_green()))
             })
-            .filter(|&index| running.iter().all(|claims| claims.agree_with(&self.claims[index])))
+            .collect();
+        let agrees = |index: usize| running.iter().all(|claims| claims.agree_with(&self.claims[index]));
+        let gives_way = |index: usize| ready.iter().any(|&other| self.claims[index].gives_way_to(&self.claims[other]));
+        let next = ready
+            .iter()
+            .copied()
+            .filter(|&index| agrees(index) && !gives_way(index))
             .max_by_key(|&index| (self.rank[index], std::cmp::Reverse(index)))?;
         self.state[next] = State::Running;
         Some(next)

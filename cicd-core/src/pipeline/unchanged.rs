@@ -3,11 +3,31 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::StepReport;
 use super::clear::ClearanceCode;
 use super::resume::{changed, changes};
-use crate::model::{Finding, Location, Severity};
-use crate::step::{Context, StepError};
+use crate::model::{Finding, Location, Severity, Status, StepName};
+use crate::source::named;
+use crate::step::{Context, RunContext, StepError};
 
 /// More differences than this are counted, not named.
 const DIFFERENCES_NAMED_MAX: usize = 20;
+
+/// What to do about files that changed.
+const AGAIN: &str = "run it again, and let nothing change the checkout meanwhile";
+/// The name under which a run tells that it cannot rely on what its steps have looked at.
+const NAME: &str = "unchanged";
+
+fn written_to(what: &str) -> String {
+    format!("{what} was written to while the run went on: nobody knows what its steps have looked at")
+}
+
+/// Tells, when all steps have ended, that files of the checkout or tools were written to meanwhile, whether or not they are as they were.
+pub(super) fn at_the_end(run: &RunContext) -> Option<StepReport> {
+    let source = run.source.as_ref().ok();
+    let files = source.map(|source| source.written_since(run.workspace.root())).filter(|files| !files.is_empty());
+    let files = files.map(|files| format!("{}; {AGAIN}", written_to(&named(&files))));
+    let problems: Vec<String> = files.into_iter().chain(run.toolbox.altered_since()).collect();
+    let name = StepName::new(NAME).ok()?;
+    (!problems.is_empty()).then(|| StepReport::not_run(&name, Status::Error, problems.join("\n")))
+}
 
 /// Why the files that were judged are not those of the commit, or not all that was there to be judged. What is hidden from the list
 /// of files is accepted where a step before the clearance has told it and an exception allows that.
@@ -37,6 +57,10 @@ pub(super) fn blockers<'a>(
             format!("files changed while the run went on: {files}"),
             "run it again, and let nothing change the checkout meanwhile",
         ));
+    }
+    let written = source.written_since(cx.root());
+    if !written.is_empty() {
+        return Err(StepError::not_looked(written_to(&named(&written)), AGAIN));
     }
     let accepted: BTreeSet<&str> = before
         .flat_map(|report| &report.findings)

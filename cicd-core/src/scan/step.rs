@@ -6,7 +6,7 @@ use crate::formats::printable::counted;
 use crate::model::{Finding, Level, Location, Severity, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Invocation, Tool, ToolRequirement};
-use crate::step::{Author, Context, Extent, Outcome, Seal, Step, StepError, git_tool};
+use crate::step::{Author, Claims, Context, Extent, Outcome, Seal, Step, StepError, git_tool};
 
 /// A step that searches files with the tool of a [`Scanner`].
 ///
@@ -133,6 +133,10 @@ impl<S: Scanner> Step for Scan<S> {
         let mut exceptions = cx.exceptions_met();
         exceptions.extend(self.scanner.exceptions(cx)?);
         Ok(exceptions)
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().reading_source()
     }
 
     fn author(&self, _: &Seal) -> Author {

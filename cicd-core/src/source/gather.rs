@@ -242,7 +242,7 @@ impl Gathering<'_> {
         if let Some(lying) = lying {
             let content = self.content(path, lying, committed);
             why = committed.and_then(|committed| self.compare(path, lying, &content, committed));
-            self.file(path, lying.kind, content, true);
+            self.file(path, lying, content, true);
         } else if committed.is_some() {
             why = Some(Why::Missing);
         }
@@ -385,9 +385,9 @@ impl Gathering<'_> {
         self.differ(path, Why::Untracked);
         match lying.kind {
             Kind::Folder | Kind::Special => {}
-            kind => {
+            Kind::Plain | Kind::Executable | Kind::Link => {
                 let content = self.content(path, lying, None);
-                self.file(path, kind, content, false);
+                self.file(path, lying, content, false);
             }
         }
     }
@@ -501,14 +501,15 @@ impl Gathering<'_> {
     }
 
     /// Puts a file of the workspace on the list.
-    fn file(&mut self, path: &str, kind: Kind, content: io::Result<String>, tracked: bool) {
+    fn file(&mut self, path: &str, lying: &Lying, content: io::Result<String>, tracked: bool) {
         let Ok(inside) = Utf8Path::new(path).strip_prefix(self.below) else { return };
+        let Lying { kind, stamp, .. } = *lying;
         if kind == Kind::Folder {
             return;
         }
         // Who is to look at a file that cannot be read says so.
         let content = content.unwrap_or_else(|error| format!("unreadable: {error}"));
-        self.found.files.push(SourceFile { path: inside.to_owned(), kind, content, tracked });
+        self.found.files.push(SourceFile { path: inside.to_owned(), kind, content, stamp, tracked });
     }
 
     /// Relative to the workspace where it lies in it.

@@ -1,5 +1,7 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files::Stamp;
+
 /// What lies at a path, without following links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -32,6 +34,8 @@ pub struct SourceFile {
     pub(super) kind: Kind,
     /// The name that git gives to its bytes, or what else tells it from a changed one where it is too large to be read.
     pub(super) content: String,
+    /// Tells whether it was written to since it was read.
+    pub(super) stamp: Stamp,
     pub(super) tracked: bool,
 }
 

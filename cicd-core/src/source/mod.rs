@@ -20,6 +20,7 @@ mod gather;
 mod git;
 mod kinds;
 mod layout;
+mod since;
 mod walk;
 
 pub use difference::{Difference, Overlooked, Why};
@@ -27,3 +28,4 @@ pub use gather::Source;
 pub(crate) use git::truthful_git;
 pub use kinds::{Foreign, Hidden, PERSONAL_FILES, Place, SourceFile, TOOL_FOLDERS, ToolFolder};
 pub use layout::LayoutError;
+pub(crate) use since::named;

@@ -7,6 +7,10 @@ use std::fmt;
 pub struct Claims {
     names: BTreeSet<Cow<'static, str>>,
     quiet_machine: bool,
+    /// Whether it has a tool look at the files of the workspace as they lie.
+    reads_source: bool,
+    /// Whether it runs code of the repository, which may write to them.
+    runs_code: bool,
 }
 
 impl Claims {
@@ -19,19 +23,44 @@ impl Claims {
     /// A named thing that one step holds at a time, such as `docker-build`.
     #[must_use]
     pub fn exclusive(name: impl Into<Cow<'static, str>>) -> Self {
-        Self { names: BTreeSet::from([name.into()]), quiet_machine: false }
+        Self { names: BTreeSet::from([name.into()]), ..Self::default() }
     }
 
     /// The whole machine: nothing else runs while it measures.
     #[must_use]
     pub fn quiet_machine() -> Self {
-        Self { names: BTreeSet::new(), quiet_machine: true }
+        Self { quiet_machine: true, ..Self::default() }
+    }
+
+    /// The files of the workspace as they lie, which a tool looks at: no step that runs code of the repository runs meanwhile, as that
+    /// could show the tool other files. What is read by [`Context::read_file`](super::Context::read_file) needs no claim.
+    #[must_use]
+    pub fn reading_source(self) -> Self {
+        Self { reads_source: true, ..self }
+    }
+
+    /// Code of the repository, such as its tests. Every step that is not of this library counts as one.
+    #[must_use]
+    pub fn running_code(self) -> Self {
+        Self { runs_code: true, ..self }
     }
 
     /// Whether two steps with these claims may run at the same time.
     #[must_use]
     pub fn agree_with(&self, other: &Self) -> bool {
-        !self.quiet_machine && !other.quiet_machine && self.names.is_disjoint(&other.names)
+        let shows_other_files = |one: &Self, other: &Self| one.runs_code && other.reads_source;
+        !self.quiet_machine
+            && !other.quiet_machine
+            && self.names.is_disjoint(&other.names)
+            && !shows_other_files(self, other)
+            && !shows_other_files(other, self)
+    }
+
+    /// Whether this one waits while a step with those claims could start: what only reads is quick, and goes before code runs that could
+    /// leave something behind.
+    #[must_use]
+    pub(crate) fn gives_way_to(&self, other: &Self) -> bool {
+        self.runs_code && other.reads_source && !other.runs_code
     }
 }
 
@@ -74,5 +103,18 @@ mod tests {
         assert!(none.agree_with(&build) && none.agree_with(&none));
         assert!(!build.agree_with(&build));
         assert!(!quiet.agree_with(&none) && !none.agree_with(&quiet));
+    }
+
+    #[test]
+    fn code_of_the_repository_runs_beside_nothing_that_reads_its_files() {
+        let (reads, runs) = (Claims::none().reading_source(), Claims::none().running_code());
+        let both = Claims::none().reading_source().running_code();
+        assert!(reads.agree_with(&reads) && runs.agree_with(&runs));
+        assert!(reads.agree_with(&Claims::none()) && runs.agree_with(&Claims::none()));
+        for (one, other) in [(&reads, &runs), (&both, &runs), (&both, &reads), (&both, &both)] {
+            assert!(!one.agree_with(other) && !other.agree_with(one), "{one:?} {other:?}");
+        }
+        assert!(runs.gives_way_to(&reads) && both.gives_way_to(&reads));
+        assert!(!reads.gives_way_to(&runs) && !both.gives_way_to(&both) && !runs.gives_way_to(&Claims::none()));
     }
 }

@@ -47,7 +47,9 @@ impl Context {
     /// As that, with the file's name.
     pub fn read_file(&self, path: impl AsRef<Utf8Path>) -> Result<Vec<u8>, StepError> {
         let path = path.as_ref();
-        self.shared().workspace.read_file(path).map_err(StepError::io("reading", path))
+        let bytes = self.shared().workspace.read_file(path).map_err(StepError::io("reading", path))?;
+        self.check_listed(path, &bytes)?;
+        Ok(bytes)
     }
 
     /// The same as text.
@@ -56,6 +58,24 @@ impl Context {
     /// As [`read_file`](Self::read_file), and when it is not UTF-8.
     pub fn read_text(&self, path: impl AsRef<Utf8Path>) -> Result<String, StepError> {
         let path = path.as_ref();
-        self.shared().workspace.read_text(path).map_err(StepError::io("reading", path))
+        String::from_utf8(self.read_file(path)?)
+            .map_err(|error| StepError::io("reading", path)(io::Error::other(error)))
+    }
+
+    /// What every step reads of the source is what was gathered, and not what lies there for a while: lists of exceptions and
+    /// settings too.
+    fn check_listed(&self, path: &Utf8Path, bytes: &[u8]) -> Result<(), StepError> {
+        let Ok(source) = &self.shared().source else { return Ok(()) };
+        let full = self.path(path);
+        let found = full.canonicalize_utf8().map_err(StepError::io("finding", path))?;
+        let root = self.root().canonicalize_utf8().map_err(StepError::io("finding", self.root()))?;
+        let names = [full.strip_prefix(self.root()).ok(), found.strip_prefix(&root).ok()];
+        if names.into_iter().flatten().all(|name| source.agrees(name, bytes)) {
+            return Ok(());
+        }
+        Err(StepError::not_looked(
+            format!("{path} changed while the run went on"),
+            "run it again, and let nothing change the checkout meanwhile",
+        ))
     }
 }

@@ -11,7 +11,7 @@ use crate::formats::{read_python_record, same_version};
 use crate::model::Location;
 use crate::process::{Invocation, ProcessError, ToolRequirement};
 use crate::python::{Environment, Interpreter};
-use crate::step::{Author, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
 /// hashes, and each of its files against the package's own record. Nothing is built: a package without a wheel is refused.
@@ -138,6 +138,10 @@ impl Step for PythonEnv {
     fn explain(&self) -> Vec<Invocation> {
         let venv = Utf8Path::new("<step folder>/venv");
         vec![self.create(venv), self.sync(&venv.join("bin/python"))]
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().reading_source()
     }
 
     fn author(&self, _: &Seal) -> Author {

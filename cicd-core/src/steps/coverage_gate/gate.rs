@@ -13,7 +13,7 @@ use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
 use crate::python::{TestReport, read_syntax};
-use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 
 /// Judges the coverage of every source file below a folder.
 ///
@@ -250,6 +250,10 @@ impl Step for CoverageGate {
 
     fn relaxations(&self) -> Vec<Exception> {
         self.lowered.clone()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().reading_source()
     }
 
     fn author(&self, _: &Seal) -> Author {

@@ -41,6 +41,10 @@ impl Step for IntermediateBuild {
         self.0.explain()
     }
 
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
+    }
+
     fn claims(&self) -> Claims {
         self.0.claims()
     }

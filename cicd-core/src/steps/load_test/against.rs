@@ -6,7 +6,7 @@ use super::step::{attachment, measure};
 use crate::load::Measurement;
 use crate::model::{Finding, FindingCode as _, Location, Target};
 use crate::policy::{Applies, Exception, Justification, Origin, Scope};
-use crate::step::{Claims, Context, Outcome, Step, StepError};
+use crate::step::{Author, Claims, Context, Outcome, Seal, Step, StepError};
 
 /// Measures a server that runs already. Its output is no gate: nobody knows which image or commit answered.
 #[derive(Debug, Clone)]
@@ -32,6 +32,10 @@ impl Step for LoadAgainst {
             outcome = outcome.findings([finding]).exceptions([exception]);
         }
         Ok(outcome)
+    }
+
+    fn author(&self, _: &Seal) -> Author {
+        Author::Library
     }
 
     fn claims(&self) -> Claims {

@@ -20,7 +20,7 @@ use crate::model::{Finding, Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::python::{Interpreter, TestReport, read_syntax};
-use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
+use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
 
 /// The program that runs pytest and records what happens.
 const RECORDER: &str = include_str!("recorder.py");
@@ -305,6 +305,10 @@ impl Step for Pytest {
 
     fn relaxations(&self) -> Vec<Exception> {
         self.left_out.iter().map(|(_, exception)| exception.clone()).collect()
+    }
+
+    fn claims(&self) -> Claims {
+        Claims::none().reading_source().running_code()
     }
 
     fn author(&self, _: &Seal) -> Author {
