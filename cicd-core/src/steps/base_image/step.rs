@@ -132,10 +132,6 @@ impl Step for PinnedBase {
         Retry::NETWORK
     }
 
-    fn author(&self, _: &Seal) -> Author {
-        Author::Library
-    }
-
     fn claims(&self) -> Claims {
         Claims::exclusive("base-image")
     }

@@ -41,10 +41,6 @@ impl Step for IntermediateBuild {
         self.0.explain()
     }
 
-    fn author(&self, _: &Seal) -> Author {
-        Author::Library
-    }
-
     fn claims(&self) -> Claims {
         self.0.claims()
     }
