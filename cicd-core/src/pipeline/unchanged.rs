@@ -83,3 +83,7 @@ pub(super) fn blockers<'a>(
     let named = named.map(|(path, message)| blocker(message).at(Location::file(path)));
     Ok(named.chain((more > 0).then(|| blocker(format!("and {more} more files")))).collect())
 }
+
+#[cfg(test)]
+#[path = "unchanged_tests.rs"]
+mod tests;

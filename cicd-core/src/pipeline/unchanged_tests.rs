@@ -1,0 +1,113 @@
+//! Files that are other ones for a while, as code that a run tests could make them.
+
+use std::fs;
+use std::num::NonZeroUsize;
+
+use camino::Utf8Path;
+
+use super::*;
+use crate::model::Event;
+use crate::pipeline::{Observer, Outside, Pipeline, RunOptions, Summary, run};
+use crate::process::{Cancel, Captured, Discard, Invocation, execute};
+use crate::step::{Outcome, Workspace, step_fn};
+
+struct Nobody;
+
+impl Observer for Nobody {
+    fn event(&mut self, _: &Event) {}
+}
+
+fn git(root: &Utf8Path, args: &[&str]) {
+    let git = Outside::without_git(Vec::new()).expect("descriptors").toolbox(&Workspace::at(root));
+    let git = git.locate("git").expect("git");
+    let call =
+        Invocation::tool("git").args(["-c", "user.name=a", "-c", "user.email=a@example.org"]).args(args).dir(root);
+    let call =
+        call.env_remove_prefix("GIT_").env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    let ended = execute(&call, &git, &mut Discard, &Cancel::new().expect("descriptors"));
+    ended.and_then(Captured::require_success).expect("git");
+}
+
+/// A run in a checkout in which one step changes files, and a later one reads `list`.
+fn with(change: fn(&Utf8Path)) -> Summary {
+    let folder = tempfile::tempdir().expect("a folder");
+    let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+    git(root, &["init", "--quiet"]);
+    fs::create_dir(root.join("app")).expect("made");
+    for (path, text) in [("list", "nothing\n"), ("app/a.py", "A = 1\n"), (".gitignore", "/target/\n")] {
+        fs::write(root.join(path), text).expect("written");
+    }
+    git(root, &["add", "--all"]);
+    git(root, &["commit", "--quiet", "--message", "x"]);
+    let workspace = Workspace::at(root);
+    let outside = Outside::gather(&workspace, Vec::new()).expect("an environment");
+    // The clock of files may be coarser than two changes of one.
+    let stamp = || crate::files::Stamp::read(&root.join("list")).expect("stamped").changed_ns();
+    let probe = root.join("target");
+    fs::create_dir(&probe).expect("made");
+    let now = || {
+        fs::write(probe.join("probe"), "").expect("written");
+        crate::files::Stamp::read(&probe.join("probe")).expect("stamped").changed_ns()
+    };
+    while now() == stamp() {}
+    let mut ci = Pipeline::new("changing");
+    let changing = step_fn(move |cx, ()| {
+        change(cx.root());
+        Ok(Outcome::of(1_u32))
+    });
+    let changing = ci.add("changing", changing, ());
+    let reading = step_fn(|cx, _: u32| cx.read_text("list").map(|_| Outcome::of(())));
+    ci.add("reading", reading, &changing);
+    let options = RunOptions { jobs: NonZeroUsize::MIN, ..RunOptions::default() };
+    run(&ci, &workspace, outside, &options, &mut Nobody).expect("a run")
+}
+
+#[test]
+fn a_run_in_which_a_file_was_another_one_for_a_while_is_an_error() {
+    assert_eq!(with(|_| ()).exit_code, 0);
+    assert_eq!(with(|root| fs::write(root.join("target/new"), "").expect("written")).exit_code, 0);
+    let changes: [(&str, fn(&Utf8Path)); 4] = [
+        ("app/a.py", |root| {
+            fs::write(root.join("app/a.py"), "A = 2\n").expect("written");
+            fs::write(root.join("app/a.py"), "A = 1\n").expect("written");
+        }),
+        ("app/a.py", |root| {
+            fs::rename(root.join("app/a.py"), root.join("target/a.py")).expect("moved");
+            fs::rename(root.join("target/a.py"), root.join("app/a.py")).expect("moved back");
+        }),
+        ("app/a.py", |root| fs::remove_file(root.join("app/a.py")).expect("removed")),
+        ("list", |root| {
+            let times = fs::metadata(root.join("list")).expect("there").modified().expect("a time");
+            fs::write(root.join("list"), "nothing\n").expect("written");
+            let open = fs::File::options().write(true).open(root.join("list")).expect("opened");
+            open.set_modified(times).expect("set");
+        }),
+    ];
+    for (path, change) in changes {
+        let summary = with(change);
+        let last = summary.steps.last().expect("steps");
+        assert_eq!((summary.exit_code, last.name.as_str(), last.status), (3, NAME, Status::Error));
+        let reason = last.reason.as_deref().unwrap_or("");
+        assert!(reason.starts_with(&format!("{path} was written to while the run went on")), "{reason}");
+    }
+}
+
+#[test]
+fn what_a_step_reads_is_what_was_gathered() {
+    let changes: [fn(&Utf8Path); 3] = [
+        |root| fs::write(root.join("list"), "everything\n").expect("written"),
+        |root| {
+            fs::write(root.join("app/other"), "everything\n").expect("written");
+            fs::remove_file(root.join("list")).expect("removed");
+            std::os::unix::fs::symlink("app/other", root.join("list")).expect("linked");
+        },
+        |root| fs::write(root.join("list"), "").expect("written"),
+    ];
+    for change in changes {
+        let summary = with(change);
+        let reading = summary.steps.iter().find(|report| report.name.as_str() == "reading").expect("it ran");
+        assert_eq!(reading.status, Status::Error);
+        let reason = reading.reason.as_deref().unwrap_or("");
+        assert!(reason.contains("list changed while the run went on"), "{reason}");
+    }
+}
