@@ -66,7 +66,8 @@ fn with(change: fn(&Utf8Path)) -> Summary {
 fn a_run_in_which_a_file_was_another_one_for_a_while_is_an_error() {
     assert_eq!(with(|_| ()).exit_code, 0);
     assert_eq!(with(|root| fs::write(root.join("target/new"), "").expect("written")).exit_code, 0);
-    let changes: [(&str, fn(&Utf8Path)); 4] = [
+    type Change = fn(&Utf8Path);
+    let changes: [(&str, Change); 4] = [
         ("app/a.py", |root| {
             fs::write(root.join("app/a.py"), "A = 2\n").expect("written");
             fs::write(root.join("app/a.py"), "A = 1\n").expect("written");

@@ -187,7 +187,7 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
     let mut sets = Vec::new();
     let environments = manifest.environments.iter().filter(|environment| !environment.packages.is_empty());
     sets.extend(environments.cloned().map(|PythonEnvironment { name, packages, libraries }| ToolSet {
-        folder: folder(&name, &requirements(&packages, &libraries)),
+        folder: folder(&name, &pinned(&packages, &libraries)),
         content: Content::Python { python, packages, libraries },
     }));
     sets.extend(manifest.releases.iter().cloned().map(|release| {
@@ -199,6 +199,15 @@ pub fn tool_sets(manifest: &ToolsManifest, platform: Option<Platform>, root: &Ut
         ToolSet { folder: folder(&release.program, &pinned), content: Content::Release { python, release } }
     }));
     sets
+}
+
+/// All that makes a set of packages another one.
+fn pinned(packages: &[PythonPackage], libraries: &[PythonLibrary]) -> String {
+    let mut text = requirements(packages, libraries);
+    for (package, inside) in packages.iter().filter_map(|package| Some((package, package.inside.as_ref()?))) {
+        text.push_str(&format!("{} is {inside}\n", package.program));
+    }
+    text
 }
 
 /// A requirements file that pins these packages by version and by the sums of their wheels.

@@ -1,10 +1,11 @@
 use std::ffi::OsStr;
-use std::fs::{self, File, TryLockError};
+use std::fs::{self, File, Permissions, TryLockError};
 use std::io::Read as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use sha2::Digest as _;
 
 use super::folders::{Content, requirements};
@@ -70,6 +71,14 @@ pub(super) fn wheels(
     let list = set.folder.join(plan::REQUIREMENTS_FILE);
     fs::write(&list, requirements(packages, libraries)).map_err(SetupError::io("writing", &list))?;
     shell.run_ok(&pip)?;
+    for (package, inside) in packages.iter().filter_map(|package| Some((package, package.inside.as_ref()?))) {
+        let packages = Utf8PathBuf::from(format!("lib/python{major}.{minor}/site-packages"));
+        let (program, script) = (packages.join(inside), set.bin().join(&package.program));
+        fs::set_permissions(set.folder.join(&program), Permissions::from_mode(0o755))
+            .map_err(SetupError::io("making executable", &program))?;
+        fs::remove_file(&script).map_err(SetupError::io("removing", &script))?;
+        symlink(Utf8Path::new("..").join(&program), &script).map_err(SetupError::io("linking", &script))?;
+    }
     Ok(())
 }
 

@@ -11,7 +11,7 @@
 //! sha256.linux-x86_64 = ["…"]     # of its wheels, by platform: `linux-x86_64`, `linux-aarch64`
 //!
 //! [[python.library]]              # what a package needs beside itself: the installer looks for nothing by itself
-//! name = "PyYAML"
+//! name = "PyYAML"                 # (a package with `inside = "folder/program"` is started there, not by its script in `bin`)
 //! version = "6.0.3"
 //! sha256.linux-x86_64 = ["…"]
 //!
@@ -33,7 +33,7 @@
 
 use std::collections::BTreeMap;
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use super::manifest_check::RawManifest;
@@ -81,6 +81,8 @@ pub struct PythonPackage {
     pub version: String,
     /// The program it installs.
     pub program: String,
+    /// Where the wheel keeps that program, if its script in `bin` does more than starting it, such as writing to it.
+    pub inside: Option<Utf8PathBuf>,
     /// The version the program tells.
     pub program_version: Version,
     /// The sums of its wheels.

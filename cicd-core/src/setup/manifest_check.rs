@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
+use camino::{Utf8Component, Utf8PathBuf};
 use semver::Version;
 use serde::Deserialize;
 use toml::Spanned;
@@ -57,6 +58,7 @@ struct RawPackage {
     name: Spanned<String>,
     version: Spanned<String>,
     program: Spanned<String>,
+    inside: Option<Spanned<Utf8PathBuf>>,
     sha256: BTreeMap<Platform, Vec<Spanned<String>>>,
 }
 
@@ -164,6 +166,7 @@ impl Check<'_> {
             name: self.package_name(&raw.name),
             version: raw.version.get_ref().clone(),
             program: self.program(&raw.program),
+            inside: raw.inside.as_ref().map(|raw| self.inside(raw)),
             program_version: self.program_version(&raw.version),
             sha256: self.sums(&raw.name, &raw.sha256),
         }
@@ -186,6 +189,7 @@ impl Check<'_> {
                 name: self.package_name(&raw.name),
                 version: package_version,
                 program: program.clone(),
+                inside: None,
                 program_version: version.clone(),
                 sha256: self.sums(&raw.name, &raw.sha256),
             }
@@ -218,6 +222,17 @@ impl Check<'_> {
                 .help("use letters, digits, dots, dashes and underscores, beginning with a letter or digit");
         }
         name.clone()
+    }
+
+    fn inside(&mut self, raw: &Spanned<Utf8PathBuf>) -> Utf8PathBuf {
+        let path = raw.get_ref();
+        let is_plain = |part| matches!(part, Utf8Component::Normal(_));
+        if path.as_str().is_empty() || !path.components().all(is_plain) {
+            self.problems
+                .add(raw.span(), format!("{path:?} leads out of the package"))
+                .help("write where the program is below site-packages");
+        }
+        path.clone()
     }
 
     fn program(&mut self, raw: &Spanned<String>) -> String {
