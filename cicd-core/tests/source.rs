@@ -548,6 +548,18 @@ fn forms_of_a_checkout_that_are_as_committed_stay_so() {
     let below = Source::gather(&app, &toolbox(&app), &Cancel::new().expect("descriptors")).expect("a source");
     let files: Vec<&str> = below.files().iter().map(|file| file.path.as_str()).collect();
     assert_eq!(files, ["a.py", "b.py", "link", "run.sh"]);
+    // Settings are read from above too, whatever is ignored there.
+    repository.write(".git/info/exclude", "/conftest.py\n/.cargo\n/notes\n/app/hidden.py\n");
+    for path in ["conftest.py", ".cargo/config.toml", "notes/a.py", "app/hidden.py"] {
+        repository.write(path, "x\n");
+    }
+    let below = Source::gather(&app, &toolbox(&app), &Cancel::new().expect("descriptors")).expect("a source");
+    let hidden: Vec<&str> = below.hidden().iter().map(|one| one.path.as_str()).collect();
+    assert_eq!(hidden, [".cargo/config.toml", "conftest.py", "hidden.py"]);
+    repository.write(".git/info/exclude", "");
+    for path in ["conftest.py", ".cargo/config.toml", "notes/a.py", "app/hidden.py"] {
+        fs::remove_file(repository.root.join(path)).expect("removed");
+    }
     // Names by SHA-256.
     let hashed = repository.base.join("hashed");
     fs::create_dir(&hashed).expect("made");

@@ -11,6 +11,8 @@ pub enum Subject {
     Image(String),
     /// The files of a commit.
     Commit(String),
+    /// The files that a commit adds or changes, which clears nothing: what it leaves as it was is shipped too.
+    Changes(String),
 }
 
 impl fmt::Display for Subject {
@@ -18,6 +20,7 @@ impl fmt::Display for Subject {
         match self {
             Self::Image(id) => write!(f, "image {id}"),
             Self::Commit(id) => write!(f, "commit {id}"),
+            Self::Changes(id) => write!(f, "changes of commit {id}"),
         }
     }
 }

@@ -87,6 +87,7 @@ mod tests {
     use std::fs;
 
     use super::*;
+    use crate::process::Invocation;
     use crate::step::{Artifact as _, Seal, Step as _};
     use crate::steps::DependencyAudit;
     use crate::trivy::ScanReport;
@@ -129,6 +130,22 @@ mod tests {
         let left: Vec<_> = runs.read_dir_utf8().expect("the runs").flatten().collect();
         assert_eq!(left.len(), super::super::RUNS_KEPT + 2, "{left:?}");
         assert!(cx.dir().exists());
+    }
+
+    #[test]
+    fn temporary_files_of_processes_go_with_the_run() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let workspace = Workspace::at(root);
+        fs::create_dir(root.join("tmp")).expect("made");
+        let mut outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+        outside.environment.variables.insert("TMPDIR".into(), root.join("tmp").into_string().into());
+        let cx = alone(&workspace, "lonely", outside).expect("a context");
+        let leaves = Invocation::tool("sh").args(["-c", "touch \"$TMPDIR/left\" && printf %s \"$TMPDIR\""]);
+        let used = cx.run_ok(&leaves).expect("ran").stdout_text().expect("text").to_owned();
+        assert!(used.starts_with(root.join("tmp").as_str()) && Utf8Path::new(&used).join("left").exists(), "{used}");
+        drop(cx);
+        assert_eq!(root.join("tmp").read_dir_utf8().expect("a folder").count(), 0);
     }
 
     /// Here, and not beside the other tests with real tools, as only this crate can make what a scan gives.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread;
@@ -21,8 +22,8 @@ use super::{
     StepReport, Summary, WhenBusy, engine, interrupted, latest_summary, panics, program, unchanged,
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
-use crate::process::{CancelReason, Redactor, Secret};
-use crate::step::{EventQueue, EventSender, Outputs, RunContext, RunToken, StepError, Workspace};
+use crate::process::{CancelReason, Redactor, Secret, Temporary};
+use crate::step::{EventQueue, EventSender, Outputs, RunContext, RunEnvironment, RunToken, StepError, Workspace};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
 const TICK: Duration = Duration::from_millis(50);
@@ -320,10 +321,32 @@ pub(super) fn context(
     redactor: Redactor,
     events: EventSender,
 ) -> RunContext {
-    let toolbox = outside.toolbox(workspace).marked(format!("{dir}/tools"));
+    let temporary = temporary_of(&outside.environment);
+    let folder = temporary.as_ref().map(|folder| folder.path().as_str().into());
+    let toolbox = outside.toolbox(workspace).marked(format!("{dir}/tools")).with_temporary(folder);
     let Outside { environment, cancel, revision, source, .. } = outside;
     let (workspace, dir, token) = (workspace.clone(), dir.to_owned(), RunToken::default());
-    RunContext { workspace, id, dir, environment, revision, source, toolbox, redactor, cancel, events, token }
+    RunContext {
+        workspace,
+        id,
+        dir,
+        environment,
+        revision,
+        source,
+        toolbox,
+        redactor,
+        cancel,
+        events,
+        token,
+        temporary,
+    }
+}
+
+/// The folder for what the run's processes do not keep: most of them remove nothing when they are killed. Where none can be made, as on a
+/// full disk, they use what they are given, and fail by themselves.
+fn temporary_of(environment: &RunEnvironment) -> Option<Temporary> {
+    let parent = environment.variables.get(OsStr::new("TMPDIR")).and_then(|folder| folder.to_str()).unwrap_or("/tmp");
+    Temporary::new_in(parent.into(), "run").ok()
 }
 
 /// Hands every event to the observer until the run has finished.

@@ -154,6 +154,7 @@ fn environment(invocation: &Invocation) -> BTreeMap<OsString, Option<OsString>> 
     let mut all: BTreeMap<_, _> = removed.map(|name| (name, None)).collect();
     all.extend(invocation.withheld.iter().map(|name| (name.clone(), None)));
     all.extend(invocation.search_path.clone().map(|path| ("PATH".into(), Some(path))));
+    all.extend(invocation.temporary.clone().map(|folder| ("TMPDIR".into(), Some(folder))));
     all.extend(invocation.mark.clone().map(|mark| (super::MARK.into(), Some(mark))));
     all.extend(invocation.env.iter().map(|(name, change)| {
         let value = match change {

@@ -66,6 +66,8 @@ pub struct Invocation {
     pub(crate) search_path: Option<OsString>,
     /// What tells the processes it starts from all others; not shown either.
     pub(crate) mark: Option<OsString>,
+    /// Where it and what it starts keep temporary files.
+    pub(crate) temporary: Option<OsString>,
     /// Variables that it does not inherit, because they hold secrets of others.
     pub(crate) withheld: Vec<OsString>,
     /// As much at the cut end of what is kept of its output may be a part of a secret, and is left out.
@@ -106,6 +108,7 @@ impl Invocation {
             stderr_bytes_max: 0,
             search_path: None,
             mark: None,
+            temporary: None,
             withheld: Vec::new(),
             cut_bytes: 0,
         }

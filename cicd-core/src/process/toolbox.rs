@@ -33,6 +33,7 @@ pub struct Toolbox {
     cwd: Utf8PathBuf,
     /// What a process of a run carries, so that the next run ends it should this one be killed.
     mark: Option<OsString>,
+    temporary: Option<OsString>,
     patience: Option<[Duration; 2]>,
     guards: Vec<Guard>,
     known: Mutex<BTreeMap<String, Known>>,
@@ -48,14 +49,21 @@ impl Toolbox {
         let all = folders.iter().map(|folder| folder.as_std_path().to_owned()).chain(std::env::split_paths(path));
         // Joining fails only for entries with a colon inside, which `split_paths` cannot give.
         let search_path = std::env::join_paths(all).unwrap_or_else(|_| path.to_owned());
-        let (mark, patience, guards) = (None, None, Vec::new());
-        Self { search_path, cwd: cwd.to_owned(), mark, patience, guards, known: Mutex::default() }
+        let (mark, temporary, patience, guards) = (None, None, None, Vec::new());
+        Self { search_path, cwd: cwd.to_owned(), mark, temporary, patience, guards, known: Mutex::default() }
     }
 
     /// Has the processes that it starts carry the mark of a run.
     #[must_use]
     pub(crate) fn marked(mut self, mark: impl Into<OsString>) -> Self {
         self.mark = Some(mark.into());
+        self
+    }
+
+    /// Has the processes that it starts keep temporary files in this folder.
+    #[must_use]
+    pub(crate) fn with_temporary(mut self, folder: Option<OsString>) -> Self {
+        self.temporary = folder;
         self
     }
 
@@ -202,6 +210,7 @@ impl Toolbox {
             let mut invocation = Invocation::program(path).args(args).dir(&self.cwd);
             invocation.search_path = Some(self.search_path.clone());
             invocation.mark = self.mark.clone();
+            invocation.temporary = self.temporary.clone();
             for (name, value) in env {
                 invocation = invocation.env(name, value);
             }

@@ -103,7 +103,7 @@ impl<S: Scanner> Step for Scan<S> {
         let commit = cx.revision()?.commit.clone();
         let name = tool.name.clone();
         let mut outcome = if account.looked_at.is_empty() {
-            let outcome = Outcome::of(Scanned::new(name.clone(), Vec::new(), commit));
+            let outcome = Outcome::of(Scanned::new(name.clone(), Vec::new(), commit, self.extent));
             outcome.headline(format!("no {} is added or changed", selection.what))
         } else {
             let sources = read(cx, &selection, &account.looked_at, tool)?;
@@ -164,8 +164,12 @@ impl<S: Scanner> Scan<S> {
         if self.extent == Extent::LastCommit {
             written.retain(|exception| is_about(exception, sources));
         }
-        let scanned =
-            Scanned::new(sources.tool().name.clone(), sources.paths().map(Utf8Path::to_owned).collect(), commit);
+        let scanned = Scanned::new(
+            sources.tool().name.clone(),
+            sources.paths().map(Utf8Path::to_owned).collect(),
+            commit,
+            self.extent,
+        );
         let mut outcome = Outcome::of(scanned)
             .headline(headline(sources, &report, &findings))
             .fact("files", sources.count())

@@ -21,6 +21,8 @@ use crate::process::{Cancel, Toolbox};
 const UNTRACKED_FILES_MAX: usize = 100_000;
 /// An ignored folder with more files than this is told as a whole.
 const HIDDEN_FILES_MAX: usize = 10_000;
+/// In it cargo looks for settings, in every folder up to the root.
+const CARGO_FOLDER: &str = ".cargo";
 /// So many bytes of files that differ from the commit are read; further ones are known by their size, times and number.
 const UNCOMMITTED_BYTES_MAX: u64 = 64 << 20;
 /// Fewer files are read before a thread has started.
@@ -392,8 +394,17 @@ impl Gathering<'_> {
         }
     }
 
+    /// Whether a file stands above the workspace where tools that run in it look for their settings.
+    fn is_read_from_below(&self, path: &str) -> bool {
+        let folder = Utf8Path::new(path).parent().unwrap_or(Utf8Path::new(""));
+        let folder = if folder.file_name() == Some(CARGO_FOLDER) { folder.parent().unwrap_or(folder) } else { folder };
+        self.below.starts_with(folder)
+    }
+
     fn ignored(&mut self, path: &str, lying: &Lying, rule: &str, is_tool: &dyn Fn(&str) -> bool, seen: &mut Seen) {
-        if !Utf8Path::new(path).starts_with(self.below) {
+        let is_below = Utf8Path::new(path).starts_with(self.below);
+        let is_elsewhere = lying.kind == Kind::Folder && Utf8Path::new(path).file_name() != Some(CARGO_FOLDER);
+        if !is_below && (is_elsewhere || !self.is_read_from_below(path)) {
             return;
         }
         if matches!(lying.kind, Kind::Folder | Kind::Link) && is_tool(path) {

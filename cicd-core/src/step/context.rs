@@ -13,8 +13,8 @@ use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::policy::Exception;
 use crate::process::{
-    Cancel, Captured, Invocation, ProcessError, Redactor, Secret, SecretSource, Tool, ToolError, ToolProblem,
-    ToolRequirement, Toolbox, execute,
+    Cancel, Captured, Invocation, ProcessError, Redactor, Secret, SecretSource, Temporary, Tool, ToolError,
+    ToolProblem, ToolRequirement, Toolbox, execute,
 };
 use crate::source::Source;
 
@@ -63,6 +63,8 @@ pub struct RunContext {
     pub events: EventSender,
     /// Which run it is, for what holds in one run only.
     pub(crate) token: RunToken,
+    /// Where its processes keep temporary files; it goes with the run.
+    pub(crate) temporary: Option<Temporary>,
 }
 
 /// What a step is given beside its input: where it is, what time it is, and the way to run processes.
@@ -321,6 +323,7 @@ impl Context {
         }
         invocation.search_path = Some(self.run.toolbox.search_path().to_owned());
         invocation.withheld = self.withheld();
+        invocation.temporary = self.run.temporary.as_ref().map(|folder| folder.path().as_str().into());
         invocation.cut_bytes = self.run.redactor.longest_bytes();
         let number = NEXT_PROCESS.fetch_add(1, Ordering::Relaxed);
         invocation.mark = Some(format!("{}/{number}", self.run.dir).into());

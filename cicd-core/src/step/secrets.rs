@@ -115,6 +115,7 @@ impl RunContext {
         command.dir.get_or_insert_with(|| self.workspace.root().to_owned());
         command.search_path = Some(self.toolbox.search_path().to_owned());
         // What it starts is found again, by this run and, should that be killed, by the next one.
+        command.temporary = self.temporary.as_ref().map(|folder| folder.path().as_str().into());
         command.mark = Some(format!("{}/secret-{}", self.dir, NEXT_FILE.fetch_add(1, Ordering::Relaxed)).into());
         let captured = execute(&command, &program, &mut Discard, &self.cancel)
             .map_err(|_| unreadable(format!("{} did not end as it should", command.program_name())))?;

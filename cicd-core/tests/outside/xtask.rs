@@ -17,8 +17,8 @@ impl Step for ShellSyntax {
     }
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<()>, StepError> {
         let checked = cx.run(&Invocation::tool("bash").args(["-n", self.0]))?.require_exit(&[0, 2])?;
-        let found = |line| Finding::with_code(Code::from_static("SH-001"), line);
-        Ok(Outcome::of(()).findings(checked.stderr_text().lines().map(found)))
+        let finding = || Finding::with_code(Code::from_static("SH-001"), checked.stderr_text());
+        Ok(Outcome::of(()).findings((!checked.success()).then(finding)))
     }
 }
 // The step ends here.
