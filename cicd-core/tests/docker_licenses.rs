@@ -151,6 +151,7 @@ fn an_image_without_packages_and_a_broken_list_are_errors() {
     assert_eq!(containers_of(&cx), "", "the container is gone after an error too");
 
     fs::write(bench.path().join(LIST), "name,vresion\n").expect("written");
+    let cx = bench.context("licenses");
     let error = LicenseCheck::approved(LIST).run(&cx, bench.image()).expect_err("broken").to_string();
     assert!(error.starts_with("ci/approved_dependencies.csv:1:6: "), "{error}");
     let missing = LicenseCheck::approved(Utf8PathBuf::from("ci/none.csv")).run(&cx, bench.image());

@@ -297,7 +297,7 @@ impl fmt::Debug for Cli {
 }
 
 fn workspace() -> Result<Workspace, Box<dyn Error>> {
-    let here = Utf8PathBuf::from_path_buf(std::env::current_dir()?)
-        .map_err(|path| format!("the path {} is not UTF-8", path.display()))?;
+    let here = std::env::current_dir().map_err(|error| format!("the current folder cannot be told: {error}"))?;
+    let here = Utf8PathBuf::from_path_buf(here).map_err(|path| format!("the path {} is not UTF-8", path.display()))?;
     Ok(Workspace::discover(&here)?)
 }
