@@ -123,11 +123,11 @@ mod tests {
     #[test]
     fn an_image_is_named_after_what_it_is_built_from() {
         let named = |context: &str, root: &str| BuildRecipe::context(context).image_name_in(Utf8Path::new(root));
-        assert_eq!(named(".", "/work/Guest Book"), "guest-book");
-        assert_eq!(named("", "/work/shop_2.0"), "shop-2-0");
-        assert_eq!(named("services/./Web--App", "/work/x"), "web-app");
+        assert_eq!(named(".", "/home/me/Guest Book"), "guest-book");
+        assert_eq!(named("", "/home/me/shop_2.0"), "shop-2-0");
+        assert_eq!(named("services/./Web--App", "/home/me/x"), "web-app");
         assert_eq!(named("_", "/"), "image", "nothing has a name");
         let chosen = BuildRecipe::context(".").image_name("team/app");
-        assert_eq!(chosen.image_name_in(Utf8Path::new("/work/x")), "team/app");
+        assert_eq!(chosen.image_name_in(Utf8Path::new("/home/me/x")), "team/app");
     }
 }

@@ -11,7 +11,7 @@ use crate::process::SecretSource;
 /// use cicd_core::docker::BuildRecipe;
 ///
 /// let recipe = BuildRecipe::context("flask-app").base_arg("DEPS_IMAGE").revision_arg("REVISION");
-/// assert_eq!(recipe.image_name_in("/work/guest-book".into()), "flask-app");
+/// assert_eq!(recipe.image_name_in("/home/me/guest-book".into()), "flask-app");
 /// ```
 #[derive(Debug, Clone)]
 pub struct BuildRecipe {
