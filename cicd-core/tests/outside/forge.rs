@@ -155,7 +155,8 @@ fn pipeline(_: &Workspace) -> Result<Pipeline, GraphError> {
             let verdict = ci.add("verdict", step_fn(|_, ()| Ok(Outcome::of(Verdict { fine: false }))), ());
             let ship = ci.add("ship", step_fn(|_, _: Verdict| Ok(Outcome::of(()))).effect("ship"), &verdict);
             let tomorrow = Clock::System.today().tomorrow().expect("a day").to_string();
-            let because = Justification::new("a note for people to read, with no artifact behind it", "@example/me", &tomorrow);
+            let because =
+                Justification::new("a note for people to read, with no artifact behind it", "@example/me", &tomorrow);
             ci.nothing_to_clear(&ship, because.expect("a date"));
         }
         _ => {}

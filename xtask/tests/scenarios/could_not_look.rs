@@ -71,7 +71,7 @@ fn the_vulnerability_database_is_empty() {
 #[test]
 fn the_image_is_made_from_scratch() {
     let checkout = Checkout::new();
-    let dockerfile = "ARG DEPS_IMAGE\nFROM ${DEPS_IMAGE} AS dependencies\nFROM scratch\nARG REVISION\nCOPY VERSION.txt /VERSION.txt\nLABEL org.opencontainers.image.revision=\"${REVISION}\"\nUSER 10001:10001\n";
+    let dockerfile = "ARG DEPS_IMAGE\nFROM ${DEPS_IMAGE} AS dependencies\nFROM scratch\nARG REVISION\nCOPY VERSION.txt /VERSION.txt\nLABEL org.opencontainers.image.revision=\"${REVISION}\"\nUSER 10001:10001\nHEALTHCHECK CMD [\"/check\"]\n";
     checkout.write("flask-app/Dockerfile", dockerfile);
     checkout.commit();
     let summary = checkout.ci("trivy,sbom", 3);
