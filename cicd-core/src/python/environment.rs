@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 use sha2::{Digest as _, Sha256};
 
@@ -32,15 +34,24 @@ impl Environment {
         let home = text.lines().filter_map(|line| line.split_once('=')).find(|(name, _)| name.trim() == "home");
         let home = home.map(|(_, home)| Utf8Path::new(home.trim())).ok_or_else(no_environment)?;
         let program = python.canonicalize_utf8().map_err(StepError::io("finding", python))?;
-        let mut roots = vec![folder.to_owned(), program];
-        let libraries = home.parent().ok_or_else(no_environment)?.join("lib");
-        let entries = libraries.read_dir_utf8().map_err(StepError::io("listing", &libraries))?;
-        for entry in entries {
-            let entry = entry.map_err(StepError::io("listing", &libraries))?;
-            if entry.file_name().starts_with("python3.") {
-                roots.push(entry.into_path());
+        // Python looks for its library where its program really is, and where the link lies that it was started by.
+        let places = [home.parent(), program.parent().and_then(Utf8Path::parent)];
+        let mut libraries = BTreeSet::new();
+        for place in places.into_iter().flatten().map(|place| place.join("lib")).filter(|place| place.is_dir()) {
+            for entry in place.read_dir_utf8().map_err(StepError::io("listing", &place))? {
+                let entry = entry.map_err(StepError::io("listing", &place))?;
+                if entry.file_name().starts_with("python3.") {
+                    libraries.insert(entry.into_path());
+                }
             }
         }
+        if libraries.is_empty() {
+            return Err(StepError::not_looked(
+                format!("the library of {program} is not beside it"),
+                "use a Python with its library in `lib`, as Debian, pyenv and uv install it",
+            ));
+        }
+        let roots: Vec<_> = [folder.to_owned(), program].into_iter().chain(libraries).collect();
         let stamps = stamps(&roots)?;
         Ok(Self { roots, stamps })
     }
