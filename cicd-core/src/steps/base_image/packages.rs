@@ -125,10 +125,14 @@ fn debootstrap_tool() -> ToolRequirement {
         .fix("install it (`apt-get install debootstrap debian-archive-keyring`), or make a registry reachable")
 }
 
+/// The run's own folder is not there where the new system is the root.
+const TEMPORARY: &str = "/tmp";
+
 fn debootstrap(recipe: &PackagesRecipe, root: &Utf8Path) -> Invocation {
     let mut invocation = Invocation::tool("debootstrap")
         .env("LC_ALL", "C")
         .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("TMPDIR", TEMPORARY)
         .deadline(DEBOOTSTRAP_DEADLINE)
         // Without it, packages are taken unchecked where the keys of the archive are not installed.
         .arg("--force-check-gpg")
@@ -143,6 +147,7 @@ fn inside(root: &Utf8Path, command: &[&str]) -> Invocation {
     Invocation::tool("chroot")
         .env("LC_ALL", "C")
         .env("DEBIAN_FRONTEND", "noninteractive")
+        .env("TMPDIR", TEMPORARY)
         .deadline(DEBOOTSTRAP_DEADLINE)
         .arg(root)
         .args(command)
