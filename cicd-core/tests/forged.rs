@@ -127,7 +127,7 @@ fn what_forges_a_proof_and_compiles_is_not_green() {
     }
 
     // Refused before anything runs.
-    let because = "it would fail if it ran today";
+    let because = "the registry refuses its login this week";
     let refused: &[(&str, &[&str], &str)] = &[
         ("wrapper", &["ci"], "comes out of the library's own step alone"),
         ("kept-by-conversion", &["ci"], "the program itself makes that of a"),
