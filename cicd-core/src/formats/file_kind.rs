@@ -2,6 +2,8 @@
 
 use camino::Utf8Path;
 
+use super::dockerfile::KEYWORDS;
+
 /// How many bytes of a file are enough to tell what it is: a licence, a history and a docstring may stand before the first statement.
 pub const HEAD_BYTES: usize = 1 << 20;
 /// How much of a Dockerfile's instructions is read.
@@ -171,27 +173,6 @@ fn is_python_line(line: &str) -> bool {
     }
 }
 
-const INSTRUCTIONS: [&str; 18] = [
-    "ADD",
-    "ARG",
-    "CMD",
-    "COPY",
-    "ENTRYPOINT",
-    "ENV",
-    "EXPOSE",
-    "FROM",
-    "HEALTHCHECK",
-    "LABEL",
-    "MAINTAINER",
-    "ONBUILD",
-    "RUN",
-    "SHELL",
-    "STOPSIGNAL",
-    "USER",
-    "VOLUME",
-    "WORKDIR",
-];
-
 /// Whether this begins as a Dockerfile must: a `FROM` before anything but `ARG`, and every line an instruction, up to the first
 /// here-document.
 fn is_dockerfile(text: &str) -> bool {
@@ -209,7 +190,7 @@ fn is_dockerfile(text: &str) -> bool {
         continued = goes_on;
         let mut words = line.split_whitespace();
         let word = words.next().unwrap_or("").to_ascii_uppercase();
-        if !INSTRUCTIONS.contains(&word.as_str()) {
+        if !KEYWORDS.contains(&word.as_str()) {
             return false;
         }
         match word.as_str() {

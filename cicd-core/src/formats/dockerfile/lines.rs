@@ -24,7 +24,7 @@ pub(super) struct Lines {
 
 /// Every instruction that there is. A line with another word is none for any builder, but it may be for a reader that has lost its
 /// place, so it is an error.
-pub(super) const KEYWORDS: [&str; 18] = [
+pub(in crate::formats) const KEYWORDS: [&str; 18] = [
     "ADD",
     "ARG",
     "CMD",

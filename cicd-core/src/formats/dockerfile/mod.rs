@@ -12,5 +12,6 @@ mod uncontrolled;
 
 pub use expand::Arguments;
 pub use layers::LayerSources;
+pub(super) use lines::KEYWORDS;
 pub use stages::{Counted, Dockerfile, DockerfileError, ImageUse, ImageUseKind, Stage};
 pub use uncontrolled::Uncontrolled;

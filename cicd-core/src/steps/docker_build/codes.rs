@@ -111,7 +111,7 @@ finding_codes! {
         Uncontrolled = "IMG-023" {
             summary: "an instruction takes in what neither a digest nor the commit tells",
             help: "do without it, or fetch it in a RUN with a checksum; `.accept(…)` takes a justification",
-            example: "RUN --mount=type=cache,target=/root/.cache pip install .",
+            example: "RUN --mount=type=cache,target=/cache pip install .",
         },
     }
 }
