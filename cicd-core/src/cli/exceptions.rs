@@ -111,7 +111,7 @@ fn rows(summary: &Summary, as_of: Date) -> Result<Vec<Row>, jiff::Error> {
     let soon = as_of.checked_add(SOON_DAYS.days())?;
     let mut all = BTreeMap::new();
     for step in &summary.steps {
-        let findings = FindingsByName::new(&step.findings);
+        let findings = FindingsByName::new(&step.findings, step.exceptions.iter().map(|report| &report.exception));
         // Not every exception has to cover something each time: a retry that was granted may not have been needed.
         let unused = [ExceptionCode::Unused, ExceptionCode::IgnoreStale].map(Code::from);
         let unused = step.findings.iter().filter(|finding| unused.contains(&finding.code));

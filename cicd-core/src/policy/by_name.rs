@@ -1,11 +1,11 @@
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{Exception, Scope};
 use crate::model::by_key::counting;
 use crate::model::{Finding, Reach, Target};
 
-/// Findings by their codes and other names, and by what they are about: what an exception covers is looked up instead of searched
-/// for, since lists of both may be long.
+/// What a list of exceptions may cover, by the codes and other names of findings and by what they are about: it is looked up
+/// instead of searched for, since lists of both may be long.
 ///
 /// What is wrong with an exception (`EXC-…`, `IGN-…`) is not among them: no exception covers that.
 #[derive(Debug)]
@@ -17,13 +17,18 @@ pub struct FindingsByName<'a> {
 }
 
 impl<'a> FindingsByName<'a> {
-    /// The index of these findings.
+    /// The index of those findings that one of these exceptions names. Any other exception covers nothing by it.
     #[must_use]
-    pub fn new(findings: &'a [Finding]) -> Self {
+    pub fn new<'e>(findings: &'a [Finding], exceptions: impl IntoIterator<Item = &'e Exception>) -> Self {
+        // Few of the names of a long list are ever asked for.
+        let asked_for: HashSet<&str> = exceptions.into_iter().map(|exception| exception.id.as_str()).collect();
         let (mut lists, mut places) = (Vec::new(), HashMap::new());
         for (index, finding) in findings.iter().enumerate().filter(|(_, finding)| !finding.is_about_an_exception()) {
-            let names: BTreeSet<_> =
-                [finding.code.as_str()].into_iter().chain(finding.aliases.iter().map(String::as_str)).collect();
+            let names = [finding.code.as_str()].into_iter().chain(finding.aliases.iter().map(String::as_str));
+            let names: BTreeSet<_> = names.filter(|name| asked_for.contains(name)).collect();
+            if names.is_empty() {
+                continue;
+            }
             let reached_by = finding.target.as_ref().map_or_else(Vec::new, Target::reached_by);
             for name in names {
                 for reach in [Reach::Any].iter().chain(&reached_by) {

@@ -35,7 +35,7 @@ pub struct Verdict {
 pub fn evaluate(findings: Vec<Finding>, exceptions: &[Exception], policy: &Policy, today: Date) -> Verdict {
     let mut covered = vec![0; exceptions.len()];
     let mut wrong = vec![Vec::new(); exceptions.len()];
-    let by_name = FindingsByName::new(&findings);
+    let by_name = FindingsByName::new(&findings, exceptions);
     let mut allowed = Allowed::new(&by_name, exceptions, findings.len());
     let worst = strictest(&by_name, &findings, policy);
     // Which of two exceptions for one finding is the second must not depend on the order in which a step gives them.
@@ -152,7 +152,7 @@ pub fn blocking<'a>(
     environment: &str,
     today: Date,
 ) -> Vec<&'a Finding> {
-    let by_name = FindingsByName::new(findings);
+    let by_name = FindingsByName::new(findings, exceptions.iter().copied());
     let mut is_allowed = vec![false; findings.len()];
     let mut is_done = vec![false; by_name.len()];
     let holds = |exception: &&&Exception| {

@@ -12,7 +12,7 @@ const NAMED_MAX: usize = 5;
 /// says why it is not taken, and an entry without a scope that hides more than one place.
 #[must_use]
 pub fn review_file(file: &IgnoreFile, found: &[Finding]) -> Vec<Finding> {
-    let by_name = FindingsByName::new(found);
+    let by_name = FindingsByName::new(found, &file.exceptions);
     let mut review = Vec::new();
     for exception in &file.exceptions {
         let covered: Vec<_> = by_name.covered_by(exception).map(|(_, finding)| finding).collect();

@@ -127,7 +127,7 @@ impl DependencyAudit {
         let flaws = merge(&scan.python, &audited);
         let place = (self.locked.as_path(), locked);
         let mut findings: Vec<_> = flaws.iter().map(|flaw| flaw.finding(self.threshold, place)).collect();
-        let by_name = FindingsByName::new(&findings);
+        let by_name = FindingsByName::new(&findings, ledger.exceptions.iter().chain(&ledger.second_opinion));
         let is_used = |exception: &Exception| by_name.covered_by(exception).next().is_some();
         let mut exceptions: Vec<_> = ledger.exceptions.into_iter().filter(is_used).collect();
         let (used, unused): (Vec<_>, Vec<_>) = ledger.second_opinion.into_iter().partition(is_used);

@@ -39,7 +39,7 @@ impl Scanned<'_> {
         let review = review_file(&ignored, &findings);
         let mut exceptions = ignored.exceptions;
         exceptions.extend(dockerfiles.exceptions);
-        let by_name = FindingsByName::new(&findings);
+        let by_name = FindingsByName::new(&findings, &exceptions);
         let valid = exceptions.iter().filter(|exception| !exception.justification.is_expired(today));
         let covered: BTreeSet<_> = valid.flat_map(|exception| by_name.covered_by(exception)).map(|it| it.0).collect();
         let ignored_count = covered.len();
