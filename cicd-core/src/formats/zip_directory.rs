@@ -1,6 +1,8 @@
 //! The names of the files in a zip, from its [central directory](https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT): what
 //! Python's `zipimport` reads, wherever in a file the archive begins.
 
+use memchr::memmem;
+
 /// The end of an archive: this, 18 more bytes, and a comment.
 const END: &[u8] = b"PK\x05\x06";
 const END_BYTES: usize = 22;
@@ -25,10 +27,9 @@ pub const END_BYTES_MAX: usize = END_BYTES + COMMENT_BYTES_MAX;
 /// Whether the last bytes of a file, [`END_BYTES_MAX`] of them or more, hold the end of an archive with files in it.
 #[must_use]
 pub fn ends_as_archive(bytes: &[u8]) -> bool {
-    let Some(last) = bytes.len().checked_sub(END_BYTES) else { return false };
-    (0..=last).rev().any(|at| {
+    ends(bytes).any(|at| {
         let (files, size) = (number(bytes, at + 10, 2).unwrap_or(0), number(bytes, at + 12, 4).unwrap_or(0));
-        bytes[at..].starts_with(END) && files > 0 && size >= files * ENTRY_BYTES
+        files > 0 && size >= files * ENTRY_BYTES
     })
 }
 
@@ -62,17 +63,23 @@ pub fn read(bytes: &[u8]) -> Result<Option<ZipDirectory>, String> {
 
 /// Where the last end of an archive is whose comment reaches to the end of the file.
 fn find_end(bytes: &[u8]) -> Option<usize> {
-    let last = bytes.len().checked_sub(END_BYTES)?;
-    let first = last.saturating_sub(COMMENT_BYTES_MAX);
-    (first..=last).rev().find(|&at| {
+    let first = bytes.len().saturating_sub(END_BYTES_MAX);
+    ends(bytes.get(first..)?).map(|at| first + at).find(|&at| {
         let fits = || number(bytes, at + 20, 2).is_some_and(|comment| at + END_BYTES + comment <= bytes.len());
         // Python does not ask how long the comment is where a directory stands before the end.
         let leads = || {
             let start = number(bytes, at + 12, 4).and_then(|size| at.checked_sub(size));
             start.and_then(|start| bytes.get(start..start + ENTRY.len())) == Some(ENTRY)
         };
-        bytes[at..].starts_with(END) && (leads() || fits())
+        leads() || fits()
     })
+}
+
+/// Wherever an end of an archive may begin, from the last. Every file of every layer is looked through for them.
+fn ends(bytes: &[u8]) -> impl Iterator<Item = usize> {
+    // What begins later has no room for all that belongs to an end.
+    let beginnings = &bytes[..bytes.len().saturating_sub(END_BYTES - END.len())];
+    memmem::rfind_iter(beginnings, END)
 }
 
 fn number(bytes: &[u8], at: usize, count: usize) -> Option<usize> {

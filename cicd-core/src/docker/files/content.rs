@@ -1,6 +1,7 @@
 use std::io::{self, Read};
 
 use md5::Md5;
+use memchr::memmem;
 use sha1_checked::Sha1;
 use sha2::{Digest as _, Sha256};
 
@@ -239,24 +240,11 @@ impl Search {
     fn look(&mut self, chunk: &[u8]) {
         let keep = GO_BUILD.len().max(CARGO_AUDITABLE.len()) - 1;
         self.before.extend_from_slice(chunk);
-        let has = |word: &[u8]| contains(&self.before, word);
-        self.found.go |= has(GO_BUILD);
-        self.found.cargo |= has(CARGO_AUDITABLE);
+        self.found.go |= memmem::find(&self.before, GO_BUILD).is_some();
+        self.found.cargo |= memmem::find(&self.before, CARGO_AUDITABLE).is_some();
         let start = self.before.len().saturating_sub(keep);
         self.before.drain(..start);
     }
-}
-
-fn contains(text: &[u8], word: &[u8]) -> bool {
-    let Some(first) = word.first() else { return true };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        if rest[at..].starts_with(word) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
 }
 
 /// What a file is by its first bytes, and all of them; or, where it is too large to be kept, its last ones, as `rest`.
