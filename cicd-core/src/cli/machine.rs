@@ -59,7 +59,7 @@ pub(super) fn doctor(pipeline: &Pipeline, workspace: &Workspace) -> Result<ExitS
     let report = doctor::check(doctor::Inputs {
         tools: &pipeline.tools(),
         programs: &pipeline.programs(),
-        toolbox: &outside.toolbox(workspace),
+        toolbox: &outside.toolbox(workspace).asking_all(),
         workspace,
         provenance: setup::provenance(&outside.environment.variables, workspace)?,
         cancel: &outside.cancel,

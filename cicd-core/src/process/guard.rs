@@ -1,7 +1,9 @@
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use crate::files::Stamps;
 
@@ -12,6 +14,7 @@ pub struct Guard(Arc<Inner>);
 
 struct Inner {
     folder: Utf8PathBuf,
+    programs: BTreeMap<Utf8PathBuf, Version>,
     checked: Mutex<Option<Checked>>,
     check: Box<dyn Fn() -> Result<(), String> + Send + Sync>,
 }
@@ -22,16 +25,27 @@ struct Checked {
 }
 
 impl Guard {
-    /// A folder that is checked once somebody asks for what is in it: a run reads no tool that it does not use.
+    /// A folder that is checked once somebody asks for what is in it: a run reads no tool that it does not use. `programs` are the
+    /// files in it that were asked for their version when they were installed, and what they said.
     #[must_use]
-    pub fn new(folder: &Utf8Path, check: impl Fn() -> Result<(), String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(Inner { folder: folder.to_owned(), checked: Mutex::default(), check: Box::new(check) }))
+    pub fn new(
+        folder: &Utf8Path,
+        programs: BTreeMap<Utf8PathBuf, Version>,
+        check: impl Fn() -> Result<(), String> + Send + Sync + 'static,
+    ) -> Self {
+        let (folder, check) = (folder.to_owned(), Box::new(check));
+        Self(Arc::new(Inner { folder, programs, checked: Mutex::default(), check }))
     }
 
     /// The folder.
     #[must_use]
     pub fn folder(&self) -> &Utf8Path {
         &self.0.folder
+    }
+
+    /// The version that a program said when it was installed. It is the same now if the [`verdict`](Self::verdict) is good.
+    pub(super) fn version(&self, program: &Utf8Path) -> Option<&Version> {
+        self.0.programs.get(program)
     }
 
     /// What the check came to, and that nothing was written since; the first who asks makes it, and others wait for its end.

@@ -10,6 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use semver::Version;
 
 use super::{Cancel, Discard, Guard, Invocation, ProcessError, Tool, ToolError, ToolProblem, ToolRequirement, execute};
 
@@ -36,6 +37,7 @@ pub struct Toolbox {
     temporary: Option<OsString>,
     patience: Option<[Duration; 2]>,
     guards: Vec<Guard>,
+    asks_all: bool,
     known: Mutex<BTreeMap<String, Known>>,
 }
 
@@ -50,7 +52,8 @@ impl Toolbox {
         // Joining fails only for entries with a colon inside, which `split_paths` cannot give.
         let search_path = std::env::join_paths(all).unwrap_or_else(|_| path.to_owned());
         let (mark, temporary, patience, guards) = (None, None, None, Vec::new());
-        Self { search_path, cwd: cwd.to_owned(), mark, temporary, patience, guards, known: Mutex::default() }
+        let (cwd, known) = (cwd.to_owned(), Mutex::default());
+        Self { search_path, cwd, mark, temporary, patience, guards, asks_all: false, known }
     }
 
     /// Has the processes that it starts carry the mark of a run.
@@ -74,10 +77,18 @@ impl Toolbox {
         self
     }
 
-    /// Has what is in these folders checked before it is used.
+    /// Has what is in these folders checked before it is used. A program in them that is as it was installed is not asked for its
+    /// version again.
     #[must_use]
     pub fn guarded(mut self, guards: Vec<Guard>) -> Self {
         self.guards = guards;
+        self
+    }
+
+    /// Has every tool started and asked for its version, whatever is known of it: whether it works on this machine today.
+    #[must_use]
+    pub fn asking_all(mut self) -> Self {
+        self.asks_all = true;
         self
     }
 
@@ -172,6 +183,12 @@ impl Toolbox {
         self.candidates(name).find(|path| self.refused(path).is_none())
     }
 
+    /// The version of a program that was found to be as it was installed. Some take seconds to say it, which all of a run would wait
+    /// for.
+    fn version_installed(&self, path: &Utf8Path) -> Option<&Version> {
+        if self.asks_all { None } else { self.guards.iter().find_map(|guard| guard.version(path)) }
+    }
+
     fn candidates(&self, name: &str) -> impl Iterator<Item = Utf8PathBuf> {
         which::which_in_all(name, Some(&self.search_path), &self.cwd)
             .into_iter()
@@ -232,13 +249,17 @@ impl Toolbox {
         }
         let offline = OFFLINE.map(|(name, value)| (name.to_owned(), value.to_owned())).into_iter();
         let version_env: Vec<_> = offline.chain(env.iter().cloned()).collect();
-        let printed = call(&requirement.version_args, &version_env)?;
-        let text = format!("{}\n{}", String::from_utf8_lossy(&printed.stdout), printed.stderr_text());
-        let version = requirement
-            .read_version(&text)
-            .ok_or_else(|| unusable(format!("no version in what it prints: {:?}", text.lines().next())))?;
+        let version = match self.version_installed(path) {
+            Some(version) => version.clone(),
+            None => {
+                let printed = call(&requirement.version_args, &version_env)?;
+                let text = format!("{}\n{}", String::from_utf8_lossy(&printed.stdout), printed.stderr_text());
+                let none = || unusable(format!("no version in what it prints: {:?}", text.lines().next()));
+                requirement.read_version(&text).ok_or_else(none)?
+            }
+        };
         // A pre-release or build suffix does not make a tool another one: only the numbers are compared.
-        let core = semver::Version::new(version.major, version.minor, version.patch);
+        let core = Version::new(version.major, version.minor, version.patch);
         if requirement.version.matches(&core) {
             Ok(Tool { name: requirement.name.clone(), path: path.to_owned(), version })
         } else {
@@ -368,7 +389,7 @@ mod tests {
         let (_other, sound) = folder(&[("tool", "echo 1.2.4")]);
         let guards = || {
             let fails = || Err("since it was installed, bin/tool was changed".to_owned());
-            vec![Guard::new(&altered, fails), Guard::new(&sound, || Ok(()))]
+            vec![Guard::new(&altered, BTreeMap::new(), fails), Guard::new(&sound, BTreeMap::new(), || Ok(()))]
         };
         let folders = [altered.clone(), sound.clone()];
         let guarded = toolbox(&folders).guarded(guards());
@@ -384,6 +405,24 @@ mod tests {
         assert_eq!(guarded.altered().len(), 1);
         assert!(!altered.join("ran").exists(), "it was run");
         assert!(find(&toolbox(std::slice::from_ref(&sound)).guarded(guards()), "tool").is_ok());
+    }
+
+    #[test]
+    fn a_tool_that_is_as_it_was_installed_is_not_asked_again() {
+        let (_dir, path) = folder(&[("tool", "touch asked; echo 1.2.3"), ("other", "echo 3.0.0")]);
+        let guarded = |verdict: Result<(), String>| {
+            let programs = BTreeMap::from([(path.join("tool"), Version::new(1, 2, 4))]);
+            toolbox(std::slice::from_ref(&path)).guarded(vec![Guard::new(&path, programs, move || verdict.clone())])
+        };
+        assert_eq!(find(&guarded(Ok(())), "tool").expect("found").version, Version::new(1, 2, 4));
+        let error = find(&guarded(Err("bin/tool was changed".to_owned())), "tool").expect_err("altered");
+        assert!(matches!(error.problem, ToolProblem::Altered { .. }), "{error}");
+        let newer = ToolRequirement::new("tool", ">=2");
+        let error = guarded(Ok(())).find(&newer, &Cancel::new().expect("descriptors")).expect_err("too old");
+        assert!(matches!(error.problem, ToolProblem::WrongVersion { .. }), "{error}");
+        assert!(!path.join("asked").exists());
+        assert_eq!(find(&guarded(Ok(())), "other").expect("found").version, Version::new(3, 0, 0));
+        assert_eq!(find(&guarded(Ok(())).asking_all(), "tool").expect("found").version, Version::new(1, 2, 3));
     }
 
     #[test]
@@ -404,7 +443,8 @@ mod tests {
         ];
         for (name, change) in changes {
             let (_dir, path) = folder(&[("tool", "echo 1.2.3")]);
-            let guarded = toolbox(std::slice::from_ref(&path)).guarded(vec![Guard::new(&path, || Ok(()))]);
+            let guarded =
+                toolbox(std::slice::from_ref(&path)).guarded(vec![Guard::new(&path, BTreeMap::new(), || Ok(()))]);
             let tool = find(&guarded, "tool").expect("found");
             guarded.check_unaltered("tool", &tool.path).expect("as it was");
             assert_eq!(guarded.altered_since().count(), 0, "{name}");

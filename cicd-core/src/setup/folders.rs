@@ -48,7 +48,9 @@ pub fn provenance(
 pub fn guards(variables: &BTreeMap<OsString, OsString>, workspace: &Workspace) -> Result<Vec<Guard>, SetupError> {
     let guard = |(set, record): (ToolSet, Provenance)| {
         let folder = set.folder.clone();
-        Guard::new(&folder, move || files::verify(&set.folder, &record))
+        let program = |(name, version): (&str, &Version)| (set.bin().join(name), version.clone());
+        let programs = set.programs().into_iter().map(program).collect();
+        Guard::new(&folder, programs, move || files::verify(&set.folder, &record))
     };
     Ok(installed(variables, workspace)?.into_iter().map(guard).collect())
 }
