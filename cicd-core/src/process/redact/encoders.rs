@@ -36,6 +36,35 @@ pub(super) const ENCODERS: &[Encoder] = &[
     ("hex with blanks", |s| hex(s, " ", false).into()),
     ("HEX with colons", |s| hex(s, ":", true).into()),
     ("hex at 60 columns", |s| lines(&hex(s, "", false), 60, "\n").into()),
+    ("hex in pairs of bytes", |s| pairs(s).into()),
+    ("hex with dashes", |s| hex(s, "-", true).into()),
+    ("hex with commas", |s| hex(s, ",", false).into()),
+    ("hex, one letter large", |s| hex(s, "", false).replacen('e', "E", 1).into()),
+    ("Rust's debug form of bytes in hex", |s| inner(&format!("{:02x?}", s.trim_end().as_bytes())).into()),
+    ("Rust's long debug form of bytes in hex", |s| inner(&format!("{:#04x?}", s.trim_end().as_bytes())).into()),
+    ("Rust's long debug form of bytes", |s| inner(&format!("{:#?}", s.trim_end().as_bytes())).into()),
+    ("Rust's debug form of letters", |s| inner(&format!("{:?}", s.trim_end().chars().collect::<Vec<_>>())).into()),
+    ("an array of C", |s| s.bytes().map(|byte| format!("0x{byte:02x}")).collect::<Vec<_>>().join(", ").into()),
+    ("a list of bytes in JSON", |s| {
+        let list = serde_json::to_string_pretty(&s.as_bytes()).expect("JSON");
+        inner(&list).into()
+    }),
+    ("a list of bytes in JSON in JSON", |s| {
+        let list = serde_json::to_string_pretty(&s.as_bytes()).expect("JSON");
+        json(inner(&list)).into()
+    }),
+    ("a list of bytes of Java", |s| {
+        s.bytes().map(|byte| byte.cast_signed().to_string()).collect::<Vec<_>>().join(", ").into()
+    }),
+    ("decimal numbers, a line each", |s| s.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join("\n").into()),
+    ("octal numbers", |s| s.bytes().map(|byte| format!("{byte:03o}")).collect::<Vec<_>>().join(" ").into()),
+    ("escapes of CSS", |s| s.bytes().map(|byte| format!("\\{byte:02x} ")).collect::<String>().trim_end().into()),
+    ("at 10 columns, with an indent", |s| hanging(s, "\n    ").into()),
+    ("at 10 columns, in a comparison", |s| hanging(s, "\n+").into()),
+    ("at 10 columns, as a shell goes on", |s| lines(s, 10, "\\\n").into()),
+    ("base64 at 20 columns, with an indent", |s| lines(&STANDARD.encode(s), 20, "\n  ").into()),
+    ("with what tput writes", |s| lines(s, 5, "\x1b(B\x1b[m").into()),
+    ("around a long link", |s| lines(s, 5, &format!("\x1b]8;;https://x.example/{}\x07", "a".repeat(200))).into()),
     ("a list of bytes", |s| s.bytes().map(|byte| byte.to_string()).collect::<Vec<_>>().join(", ").into()),
     ("URL", |s| percent(s, "-_.~", true).into()),
     ("URL in small letters", |s| percent(s, "-_.~", false).into()),
@@ -210,4 +239,33 @@ fn base32(bytes: &[u8]) -> String {
     let letters: String = bits.as_bytes().chunks(5).map(letter).collect();
     let padding = (8 - letters.len() % 8) % 8;
     letters + &"=".repeat(padding)
+}
+
+/// Lines that begin with a letter or a digit, so that it is seen what is only there to set them off.
+fn hanging(text: &str, end: &str) -> String {
+    let mut lines = String::new();
+    let mut column = 0;
+    for c in text.chars() {
+        if column >= 10 && c.is_alphanumeric() {
+            lines.push_str(end);
+            column = 0;
+        }
+        lines.push(c);
+        column += 1;
+    }
+    lines
+}
+
+/// What stands between the brackets of a list.
+fn inner(list: &str) -> &str {
+    list[1..list.len() - 1].trim()
+}
+
+/// As `xxd` and `hexdump` write bytes.
+fn pairs(s: &str) -> String {
+    s.as_bytes()
+        .chunks(2)
+        .map(|pair| pair.iter().map(|byte| format!("{byte:02x}")).collect())
+        .collect::<Vec<String>>()
+        .join(" ")
 }

@@ -1,12 +1,11 @@
 //! The ways of writing a secret that cannot be undone while text is read, as where they begin and end is not to be seen.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
-use super::view::{Quotes, SoftBreaks, blanks_for_plus, has_escapes, stripped, unescaped};
+use super::view::{Codes, LineEnds, Quotes, blanks_for_plus, has_escapes, stripped, unescaped};
 use crate::process::Secret;
 
 /// Shorter ones are found by chance.
@@ -47,7 +46,7 @@ pub(super) fn forms(secret: &Secret) -> BTreeSet<Vec<u8>> {
     }
     forms
         .into_iter()
-        .map(|form| stripped(&form, SoftBreaks::Kept).bytes)
+        .map(|form| stripped(&form, LineEnds::Dropped, Codes::Kept).bytes)
         .filter(|form| form.len() >= NEEDLE_BYTES_MIN)
         .collect()
 }
@@ -127,13 +126,10 @@ fn add_forms(piece: &str, forms: &mut BTreeSet<Vec<u8>>) {
     let upper = base32(bytes);
     forms.extend(upper.iter().map(|form| form.to_ascii_lowercase().into_bytes()));
     forms.extend(upper.into_iter().map(String::into_bytes));
-    for separator in ["", " ", ":"] {
-        forms.insert(joined(bytes, separator, |text, byte| write!(text, "{byte:02x}")));
-        forms.insert(joined(bytes, separator, |text, byte| write!(text, "{byte:02X}")));
-    }
-    for separator in [",", ", ", " "] {
-        forms.insert(joined(bytes, separator, |text, byte| write!(text, "{byte}")));
-    }
+    // Where it stands alone it is read as a number; glued to other letters it is not.
+    let hex = bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    forms.insert(hex.to_ascii_uppercase().into_bytes());
+    forms.insert(hex.into_bytes());
     forms.insert(bytes.to_vec());
     forms.insert(piece.replace(' ', "+").into_bytes());
     for other in written_otherwise(piece) {
@@ -215,16 +211,4 @@ fn base32(bytes: &[u8]) -> Vec<String> {
     }
     forms.retain(|form| form.len() >= NEEDLE_BYTES_MIN);
     forms
-}
-
-fn joined(bytes: &[u8], separator: &str, add: impl Fn(&mut String, u8) -> std::fmt::Result) -> Vec<u8> {
-    let mut text = String::new();
-    for (place, &byte) in bytes.iter().enumerate() {
-        if place > 0 {
-            text.push_str(separator);
-        }
-        // Writing into a text fails never.
-        let _ = add(&mut text, byte);
-    }
-    text.into_bytes()
 }

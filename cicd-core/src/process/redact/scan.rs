@@ -3,7 +3,11 @@ use std::ops::Range;
 
 use super::forms::{LAYERS_MAX, forms, unescaped_forms};
 use super::needles::Needles;
-use super::view::{Quotes, SoftBreaks, View, has_escapes, has_printable, stripped, unescaped, unquoted_printable};
+use super::numbers::{self, Radix};
+use super::view::{
+    Codes, LineEnds, Quotes, View, has_codes, has_escapes, has_indent, has_joined, has_printable, stripped, unescaped,
+    unquoted_printable,
+};
 use crate::process::Secret;
 
 /// How far in front of a place something may begin that reads otherwise as a whole than from that place on.
@@ -88,45 +92,72 @@ impl Patterns {
 
     /// Searches a piece of text.
     pub(super) fn find(&self, bytes: &[u8], then: Then) -> Found {
-        let quotes = self.quotes();
-        let first = stripped(bytes, SoftBreaks::Kept);
+        let first = stripped(bytes, LineEnds::Dropped, Codes::Dropped);
         let open = match then {
             Then::End => bytes.len(),
             Then::More => self.context(bytes, bytes.len()).min(first.unfinished.unwrap_or(bytes.len())),
         };
         let mut search = Search { found: Vec::new(), safe: open, open, then };
-        let mut views = vec![first];
-        search.look(&self.plain, &views);
-        self.layers(quotes, &mut views, &mut search);
+        self.numbers(bytes, &mut Vec::new(), &mut search);
+        self.layers(vec![first], &mut search);
+        if has_codes(bytes) {
+            self.layers(vec![stripped(bytes, LineEnds::Dropped, Codes::Kept)], &mut search);
+        }
+        if has_indent(bytes) {
+            self.layers(vec![stripped(bytes, LineEnds::Indented, Codes::Dropped)], &mut search);
+        }
+        if has_joined(bytes) {
+            self.layers(vec![stripped(bytes, LineEnds::Soft(b'\\'), Codes::Dropped)], &mut search);
+        }
         if has_printable(bytes) {
-            let lines = stripped(bytes, SoftBreaks::Undone);
+            let lines = stripped(bytes, LineEnds::Soft(b'='), Codes::Dropped);
             let printable = unquoted_printable(&lines.bytes);
-            let mut views = vec![lines, printable];
-            search.look(&self.plain, &views);
-            self.layers(quotes, &mut views, &mut search);
+            self.layers(vec![lines, printable], &mut search);
         }
         search.found.sort_by_key(|(range, _)| (range.start, range.end));
         let safe = search.safe.max(bytes.len().saturating_sub(SPREAD_BYTES_MAX));
         Found { ranges: merged(search.found), safe }
     }
 
-    /// Undoes one layer after another, and searches what is read then.
-    fn layers(&self, quotes: Quotes, views: &mut Vec<View>, search: &mut Search) {
-        let begun = views.len();
+    /// Searches what is read, then undoes one layer after another and searches what is read then.
+    fn layers(&self, mut views: Vec<View>, search: &mut Search) {
+        search.look(&self.plain, &views);
+        let quotes = self.quotes();
         for _ in 0..LAYERS_MAX {
             let Some(last) = views.last().filter(|last| has_escapes(&last.bytes, quotes)) else { break };
             let next = unescaped(&last.bytes, quotes);
             // A colour code may have been written as `\u001b`.
-            let coloured = next.bytes.contains(&0x1b).then(|| stripped(&next.bytes, SoftBreaks::Kept));
+            let coloured = has_codes(&next.bytes).then(|| stripped(&next.bytes, LineEnds::Dropped, Codes::Dropped));
             views.push(next);
-            views.extend(coloured);
-            search.look(&self.escaped, views);
+            search.look(&self.escaped, &views);
+            if let Some(coloured) = coloured {
+                views.push(coloured);
+                search.look(&self.escaped, &views);
+            }
+            let read = views.last().map(|last| last.bytes.clone()).unwrap_or_default();
+            self.numbers(&read, &mut views, search);
         }
-        views.truncate(begun);
+    }
+
+    /// Searches the bytes that the numbers of a text stand for, which was read from the views.
+    fn numbers(&self, text: &[u8], views: &mut Vec<View>, search: &mut Search) {
+        let runs = numbers::runs(text);
+        if runs.is_empty() {
+            return;
+        }
+        for radix in Radix::ALL {
+            views.push(numbers::read(text, &runs, radix));
+            search.look(&self.plain, views);
+            views.pop();
+        }
     }
 
     /// The last place up to `place` from which on text reads the same as with all that stands in front of it.
     pub(super) fn context(&self, bytes: &[u8], place: usize) -> usize {
+        self.context_of_escapes(bytes, place - numbers::begun(&bytes[..place]))
+    }
+
+    fn context_of_escapes(&self, bytes: &[u8], place: usize) -> usize {
         let quotes = self.quotes();
         let begins = |byte: u8| {
             matches!(byte, b'\\' | b'%' | b'&' | b'=' | 0x1b)

@@ -120,6 +120,20 @@ proptest! {
 }
 
 #[test]
+fn a_code_of_the_terminal_hides_no_secret() {
+    let redactor = redactor("CANARY-0123456789");
+    for (text, expected) in [
+        ("\x1b]0;CANARY-0123456789\x07", "\x1b]0;***\x07"),
+        ("\x1b]8;;https://x.example/?key=CANARY%2D0123456789\x1b\\", "\x1b]8;;https://x.example/?key=***\x1b\\"),
+        ("\x1bPCANARY-0123456789\x1b\\", "\x1bP***\x1b\\"),
+        ("\x1b[1mCANARY-\x1b(B\x1b[m0123456789\x1b7", "\x1b[1m***\x1b7"),
+    ] {
+        assert_eq!(redactor.redact(text), expected, "{text:?}");
+        assert_eq!(String::from_utf8_lossy(&shown(&redactor, text.as_bytes(), &[])), expected, "{text:?}");
+    }
+}
+
+#[test]
 fn what_follows_a_secret_hides_nothing_of_it() {
     for (value, text) in [
         ("\u{e4} <A0 \u{20ac}\\", "&auml; &lt;A0 &euro;\\ a"),

@@ -2,13 +2,15 @@
 
 use std::ops::Range;
 
-use memchr::{memchr, memchr2, memchr3};
+use memchr::{memchr, memchr_iter, memchr2, memchr3};
 
 use super::entities::named;
 
 const ESCAPE: u8 = 0x1b;
 /// A colour code has a few digits. What is longer is no code but text.
 const CODE_BYTES_MAX: usize = 64;
+/// Terminals take links of up to 2,083 bytes.
+const STRING_BYTES_MAX: usize = 4 << 10;
 /// `&thetasym;` is among the longest names; numbers have at most eight digits.
 const ENTITY_BYTES_MAX: usize = 14;
 
@@ -68,7 +70,7 @@ impl View {
     }
 
     /// Bytes that the source writes otherwise; line ends and NUL bytes are dropped, as everywhere.
-    fn write(&mut self, bytes: &[u8], range: Range<usize>) {
+    pub(super) fn write(&mut self, bytes: &[u8], range: Range<usize>) {
         let start = self.bytes.len();
         self.bytes.extend(bytes.iter().filter(|byte| !matches!(byte, b'\n' | b'\r' | 0)));
         let bytes = self.bytes.len() - start;
@@ -84,22 +86,36 @@ impl View {
     }
 }
 
-/// What an `=` before a line end is.
+/// What is dropped together with a line end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum SoftBreaks {
+pub(super) enum LineEnds {
+    /// Nothing.
+    Dropped,
+    /// A letter before it: quoted-printable breaks lines by `=`, shells by `\`.
+    Soft(u8),
+    /// Blanks behind it, and the mark of a line that is added or quoted.
+    Indented,
+}
+
+/// Whether the codes of a terminal are text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Codes {
     Kept,
-    /// Quoted-printable breaks lines so.
-    Undone,
+    Dropped,
 }
 
 /// Without line ends, NUL bytes, which UTF-16 puts between letters, and the codes that colour a terminal.
-pub(super) fn stripped(source: &[u8], breaks: SoftBreaks) -> View {
+pub(super) fn stripped(source: &[u8], ends: LineEnds, codes: Codes) -> View {
     let mut view = View { bytes: Vec::with_capacity(source.len()), ..View::default() };
     let (mut done, mut at) = (0, 0);
-    let mut escape = memchr(ESCAPE, source);
+    let next_code = |from: usize| match codes {
+        Codes::Kept => None,
+        Codes::Dropped => memchr(ESCAPE, &source[from..]).map(|place| from + place),
+    };
+    let mut escape = next_code(0);
     loop {
         if escape.is_some_and(|place| place < at) {
-            escape = memchr(ESCAPE, &source[at..]).map(|place| at + place);
+            escape = next_code(at);
         }
         let end = escape.unwrap_or(source.len());
         let Some(place) = memchr3(b'\n', b'\r', 0, &source[at..end]).map(|place| at + place).or(escape) else { break };
@@ -111,22 +127,44 @@ pub(super) fn stripped(source: &[u8], breaks: SoftBreaks) -> View {
                     continue;
                 }
                 Code::GoesOn => {
-                    view.unfinished = Some(place);
+                    view.unfinished = view.unfinished.or(Some(place));
                     at = place + 1;
                     continue;
                 }
             }
+        } else if ends == LineEnds::Indented && source[place] != 0 {
+            place + 1 + indent(&source[place + 1..])
         } else {
             place + 1
         };
-        let soft = breaks == SoftBreaks::Undone
-            && matches!(source[place], b'\n' | b'\r')
-            && source[done..place].ends_with(b"=");
+        let last = source[done..place].last();
+        let soft = matches!(source[place], b'\n' | b'\r')
+            && matches!((ends, last), (LineEnds::Soft(breaks), Some(last)) if breaks == *last);
         view.copy(source, done..place - usize::from(soft));
         (done, at) = (after, after);
     }
     view.copy(source, done..source.len());
     view
+}
+
+/// How much in front of a line's text is only there to set it off.
+fn indent(line: &[u8]) -> usize {
+    let blanks = |from: usize| line[from..].iter().take_while(|byte| matches!(byte, b' ' | b'\t')).count();
+    let first = blanks(0);
+    match line.get(first) {
+        Some(b'+' | b'|' | b'>' | b'#') => first + 1 + blanks(first + 1),
+        _ => first,
+    }
+}
+
+/// Whether some line is set off from the margin.
+pub(super) fn has_indent(source: &[u8]) -> bool {
+    memchr_iter(b'\n', source).any(|place| indent(&source[place + 1..]) > 0)
+}
+
+/// Whether there may be codes of a terminal.
+pub(super) fn has_codes(source: &[u8]) -> bool {
+    memchr(ESCAPE, source).is_some()
 }
 
 enum Code {
@@ -135,20 +173,30 @@ enum Code {
     GoesOn,
 }
 
-/// The length of a terminal's code: `ESC [ … letter`, or `ESC ] … BEL`, as links are written.
+/// The length of a terminal's code (ECMA-48): `ESC [ … letter`; `ESC ] … BEL` and other strings, as links are written; `ESC ( B` and
+/// other short ones.
 fn code_end(bytes: &[u8]) -> Code {
-    let inside = bytes.get(2..bytes.len().min(CODE_BYTES_MAX)).unwrap_or(&[]);
-    let end = match bytes.get(1) {
-        Some(b'[') => inside.iter().position(|byte| (0x40..=0x7e).contains(byte)),
-        Some(b']') => inside.iter().position(|&byte| byte == 7 || byte == b'\\'),
-        Some(_) => return Code::IsNone,
-        None => return Code::GoesOn,
+    let Some(&kind) = bytes.get(1) else { return Code::GoesOn };
+    let (bytes_max, end) = match kind {
+        b'[' => (CODE_BYTES_MAX, after(bytes, CODE_BYTES_MAX, |byte| (0x40..=0x7e).contains(&byte))),
+        b']' | b'P' | b'X' | b'^' | b'_' => {
+            (STRING_BYTES_MAX, after(bytes, STRING_BYTES_MAX, |byte| byte == 7 || byte == b'\\'))
+        }
+        0x20..=0x2f => (CODE_BYTES_MAX, after(bytes, CODE_BYTES_MAX, |byte| (0x30..=0x7e).contains(&byte))),
+        0x30..=0x7e => return Code::Ends(2),
+        _ => return Code::IsNone,
     };
     match end {
-        Some(end) => Code::Ends(end + 3),
-        None if bytes.len() < CODE_BYTES_MAX => Code::GoesOn,
+        Some(end) => Code::Ends(end),
+        None if bytes.len() < bytes_max => Code::GoesOn,
         None => Code::IsNone,
     }
+}
+
+/// The place behind the first byte that ends a code.
+fn after(bytes: &[u8], bytes_max: usize, ends: impl Fn(u8) -> bool) -> Option<usize> {
+    let inside = bytes.get(2..bytes.len().min(bytes_max))?;
+    inside.iter().position(|&byte| ends(byte)).map(|place| place + 3)
 }
 
 /// What quotes are to [`unescaped`]: only a secret that has some needs them undone.
@@ -223,6 +271,11 @@ pub(super) fn has_printable(source: &[u8]) -> bool {
     false
 }
 
+/// Whether there may be lines that a shell joins.
+pub(super) fn has_joined(source: &[u8]) -> bool {
+    memchr_iter(b'\n', source).any(|place| source[..place].ends_with(b"\\") || source[..place].ends_with(b"\\\r"))
+}
+
 /// Quoted-printable undone, but for its line breaks.
 pub(super) fn unquoted_printable(source: &[u8]) -> View {
     let mut view = View::default();
@@ -248,7 +301,7 @@ fn hex(digits: &[u8]) -> Option<u32> {
     digits.iter().try_fold(0_u32, |number, &digit| number.checked_mul(16)?.checked_add(char::from(digit).to_digit(16)?))
 }
 
-fn number(digits: &[u8], radix: u32) -> Option<u32> {
+pub(super) fn number(digits: &[u8], radix: u32) -> Option<u32> {
     if digits.is_empty() {
         return None;
     }
