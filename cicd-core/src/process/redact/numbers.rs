@@ -13,14 +13,14 @@ const NUMBER_BYTES_MAX: usize = 8;
 const NO_NUMBER: [u8; 1] = [0xff];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Radix {
+enum Radix {
     Octal,
     Decimal,
     Hex,
 }
 
 impl Radix {
-    pub(super) const ALL: [Self; 3] = [Self::Octal, Self::Decimal, Self::Hex];
+    const ALL: [Self; 3] = [Self::Octal, Self::Decimal, Self::Hex];
 
     /// Adds the bytes that a word stands for, which begins at a place of the source; `-61` is how Java writes one.
     fn write(self, view: &mut View, source: &[u8], word: Range<usize>) {
@@ -58,6 +58,14 @@ fn number(digits: &[u8], radix: u32) -> Option<u8> {
     super::view::number(digits, radix)?.try_into().ok()
 }
 
+/// A text as its numbers read in each radix; none where there are too few.
+pub(super) fn all(source: &[u8]) -> Vec<View> {
+    match runs(source) {
+        runs if runs.is_empty() => Vec::new(),
+        runs => Radix::ALL.map(|radix| read(source, &runs, radix)).into(),
+    }
+}
+
 /// How much at the end of a text may be the beginning of a number, of a character in quotes, or of another pair of digits in hex.
 pub(super) fn begun(source: &[u8]) -> usize {
     let word = source.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric()).count();
@@ -68,7 +76,7 @@ pub(super) fn begun(source: &[u8]) -> usize {
 }
 
 /// Where there are enough numbers in a row that they may be bytes of a secret; at the end of a text, any may be the first of more.
-pub(super) fn runs(source: &[u8]) -> Vec<Range<usize>> {
+fn runs(source: &[u8]) -> Vec<Range<usize>> {
     let mut all = Vec::new();
     let (mut start, mut bytes, mut at) = (0, 0, 0);
     while let Some(&byte) = source.get(at) {
@@ -104,7 +112,7 @@ pub(super) fn runs(source: &[u8]) -> Vec<Range<usize>> {
 }
 
 /// The bytes that the numbers in these runs stand for, read in one radix.
-pub(super) fn read(source: &[u8], runs: &[Range<usize>], radix: Radix) -> View {
+fn read(source: &[u8], runs: &[Range<usize>], radix: Radix) -> View {
     let mut view = View::default();
     for run in runs {
         view.write(&NO_NUMBER, run.start..run.start);

@@ -3,7 +3,7 @@ use std::ops::Range;
 
 use super::forms::{LAYERS_MAX, forms, unescaped_forms};
 use super::needles::Needles;
-use super::numbers::{self, Radix};
+use super::numbers;
 use super::view::{
     Codes, LineEnds, Quotes, View, has_codes, has_escapes, has_indent, has_joined, has_printable, stripped, unescaped,
     unquoted_printable,
@@ -98,7 +98,7 @@ impl Patterns {
             Then::More => self.context(bytes, bytes.len()).min(first.unfinished.unwrap_or(bytes.len())),
         };
         let mut search = Search { found: Vec::new(), safe: open, open, then };
-        self.numbers(bytes, &mut Vec::new(), &mut search);
+        self.numbers(numbers::all(bytes).into_iter(), &mut Vec::new(), &mut search);
         self.layers(vec![first], &mut search);
         if has_codes(bytes) {
             self.layers(vec![stripped(bytes, LineEnds::Dropped, Codes::Kept)], &mut search);
@@ -134,19 +134,15 @@ impl Patterns {
                 views.push(coloured);
                 search.look(&self.escaped, &views);
             }
-            let read = views.last().map(|last| last.bytes.clone()).unwrap_or_default();
-            self.numbers(&read, &mut views, search);
+            let numbers = views.last().map(|read| numbers::all(&read.bytes));
+            self.numbers(numbers.into_iter().flatten(), &mut views, search);
         }
     }
 
     /// Searches the bytes that the numbers of a text stand for, which was read from the views.
-    fn numbers(&self, text: &[u8], views: &mut Vec<View>, search: &mut Search) {
-        let runs = numbers::runs(text);
-        if runs.is_empty() {
-            return;
-        }
-        for radix in Radix::ALL {
-            views.push(numbers::read(text, &runs, radix));
+    fn numbers(&self, numbers: impl Iterator<Item = View>, views: &mut Vec<View>, search: &mut Search) {
+        for read in numbers {
+            views.push(read);
             search.look(&self.plain, views);
             views.pop();
         }
