@@ -68,7 +68,9 @@ struct Stored<T> {
     value: T,
 }
 
-impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Proof for Judgement<T> {}
+impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Proof for Judgement<T> {
+    fn proves(_: &Seal) {}
+}
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Artifact for Judgement<T> {
     fn kind(_: &Seal) -> Kind {

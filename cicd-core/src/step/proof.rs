@@ -1,8 +1,12 @@
-use super::Artifact;
+use super::{Artifact, Seal};
 
 /// An output that proves something: safe Rust outside this crate can neither make nor change nor load one, and only the step that
-/// is meant to gives one to a pipeline. Declared with `proof!`.
-pub trait Proof: Artifact {}
+/// is meant to gives one to a pipeline. Declared with `proof!`; nothing outside this crate implements it.
+pub trait Proof: Artifact {
+    /// What nobody outside can write, as they cannot name what it takes.
+    #[doc(hidden)]
+    fn proves(_: &Seal);
+}
 
 /// Declares an output that proves something. Its fields cannot be reached from outside; each is shown by a method of its name, as
 /// the type behind `=>`, or by value where there is none. It is written as serde writes it and read by the library alone.
@@ -39,7 +43,9 @@ macro_rules! proof {
                 $($(#[serde($($serde)*)])? $field: $ty,)+
             }
 
-            impl $crate::step::Proof for $name {}
+            impl $crate::step::Proof for $name {
+                fn proves(_: &$crate::step::Seal) {}
+            }
 
             impl $crate::step::Artifact for $name {
                 fn kind(_: &$crate::step::Seal) -> $crate::step::Kind {
