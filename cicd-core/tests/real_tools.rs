@@ -358,6 +358,8 @@ fn secrets_are_found_in_files_that_gitleaks_passes_over() {
     let (status, mut codes) = repository.look(&step, ());
     codes.sort();
     let mut expected = vec!["IGN-017"; 2];
+    // A PDF may hold more than what can be read of it.
+    expected.push("SEC-002");
     expected.push("gitleaks/generic-api-key");
     expected.extend(["gitleaks/github-pat"; 12]);
     expected.push("gitleaks/kubernetes-secret-yaml");

@@ -1,10 +1,10 @@
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::os::unix::ffi::OsStrExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use flate2::read::MultiGzDecoder;
 
+use super::contents::unpack;
 use crate::scan::{Bench, Sources};
 use crate::step::{Context, StepError};
 
@@ -39,35 +39,6 @@ pub(super) struct Exported {
     /// What keeps it from being searched, such as `a zip archive`.
     pub(super) packed: Option<&'static str>,
 }
-
-/// How files begin that are compressed, and so hold no text that could be searched.
-const PACKED: [(&[u8], &str); 17] = [
-    (b"PK\x03\x04", "a zip archive"),
-    (b"PK\x05\x06", "a zip archive"),
-    (b"\xFD7zXZ\0", "compressed with xz"),
-    (b"BZh", "compressed with bzip2"),
-    (b"\x28\xB5\x2F\xFD", "compressed with zstd"),
-    (b"\x04\x22\x4D\x18", "compressed with lz4"),
-    (b"7z\xBC\xAF\x27\x1C", "a 7z archive"),
-    (b"Rar!\x1A\x07", "a rar archive"),
-    (b"\x1F\x9D", "compressed with compress"),
-    (b"\x5D\0\0", "compressed with lzma"),
-    (b"LZIP", "compressed with lzip"),
-    (b"x\x9C", "compressed with zlib"),
-    (b"x\xDA", "compressed with zlib"),
-    (b"PACK\0\0\0", "a pack of git"),
-    (b"!<arch>\n", "an ar archive"),
-    (b"\xED\xAB\xEE\xDB", "an rpm package"),
-    (b"hsqs", "a squashfs image"),
-];
-/// What stands at the end of a zip archive, whatever stands before it, and in front of at most so many bytes.
-const ZIP_END: &[u8] = b"PK\x05\x06";
-const ZIP_END_BYTES_MAX: usize = (64 << 10) + 22;
-/// A bundle of git begins with text.
-const BUNDLE: [&[u8]; 2] = [b"# v2 git bundle", b"# v3 git bundle"];
-const GZIP: &[u8] = b"\x1F\x8B";
-/// As much of a member of an archive tells what it is.
-const MEMBER_START_BYTES: u64 = 16;
 
 /// Copies of the files that are searched, removed with this.
 #[derive(Debug)]
@@ -127,7 +98,7 @@ fn export(root: &Utf8Path, tree: &Utf8Path, files: Vec<Utf8PathBuf>, lead: u32) 
             let what = format!("the files have more than the {ALL_BYTES_MAX} bytes that are searched");
             return Err(StepError::not_looked(what, "leave folders out, with a justification"));
         }
-        let (unpacked, packed) = unpack(&bytes);
+        let (unpacked, packed) = unpack(&bytes, FILE_BYTES_MAX);
         all_bytes = all_bytes.saturating_add(unpacked.len() as u64);
         let (text, own_lines, canary_line) = laid_out(plain_text(bytes), &plain_text(unpacked), &path, lead);
         let lower = path.as_str().to_ascii_lowercase();
@@ -173,59 +144,6 @@ fn plain_text(bytes: Vec<u8>) -> Vec<u8> {
         }
     }
     text
-}
-
-/// What a compressed file holds, as far as it can be unpacked here, and what keeps the rest from being searched. The folder of a tar
-/// archive is text enough.
-fn unpack(bytes: &[u8]) -> (Vec<u8>, Option<&'static str>) {
-    if !bytes.starts_with(GZIP) {
-        return (wide_text(bytes), packed(bytes));
-    }
-    let mut text = Vec::new();
-    let whole = MultiGzDecoder::new(bytes).take(FILE_BYTES_MAX + 1).read_to_end(&mut text);
-    let problem = match whole {
-        Err(_) => Some("a gzip file that cannot be unpacked whole"),
-        Ok(_) if text.len() as u64 > FILE_BYTES_MAX => Some("a gzip file with more than is searched"),
-        Ok(_) if text.starts_with(GZIP) => Some("a gzip file in a gzip file"),
-        Ok(_) => packed(&text),
-    };
-    text.extend(wide_text(&text));
-    (text, problem)
-}
-
-/// What keeps a file, or a member of a tar archive, from being searched.
-fn packed(bytes: &[u8]) -> Option<&'static str> {
-    let begins = PACKED.iter().find(|(magic, _)| bytes.starts_with(magic)).map(|(_, what)| *what);
-    let end = &bytes[bytes.len().saturating_sub(ZIP_END_BYTES_MAX)..];
-    begins
-        .or_else(|| BUNDLE.iter().any(|start| bytes.starts_with(start)).then_some("a bundle of git"))
-        .or_else(|| memchr::memmem::find(end, ZIP_END).map(|_| "a zip archive behind something else"))
-        .or_else(|| member_is_packed(bytes).then_some("a tar archive with something compressed in it"))
-}
-
-/// Whether a tar archive holds what could be searched only if it were unpacked further. What cannot be read as one is none: its bytes
-/// are searched as they are.
-fn member_is_packed(bytes: &[u8]) -> bool {
-    if bytes.get(257..262) != Some(b"ustar") {
-        return false;
-    }
-    let mut archive = tar::Archive::new(bytes);
-    let Ok(entries) = archive.entries() else { return false };
-    let mut start = Vec::new();
-    entries.map_while(Result::ok).any(|entry| {
-        start.clear();
-        entry.take(MEMBER_START_BYTES).read_to_end(&mut start).is_ok()
-            && (start.starts_with(GZIP) || PACKED.iter().any(|(magic, _)| start.starts_with(magic)))
-    })
-}
-
-/// The text without the zero bytes between its letters, which UTF-16 and UTF-32 have: without a mark in front of it nothing else tells
-/// them from a program.
-fn wide_text(bytes: &[u8]) -> Vec<u8> {
-    if !bytes.contains(&0) {
-        return Vec::new();
-    }
-    bytes.iter().copied().filter(|&byte| byte != 0).collect()
 }
 
 /// A file's name in one line, also part by part: rules want a blank before a secret, not a slash or a dot.
@@ -302,37 +220,6 @@ mod tests {
         };
         assert_eq!(exported[1], notes);
         assert!(fs::read_to_string(tree.join("000000.txt")).expect("there").starts_with("no/where\n"));
-
-        // What is compressed is unpacked where that can be done, and told where it cannot.
-        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
-        io::Write::write_all(&mut gzip, b"inside\n").expect("packed");
-        let gzip = gzip.finish().expect("packed");
-        assert_eq!(unpack(&gzip), (b"inside\n".to_vec(), None));
-        assert_eq!(unpack(&[&gzip[..], &gzip].concat()), (b"inside\ninside\n".to_vec(), None));
-        for packed in [&[&gzip[..], b"trailing"].concat()[..], &gzip[..gzip.len() - 3], b"PK\x03\x04rest", b"BZh91AY"] {
-            assert!(unpack(packed).1.is_some(), "{packed:?}");
-        }
-        assert_eq!(unpack(b"text"), (Vec::new(), None));
-        let tar_of = |bytes: &[u8]| {
-            let mut tar = tar::Builder::new(Vec::new());
-            let mut header = tar::Header::new_gnu();
-            header.set_size(bytes.len() as u64);
-            tar.append_data(&mut header, "member", bytes).expect("added");
-            tar.into_inner().expect("a tar archive")
-        };
-        assert_eq!(unpack(&tar_of(b"text")).1, None);
-        let mut zip = b"#!/bin/sh\nexit\n".to_vec();
-        zip.extend(b"PK\x05\x06");
-        zip.extend([0; 18]);
-        for packed in
-            [&tar_of(&gzip)[..], &tar_of(b"BZh91AY"), &zip, b"x\x9C", b"LZIP\x01", b"# v2 git bundle\n", b"!<arch>\n"]
-        {
-            assert!(unpack(packed).1.is_some(), "{packed:?}");
-        }
-        // Two bytes or four for each letter, with no mark in front.
-        for wide in [&b"k\0e\0y\0"[..], b"\0k\0e\0y", b"k\0\0\0e\0\0\0y\0\0\0"] {
-            assert_eq!(unpack(wide), (b"key".to_vec(), None), "{wide:?}");
-        }
 
         let large = fs::File::create(root.join("large")).expect("created");
         large.set_len(FILE_BYTES_MAX + 1).expect("a hole");

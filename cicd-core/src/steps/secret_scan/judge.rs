@@ -21,8 +21,8 @@ finding_codes! {
             example: ".leaving_out(\"fixtures\", justification)",
         },
         Packed = "SEC-002" {
-            summary: "a file is compressed, so that it cannot be searched for secrets",
-            help: "keep what is in it as it is, or leave the file out with a justification",
+            summary: "a file is compressed or no text, so that it cannot be searched for secrets",
+            help: "keep what is in it as text in UTF-8, or leave the file out with a justification; a picture must hold no text, profile or comment",
             example: "backup.zip in the repository",
         },
     }
@@ -89,7 +89,7 @@ pub(super) fn hits(
     let mut hits = Vec::new();
     for file in exported {
         if let Some(what) = file.packed {
-            let message = format!("{} is {what}, so that nothing in it is searched", file.path);
+            let message = format!("{} is {what}, so that what is in it is not searched", file.path);
             let target = Target::Place(Location::file(&file.path));
             let finding = Finding::new(SecretCode::Packed, message).target(target).at(Location::file(&file.path));
             hits.push(Hit::in_file(finding, &file.path));

@@ -1,8 +1,10 @@
 //! The search for secrets in the repository's files: how they are laid out for a tool, and what it found. Trivy's search is `step`.
 
+mod contents;
 mod export;
 mod gitleaks;
 mod judge;
+mod picture;
 mod searcher;
 mod step;
 
