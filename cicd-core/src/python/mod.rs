@@ -7,5 +7,5 @@ mod test_report;
 
 pub(crate) use environment::Environment;
 pub use interpreter::Interpreter;
-pub(crate) use syntax::read_syntax;
+pub(crate) use syntax::{python_sources, read_syntax};
 pub use test_report::TestReport;

@@ -39,6 +39,17 @@ ATTRIBUTES = {
     "add_marker": "changes how a test is judged",
 }
 STRINGS = {"exec", "eval", "compile", "__import__"}
+# Modules that run text, or files that need not be called Python.
+TEXT_MODULES = {"runpy", "code", "codeop", "timeit", "marshal", "zipimport", "imp", "cProfile", "profile", "trace", "pdb", "doctest"}
+TEXT_NAMES = {
+    "SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader", "spec_from_file_location", "spec_from_loader",
+    "module_from_spec", "InteractiveInterpreter", "InteractiveConsole", "exec_module", "load_module", "run_path", "run_module",
+}
+# What unittest calls around a test: a class that has its own may leave the test out.
+MACHINERY = {"_callTestMethod", "_callSetUp", "_callTearDown", "_callCleanup", "_executeTestPart", "defaultTestResult"}
+RUNNERS = {"run", "__call__", "debug", "__getattribute__"}
+# What pytest calls a test by; one that is given another is another test.
+ITEM = {"runtest", "_obj", "_callTestMethod", "__class__", "_testMethodName", "_request"}
 ASSIGNED = {
     "pytest_plugins": "loads plugins into pytest",
     "collect_ignore": "leaves files out of the tests",
@@ -295,30 +306,46 @@ class Reader:
     def look(self, node):
         if isinstance(node, FUNCTIONS) and node.name.startswith("pytest_"):
             self.marks.append([first(node), "hook", f"`{node.name}` is a hook of pytest"])
+        elif isinstance(node, ast.ClassDef):
+            for one in node.body:
+                if isinstance(one, FUNCTIONS) and (one.name in MACHINERY or (one.name in RUNNERS and node.name in self.cases)
+                                                   or (one.name in RUNNERS and "result" in [a.arg for a in one.args.args])):
+                    self.mark(one, "reach", f"`{node.name}.{one.name}` decides whether a test is run")
         elif isinstance(node, ast.Import):
             for one in node.names:
+                if one.name.split(".")[0] in TEXT_MODULES:
+                    self.mark(node, "string", f"`{one.name}` runs code that is text")
                 if one.name.split(".")[0] in MODULES:
                     self.mark(node, "reach", f"`{one.name}` {MODULES[one.name.split('.')[0]]}")
         elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            for name in sorted({node.module.split(".")[0]} & TEXT_MODULES | {one.name for one in node.names} & TEXT_NAMES):
+                self.mark(node, "string", f"`{name}` runs code that is text")
             if node.module.split(".")[0] in MODULES:
                 self.mark(node, "reach", f"`{node.module}` {MODULES[node.module.split('.')[0]]}")
         elif isinstance(node, ast.Attribute):
             if node.attr in ATTRIBUTES:
                 self.mark(node, "reach", f"`{node.attr}` {ATTRIBUTES[node.attr]}")
+            if node.attr in TEXT_NAMES:
+                self.mark(node, "string", f"`{node.attr}` runs code that is text")
+            if isinstance(node.ctx, ast.Store) and node.attr in ITEM:
+                self.mark(node, "reach", f"`{node.attr}` is what runs a test, and is replaced")
             if node.attr == "modules" and dotted(node) == "sys.modules":
                 self.mark(node, "reach", "`sys.modules` reaches every module")
             if isinstance(node.ctx, ast.Store) and dotted(node).split(".")[0] in ("pytest", "unittest", "builtins"):
                 self.mark(node, "reach", f"`{dotted(node)}` is replaced")
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+        elif isinstance(node, (ast.Constant, ast.BinOp, ast.JoinedStr)) and text(node) is not None:
             # A name that getattr, setattr, a patch or an import is given as text.
-            head = node.value.split(".")[0]
-            if node.value in ATTRIBUTES or (head in ("_pytest", "pluggy") and node.value.isascii()
-                                            and node.value.replace(".", "").replace("_", "").isalnum()):
-                self.mark(node, "reach", f"the text {node.value!r} names what reaches into pytest or the measurement")
+            value = text(node)
+            head = value.split(".")[0]
+            if value in ATTRIBUTES or value in MACHINERY or value in ITEM or value in TEXT_NAMES or (
+                    head in ("_pytest", "pluggy") and value.isascii() and value.replace(".", "").replace("_", "").isalnum()):
+                self.mark(node, "reach", f"the text {value!r} names what reaches into pytest or the measurement")
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in STRINGS:
             self.mark(node, "string", f"`{node.func.id}` runs code that is text")
         elif isinstance(node, ast.Call) and dotted(node.func) in ("builtins.exec", "builtins.eval"):
             self.mark(node, "string", f"`{dotted(node.func)}` runs code that is text")
+        if isinstance(node, ast.Call) and dotted(node.func).split(".")[-1] in ("filterwarnings", "simplefilter"):
+            self.silence(node)
         if isinstance(node, (ast.Assign, ast.AnnAssign, ast.AugAssign)):
             targets = node.targets if isinstance(node, ast.Assign) else [node.target]
             for target in targets:
@@ -327,6 +354,34 @@ class Reader:
                     self.mark(node, "assigned", f"`{name}` {ASSIGNED[name]}")
                 if name == "TYPE_CHECKING":
                     self.mark(node, "checking", "`TYPE_CHECKING` is given a value")
+
+
+    def silence(self, node):
+        """Warnings of pytest itself are failures: of a thread, of a test that returns what it should assert."""
+        words = [text(one) for one in node.args[:1]]
+        kinds = [dotted(one) for one in [*node.args[2:3], *(one.value for one in node.keywords if one.arg == "category")]]
+        if dotted(node.func).endswith("mark.filterwarnings"):
+            action, _, rest = (words[0] or "").partition(":") if words else ("", "", "")
+            kinds = [kind for kind in [rest.partition(":")[2].split(":")[0]] if kind]
+        else:
+            action = words[0] if words else ""
+            kinds += [dotted(one) for one in node.args[1:2] if dotted(node.func).endswith("simplefilter")]
+        broad = not kinds or any("ytest" in kind or kind in ("Warning", "") for kind in kinds)
+        if action != "error" and broad:
+            self.mark(node, "reach", "it silences warnings by which pytest tells that a test did not pass: name their category")
+
+
+def text(node):
+    """The text that an expression is, put together as the compiler would."""
+    if isinstance(node, ast.Constant):
+        return node.value if isinstance(node.value, str) else None
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        left, right = text(node.left), text(node.right)
+        return left + right if left is not None and right is not None else None
+    if isinstance(node, ast.JoinedStr):
+        parts = [text(one.value) if isinstance(one, ast.FormattedValue) else text(one) for one in node.values]
+        return "".join(parts) if None not in parts else None
+    return None
 
 
 def lambdas(tree):

@@ -1,8 +1,10 @@
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::formats::file_kind::{FileKind, HEAD_BYTES, kinds};
 use crate::formats::python_syntax::{PythonSyntax, PythonSyntaxError, read_python_syntax};
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
@@ -14,6 +16,28 @@ const PROGRAM: &str = include_str!("syntax.py");
 /// A Python of the machine, for sources whose tests ran elsewhere.
 pub(crate) fn python_tool() -> ToolRequirement {
     ToolRequirement::new("python3", ">=3.8").fix("install Python 3.8 or newer")
+}
+
+/// The Python files of the repository below a folder, whatever they are called, but for stubs, which nothing runs.
+///
+/// # Errors
+/// When git cannot tell, or one cannot be read.
+pub(crate) fn python_sources(cx: &Context, folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StepError> {
+    let folder = cx.relative(cx.path(folder));
+    let mut found = Vec::new();
+    for path in cx.repository_files()? {
+        let place = cx.path(&path);
+        if !path.starts_with(&folder) || path.extension() == Some("pyi") || !place.is_file() {
+            continue;
+        }
+        let mut head = Vec::new();
+        let read = |file: File| file.take(HEAD_BYTES as u64).read_to_end(&mut head);
+        File::open(&place).and_then(read).map_err(StepError::io("reading", &place))?;
+        if kinds(&path, &head).contains(&FileKind::Python) {
+            found.push(path);
+        }
+    }
+    Ok(found)
 }
 
 /// Reads the syntax of these sources, paths relative to the workspace, with this interpreter. Nothing of them is run: neither the

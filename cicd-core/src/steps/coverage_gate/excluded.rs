@@ -38,8 +38,9 @@ impl Measured<'_> {
     /// The file as it counts, without what needs no measurement and what somebody answers for. The rest that has none is a finding.
     pub(super) fn judge(&self, file: &FileCoverage, pragma: &Regex, comments: &mut Suppressions) -> FileCoverage {
         let mut left = LeftOut::default();
+        let heads = self.heads();
         for block in self.syntax.blocks.iter().filter(|block| block.free.is_some()) {
-            left.lines.extend(block.first..=block.last);
+            left.lines.extend((block.first..=block.last).filter(|line| !heads.contains(line)));
             if block.free == Some(Free::Types) {
                 left.lines.extend(block.head_first..=block.head_last);
             }
@@ -52,6 +53,13 @@ impl Measured<'_> {
             self.unmeasured_ways(file, &measured, comments, &mut left);
         }
         self.counted(file, &left)
+    }
+
+    /// The lines on which statements begin that do something: a `def` evaluates its defaults and annotations. Whatever else stands
+    /// there, they count.
+    fn heads(&self) -> BTreeSet<u32> {
+        let all = self.syntax.statements.iter().filter(|one| !one.inert);
+        all.flat_map(|one| one.first..=one.head.max(one.first)).collect()
     }
 
     fn place(&self, line: u32) -> Suppression<'_> {
@@ -166,13 +174,10 @@ impl Measured<'_> {
 
     /// The file without what is left out.
     fn counted(&self, file: &FileCoverage, left: &LeftOut) -> FileCoverage {
-        let docs: BTreeSet<u32> = self
-            .syntax
-            .statements
-            .iter()
-            .filter(|one| one.inert && one.kind == "Expr")
-            .flat_map(|one| one.first..=one.last)
-            .collect();
+        let heads = self.heads();
+        let docs = self.syntax.statements.iter().filter(|one| one.inert && one.kind == "Expr");
+        let docs: BTreeSet<u32> =
+            docs.flat_map(|one| one.first..=one.last).filter(|line| !heads.contains(line)).collect();
         let counts = |lines: &BTreeSet<u32>| -> BTreeSet<u32> {
             lines.iter().filter(|line| !left.lines.contains(line) && !docs.contains(line)).copied().collect()
         };

@@ -12,7 +12,7 @@ use crate::formats::hex;
 use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
-use crate::python::{TestReport, read_syntax};
+use crate::python::{TestReport, python_sources, read_syntax};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool, proof};
 
 /// Judges the coverage of every source file below a folder.
@@ -103,7 +103,8 @@ impl CoverageGate {
         Ok(self)
     }
 
-    /// The folder whose `.py` files have to be covered, relative to the workspace.
+    /// The folder whose Python files have to be covered, relative to the workspace: those that a name says to be Python, and scripts
+    /// without one.
     #[must_use]
     pub fn sources(mut self, folder: impl Into<Utf8PathBuf>) -> Self {
         self.sources = Some(folder.into());
@@ -197,7 +198,7 @@ impl Step for CoverageGate {
         let sources = self.sources.as_deref().ok_or_else(|| {
             StepError::not_looked("the coverage gate does not know its sources", "add `.sources(folder)` to it")
         })?;
-        let paths = cx.source_files(sources, "py")?;
+        let paths = python_sources(cx, sources)?;
         if paths.is_empty() {
             return Err(StepError::not_looked(
                 format!("{sources} holds no Python file"),

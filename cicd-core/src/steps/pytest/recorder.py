@@ -11,7 +11,9 @@ import functools
 import hashlib
 import inspect
 import json
+import operator
 import os
+import pathlib
 import sys
 import types
 
@@ -20,6 +22,7 @@ def main(order):
     import pytest
     import _pytest.runner, _pytest.reports, _pytest.skipping, _pytest.main, _pytest.python, _pytest.unittest  # noqa: E401
     import _pytest.junitxml, _pytest.outcomes, _pytest.nodes, _pytest.config, _pytest.fixtures  # noqa: E401
+    import _pytest.assertion.rewrite as rewrite
     import pluggy, unittest.case  # noqa: E401
 
     if order.get("coverage"):
@@ -29,7 +32,7 @@ def main(order):
     file = os.open(order["record"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     state = [b""]
     pid = os.getpid()
-    sha256, dumps, put, getpid = hashlib.sha256, json.dumps, os.write, os.getpid
+    sha256, dumps, put, getpid, profile = hashlib.sha256, json.dumps, os.write, os.getpid, sys.setprofile
 
     def write(kind, **fields):
         if getpid() != pid:
@@ -85,24 +88,48 @@ def main(order):
     guarded = [one for name, one in sorted(sys.modules.items())
                if name.split(".")[0] in ("_pytest", "pluggy", "coverage", "pytest_cov") or name in ("pytest", "unittest.case", "builtins")]
 
-    def parts():
-        """What decides outcomes: every function of these modules and of their classes, with its code."""
-        for module in guarded:
-            for name, value in list(vars(module).items()):
-                if isinstance(value, types.FunctionType):
-                    yield module.__name__ + "." + name, value, value.__code__
-                elif module is builtins and isinstance(value, (type, types.BuiltinFunctionType)):
-                    yield module.__name__ + "." + name, value, None
-                elif isinstance(value, type) and value.__module__ == module.__name__:
-                    for inner, function in list(vars(value).items()):
-                        if isinstance(function, types.FunctionType):
-                            yield f"{module.__name__}.{name}.{inner}", function, function.__code__
+    function_type, builtin_types, class_type = types.FunctionType, (type, types.BuiltinFunctionType), type
+    code_of, is_same, every, each = operator.attrgetter("__code__"), operator.is_, all, map
 
-    before = {name: (value, code) for name, value, code in parts()}
+    def look():
+        """What decides outcomes, every function of these modules and of their classes with its code; and all that was read for it."""
+        parts, read = {}, []
+        for module in guarded:
+            space = vars(module)
+            values = dict(space)
+            own = module.__name__
+            read.append((space.get, ["__name__"], [own]))
+            kept = {}
+            for name, value in values.items():
+                if isinstance(value, function_type):
+                    parts[f"{own}.{name}"] = value, value.__code__
+                elif module is builtins and isinstance(value, builtin_types):
+                    parts[f"{own}.{name}"] = value, None
+                elif isinstance(value, class_type) and value.__module__ == own:
+                    inner = vars(value)
+                    functions = {key: one for key, one in list(inner.items()) if isinstance(one, function_type)}
+                    parts.update({f"{own}.{name}.{key}": (one, one.__code__) for key, one in functions.items()})
+                    read.append((inner.get, ["__module__", *functions], [inner.get("__module__"), *functions.values()]))
+                else:
+                    continue
+                kept[name] = value
+            read.append((space.get, list(kept), list(kept.values())))
+        codes_of = [one for one in parts.values() if one[1] is not None]
+        return parts, read, [one for one, _ in codes_of], [code for _, code in codes_of]
+
+    before, *last = look()
     told = set()
 
+    def is_as_it_was(read, functions, codes):
+        """Whether all of it is the very same as when it was read last, asked without a step of Python for each part."""
+        return every(every(each(is_same, each(get, names), values)) for get, names, values in read) and every(
+            each(is_same, each(code_of, functions), codes))
+
     def compare():
-        now = {name: (value, code) for name, value, code in parts()}
+        nonlocal last
+        if is_as_it_was(*last):
+            return
+        now, *last = look()
         for name, (value, code) in before.items():
             other, other_code = now.get(name, (None, None))
             if (other is not value or other_code is not code) and name not in told:
@@ -111,6 +138,50 @@ def main(order):
                     continue  # A part of pytest that another part of it or a locked plugin replaces.
                 told.add(name)
                 write("patched", name=name, place=place(other) if other is not None else None)
+
+    # Captured before code of the repository runs, and called through these names alone.
+    compiled_from, read_file, digest = compile, open, rewrite._rewrite_test
+    meant, compared, written = {}, set(), set()
+
+    def keep(code):
+        """Remembers the code of a file, and of everything that is defined in it."""
+        pending = [code]
+        while pending:
+            one = pending.pop()
+            written.add(one)
+            pending.extend(inner for inner in one.co_consts if isinstance(inner, types.CodeType))
+
+    def sources():
+        """The tests, and the files that pytest loads beside them."""
+        for path in order["files"]:
+            yield path
+            folder = os.path.dirname(path)
+            while (folder + os.sep).startswith(workspace):
+                yield os.path.join(folder, "conftest.py")
+                folder = os.path.dirname(folder)
+
+    def foresee(config):
+        """What pytest makes of these files, as long as nothing of the repository has run."""
+        for path in set(sources()):
+            if os.path.isfile(path):
+                try:
+                    meant[path] = digest(pathlib.Path(path), config)[1]
+                except (SyntaxError, ValueError):
+                    continue  # Pytest says it when it collects.
+
+    def as_written(code):
+        """Whether the code of a module is what its file says: whoever replaces a part of Python may give it another meaning."""
+        path = code.co_filename
+        if meant.get(path) == code:
+            keep(meant[path])
+            return True
+        try:
+            with read_file(path, "rb") as file:
+                plain = compiled_from(file.read(), path, "exec", dont_inherit=True)
+        except (OSError, SyntaxError, ValueError):
+            return False
+        keep(plain)
+        return plain == code
 
     def hooks(manager):
         for plugin in manager.get_plugins():
@@ -146,7 +217,14 @@ def main(order):
     def audit(event, arguments):
         # A module may take itself off the list of modules, and compiled code may say that it comes from anywhere.
         if event == "exec":
-            executed.add(getattr(arguments[0], "co_filename", None))
+            code = arguments[0]
+            path = getattr(code, "co_filename", None)
+            executed.add(path)
+            # Text that is run has a name in angle brackets, as the body of a class has another name than a module.
+            if isinstance(path, str) and path.startswith(workspace) and code.co_name == "<module>" and code not in compared:
+                compared.add(code)
+                if not is_ours(path) and not as_written(code):
+                    write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
         elif event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
             if not arguments[0].startswith(compiled):
                 executed.add(arguments[0])
@@ -162,7 +240,25 @@ def main(order):
         write("loaded", paths=sorted(one for one in paths if not is_ours(one)
                                      and not (own is not None and os.path.realpath(one).startswith(own))))
 
+    class Entry:
+        """Whether the code of a test is entered, told by the interpreter: what is called may have been replaced behind any name."""
+
+        def __init__(self, item):
+            found = list(codes(getattr(item, "obj", None)))
+            self.code = found[-1] if found else None
+            self.entered = False
+
+        def __call__(self, frame, event, argument):
+            if frame.f_code is self.code and self.code in written:
+                self.entered = True
+                profile(None)
+
     class Recorder:
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_load_initial_conftests(self, early_config):
+            foresee(early_config)
+            yield
+
         @pytest.hookimpl(tryfirst=True)
         def pytest_itemcollected(self, item):
             write("item", id=item.nodeid, path=str(item.path), names=names(item), code=place(getattr(item, "obj", None)))
@@ -184,8 +280,11 @@ def main(order):
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_call(self, item):
-            write("called", id=item.nodeid, code=place(getattr(item, "obj", None)))
-            yield
+            found, entry = place(getattr(item, "obj", None)), Entry(item)
+            profile(entry)
+            outcome = yield
+            profile(None)
+            write("called", id=item.nodeid, code=found if entry.entered or outcome.excinfo is not None else None)
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(self, item, call):
@@ -220,7 +319,10 @@ def main(order):
     # Behind Python's own and the environment's modules: nothing of the repository takes the place of one of them.
     sys.path.append(order["dir"])
     recorder = Recorder()
-    code = int(pytest.main([*sys.argv[1:], *order["files"]], plugins=[recorder]))
+    # By these pytest says that a test did not pass: no setting of the repository makes less of them.
+    kinds = [one for one in ("PytestReturnNotNoneWarning", "PytestUnhandledThreadExceptionWarning") if hasattr(pytest, one)]
+    strict = [word for one in kinds for word in ("-W", f"error::pytest.{one}")]
+    code = int(pytest.main([*sys.argv[1:], *strict, *order["files"]], plugins=[recorder]))
     write("end", code=code)
     return code
 

@@ -19,7 +19,7 @@ use crate::formats::{Suppressions, hex, read_junit};
 use crate::model::{Finding, Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
-use crate::python::{Interpreter, TestReport, read_syntax};
+use crate::python::{Interpreter, TestReport, python_sources, read_syntax};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
 
 /// The program that runs pytest and records what happens.
@@ -379,7 +379,7 @@ impl Pytest {
     }
 
     fn read_sources(&self, cx: &Context, python: &Utf8Path) -> Result<Sources, StepError> {
-        let paths = cx.source_files(&self.dir, "py")?;
+        let paths = python_sources(cx, &self.dir)?;
         let mut syntax = read_syntax(cx, Some(python), &paths)?;
         let mut files = BTreeMap::new();
         for path in paths {
