@@ -93,11 +93,11 @@ fn is_text(bytes: &[u8]) -> bool {
     };
     let wide = |to_u16: fn([u8; 2]) -> u16| {
         let units = bytes.chunks_exact(2).map(|pair| to_u16([pair[0], pair[1]]));
-        bytes.len() % 2 == 0 && char::decode_utf16(units).all(|unit| unit.ok().as_ref().is_some_and(is_letter))
+        bytes.len().is_multiple_of(2) && char::decode_utf16(units).all(|unit| unit.ok().as_ref().is_some_and(is_letter))
     };
     let wider = |to_u32: fn([u8; 4]) -> u32| {
         let mut units = bytes.chunks_exact(4).map(|four| to_u32([four[0], four[1], four[2], four[3]]));
-        bytes.len() % 4 == 0 && units.all(|unit| char::from_u32(unit).as_ref().is_some_and(is_letter))
+        bytes.len().is_multiple_of(4) && units.all(|unit| char::from_u32(unit).as_ref().is_some_and(is_letter))
     };
     std::str::from_utf8(bytes).is_ok()
         || wide(u16::from_le_bytes)
