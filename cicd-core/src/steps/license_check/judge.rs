@@ -204,11 +204,11 @@ fn judge_row(content: &Content, row: &ApprovedPackage, approved: &Approved<'_>) 
     findings
 }
 
-/// The packages of a lock file against the list, before there is an image. A package that is locked for some platforms only is left
-/// to the check of the image.
+/// The packages of a lock file against the list, before there is an image: those too that a marker locks for some platforms or versions
+/// of Python alone, as it is true somewhere.
 pub(super) fn judge_locked(path: &Utf8Path, locked: &[LockedPackage], approved: &Approved<'_>) -> Vec<Finding> {
     let mut findings = judge_rows(approved);
-    for LockedPackage { name, version, line, .. } in locked.iter().filter(|one| one.marker.is_none()) {
+    for LockedPackage { name, version, line, .. } in locked {
         let finding = match approved.of_name(name) {
             Some(versions) if versions.contains_key(&Ok(version.clone())) => continue,
             Some(versions) => {

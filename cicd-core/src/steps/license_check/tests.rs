@@ -303,9 +303,13 @@ fn a_lock_file_alone_is_compared_with_the_list() {
             &["LIC-001 flask 3.1.3 is locked, but not approved @ requirements.txt:2"],
         ),
         (
-            "flask==3.1.3 ; sys_platform == 'win32'\n",
+            // A marker excuses nothing: it is true somewhere.
+            "flask==3.1.3 ; sys_platform == 'win32'\nfilelock==3.8.2 ; python_version < '3.12'\n",
             TODAY,
-            &["LIC-005 filelock 3.8.1 is approved, but not locked @ ci/approved.csv:2"],
+            &[
+                "LIC-001 flask 3.1.3 is locked, but not approved @ requirements.txt:1",
+                "LIC-002 filelock 3.8.2 is locked, but approved is 3.8.1 @ requirements.txt:2",
+            ],
         ),
         (
             "filelock==3.8.1\n",
