@@ -3,7 +3,9 @@ use std::sync::Arc;
 
 use camino::{Utf8DirEntry, Utf8PathBuf};
 
+use super::Summary;
 use crate::docker::{BuiltImage, Untagged, built_in, checkout_id, docker_tool, run_lives, untag};
+use crate::files::{FILE_BYTES_MAX, Folder};
 use crate::model::StepName;
 use crate::step::{Context, RunContext, StepError, Workspace};
 
@@ -108,9 +110,14 @@ fn run_state(workspace: &Workspace, killed: &[Utf8PathBuf], run: &str) -> Built 
     let areas = workspace.path("target").read_dir_utf8().into_iter().flatten().flatten().map(Utf8DirEntry::into_path);
     let folder = areas.map(|area| area.join("runs").join(run)).find(|folder| folder.is_dir());
     let was_killed = folder.as_ref().is_some_and(|folder| killed.contains(folder));
-    let has_summary = folder.as_ref().is_some_and(|folder| folder.join("summary.json").is_file());
-    if has_summary && !was_killed {
-        Built::Ended
+    let record =
+        folder.as_ref().and_then(|folder| Folder::open(folder).ok()?.read("summary.json", FILE_BYTES_MAX).ok());
+    if let Some(record) = record.filter(|_| !was_killed) {
+        // What a later run has written of one that was killed knows no definition. That later run may have been killed itself.
+        match serde_json::from_slice::<Summary>(&record) {
+            Ok(summary) if !summary.definition.is_empty() => Built::Ended,
+            _ => Built::Lost,
+        }
     } else if run_lives(run) || folder.is_some() && !was_killed {
         // Of an area that a run holds, perhaps one that is not of this machine: what nobody holds has been put away by now.
         Built::Goes
@@ -172,12 +179,17 @@ mod tests {
         for (area, name) in [("ci", "1"), ("ci", "2"), ("dev", "3")] {
             std::fs::create_dir_all(folder(area, name)).expect("made");
         }
-        for (area, name) in [("ci", "1"), ("ci", "2")] {
-            std::fs::write(folder(area, name).join("summary.json"), "{}").expect("written");
+        std::fs::create_dir_all(folder("ci", "5")).expect("made");
+        for (area, name, definition) in [("ci", "1", "abc"), ("ci", "2", "abc"), ("ci", "5", "")] {
+            let summary = serde_json::json!({
+                "schema_version": 1, "pipeline": "p", "run": run(name), "status": "passed", "exit_code": 0, "complete": true,
+                "definition": definition, "started_at": "2026-01-01T00:00:00Z", "duration_ms": 0, "steps": [],
+            });
+            std::fs::write(folder(area, name).join("summary.json"), summary.to_string()).expect("written");
         }
         let killed = [folder("ci", "2")];
-        let states = ["1", "2", "3", "4"].map(|name| run_state(&workspace, &killed, &run(name)));
-        assert_eq!(states, [Built::Ended, Built::Lost, Built::Goes, Built::Lost]);
+        let states = ["1", "2", "3", "4", "5"].map(|name| run_state(&workspace, &killed, &run(name)));
+        assert_eq!(states, [Built::Ended, Built::Lost, Built::Goes, Built::Lost, Built::Lost]);
         let this = crate::model::RunId::new(jiff::Timestamp::now(), std::process::id());
         assert_eq!(run_state(&workspace, &killed, this.as_str()), Built::Goes);
     }
