@@ -79,6 +79,8 @@ fn left(sandbox: &Sandbox) -> (Vec<String>, BTreeSet<String>) {
         let run = cx.run_ok(&inspect).expect("inspected").stdout_text().expect("UTF-8").trim().to_owned();
         runs.insert(run);
     }
+    // The engine lists them by their age, of which it tells seconds.
+    names.sort();
     (names, runs)
 }
 
