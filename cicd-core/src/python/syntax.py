@@ -40,10 +40,10 @@ ATTRIBUTES = {
 }
 STRINGS = {"exec", "eval", "compile", "__import__"}
 # Modules that run text, or files that need not be called Python.
-TEXT_MODULES = {"runpy", "code", "codeop", "timeit", "marshal", "zipimport", "imp", "cProfile", "profile", "trace", "pdb", "doctest"}
+TEXT_MODULES = {"code", "codeop", "timeit", "marshal", "zipimport", "imp", "cProfile", "profile", "trace", "pdb", "doctest"}
 TEXT_NAMES = {
     "SourceFileLoader", "SourcelessFileLoader", "ExtensionFileLoader", "spec_from_file_location", "spec_from_loader",
-    "module_from_spec", "InteractiveInterpreter", "InteractiveConsole", "exec_module", "load_module", "run_path", "run_module",
+    "module_from_spec", "InteractiveInterpreter", "InteractiveConsole", "exec_module", "load_module",
 }
 # What unittest calls around a test: a class that has its own may leave the test out.
 MACHINERY = {"_callTestMethod", "_callSetUp", "_callTearDown", "_callCleanup", "_executeTestPart", "defaultTestResult"}
