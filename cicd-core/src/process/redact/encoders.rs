@@ -245,7 +245,8 @@ fn base32(bytes: &[u8]) -> String {
 fn hanging(text: &str, end: &str) -> String {
     let mut lines = String::new();
     let mut column = 0;
-    for c in text.chars() {
+    // The secret's own lines may begin with what marks an added one.
+    for c in text.chars().filter(|c| !matches!(c, '\n' | '\r')) {
         if column >= 10 && c.is_alphanumeric() {
             lines.push_str(end);
             column = 0;
