@@ -67,6 +67,8 @@ pub mod docker;
 pub mod doctor;
 mod files;
 pub mod formats;
+#[cfg(any(doc, doctest))]
+pub mod guide;
 #[cfg(feature = "dast")]
 pub mod http;
 #[cfg(feature = "load-test")]

@@ -1,4 +1,4 @@
-//! The table of finding codes is complete, in the code and in the README.
+//! The table of finding codes is complete, in the code and in the guide.
 
 #![expect(clippy::expect_used, reason = "a test that cannot go on has failed")]
 
@@ -44,10 +44,10 @@ fn every_declared_code_is_in_the_table_with_an_example() {
 }
 
 #[test]
-fn the_readme_has_the_table() {
-    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
-    let readme = fs::read_to_string(&path).expect("readable");
-    let (before, rest) = readme.split_once("<!-- codes -->\n").expect("the marker");
+fn the_guide_has_the_table() {
+    let path = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("src/guide/codes.md");
+    let page = fs::read_to_string(&path).expect("readable");
+    let (before, rest) = page.split_once("<!-- codes -->\n").expect("the marker");
     let (table, after) = rest.split_once("<!-- /codes -->").expect("the marker");
     if update() {
         fs::write(&path, format!("{before}<!-- codes -->\n{}<!-- /codes -->{after}", codes_markdown()))

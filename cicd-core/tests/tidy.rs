@@ -24,10 +24,10 @@ const FLOORS: &[(&str, u8)] = &[
     ("steps", 4),
     ("pipeline", 5),
     ("reporters", 6),
-    ("evidence", 6),
     ("setup", 7),
     ("doctor", 7),
     ("cli", 7),
+    ("guide", 7),
 ];
 
 /// Modules on one floor do not know each other, but for these: `formats` reads exceptions, `docker`, `trivy` and `python` help

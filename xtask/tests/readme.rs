@@ -24,12 +24,25 @@ fn shown(name: &str) -> String {
 #[test]
 fn the_pipeline_is_the_one_that_runs() {
     let source = read("xtask/src/pipeline.rs");
-    let (_, function) = source.split_once("/// From the Flask").expect("the function");
-    assert_eq!(shown("pipeline"), format!("/// From the Flask{function}"));
+    let start = source.find("/// From the Flask").expect("the function");
+    let (function, _) = source[start..].split_once("\n\n/// Before each commit").expect("its end");
+    assert_eq!(shown("pipeline"), format!("{function}\n"));
 }
 
 #[test]
 fn the_step_of_another_repository_is_the_one_that_is_tested() {
     let source = read("cicd-core/tests/outside/xtask.rs");
     assert_eq!(shown("outside"), between(&source, "// The step begins here.\n", "// The step ends here."));
+}
+
+#[test]
+fn the_step_of_the_guide_is_the_same() {
+    let page = read("cicd-core/src/guide/own_gate.md");
+    assert!(page.contains(&shown("outside")), "cicd-core/src/guide/own_gate.md shows another step than README.md");
+}
+
+/// A page that is read on one screen after another until somebody gives up is not read.
+#[test]
+fn the_readme_is_short() {
+    assert!(read("README.md").len() <= 12 * 1024, "the guide in cicd-core/src/guide has room");
 }

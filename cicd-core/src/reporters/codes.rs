@@ -60,9 +60,20 @@ pub fn codes_text() -> String {
 #[must_use]
 pub fn codes_markdown() -> String {
     let mut text = "| code | meaning | fix | example |\n|---|---|---|---|\n".to_owned();
-    let cell = |text: &str| text.replace('|', "\\|").replace('<', "&lt;");
     for CodeInfo { code, summary, help, example } in codes() {
         let _ = writeln!(text, "| {code} | {} | {} | {} |", cell(summary), cell(help), cell(example));
     }
     text
+}
+
+/// What stands between backticks is code, where only the bar means something; elsewhere tags, links and addresses would.
+fn cell(text: &str) -> String {
+    let escape = |(index, part): (usize, &str)| {
+        let part = part.replace('|', "\\|");
+        if index % 2 == 1 {
+            return part;
+        }
+        part.replace('<', "&lt;").replace('[', "\\[").replace("://", ":&#47;/")
+    };
+    text.split('`').enumerate().map(escape).collect::<Vec<_>>().join("`")
 }
