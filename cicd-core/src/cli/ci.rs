@@ -47,8 +47,11 @@ pub(super) fn execute(
         return ExitStatus::Error;
     }
     let cancel = outside.cancel.clone();
-    let mut observer: Box<dyn Observer> =
-        if out.is_terminal() { Box::new(Live::new()) } else { Box::new(Lines::new(out.stream())) };
+    let mut observer: Box<dyn Observer> = if out.is_terminal() {
+        Box::new(Live::new(std::io::stderr(), move || out.columns()))
+    } else {
+        Box::new(Lines::new(out.stream()))
+    };
     let on_github = variables.contains_key(OsStr::new("GITHUB_ACTIONS"));
     if on_github {
         observer = Box::new(Masks::new(out.stream(), observer));

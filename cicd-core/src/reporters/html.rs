@@ -1,17 +1,67 @@
-use maud::{DOCTYPE, Markup, PreEscaped, html as markup};
+use std::fmt::Display;
 
-use super::shown::lines;
+use super::shown::{escaped, lines};
 use super::text::{duration, plain};
-use crate::model::{Finding, Level, Severity, Status};
+use crate::formats::printable::counted;
+use crate::model::{Environments, Finding, Level, Severity, Status};
 use crate::pipeline::{ExceptionReport, StepReport, Summary};
 
 /// Opened from an artifact store on a telephone too; more findings than fit are counted, and `summary.json` has them.
 const FINDINGS_BYTES_MAX: usize = 800 << 10;
 /// The reason of a step may hold the last lines of a log.
 const REASON_CHARS_MAX: usize = 4_000;
-const STYLE: &str = include_str!("report.css");
-/// The page shows text from tools. Should any of it be taken for a script or an address, it still is none.
-const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// The page shows text from tools. Should any of it be taken for a script or an address, its policy still lets it be none. Telephones
+/// make links of numbers, dates and addresses in text.
+const HEAD: &str = concat!(
+    "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\">",
+    "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">",
+    "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; style-src 'unsafe-inline'\">",
+    "<meta name=\"format-detection\" content=\"telephone=no, date=no, address=no, email=no, url=no\"><title>",
+);
+const STYLE: &str = concat!("</title><style>", include_str!("report.css"), "</style></head><body>");
+
+/// HTML as it grows. What is written as it is stands in this file; every value is escaped, in text and in attributes alike.
+#[derive(Default)]
+struct Html(String);
+
+impl Html {
+    fn raw(mut self, markup: &'static str) -> Self {
+        self.0.push_str(markup);
+        self
+    }
+
+    fn text(mut self, value: impl Display) -> Self {
+        self.0.push_str(&escaped(&value.to_string()));
+        self
+    }
+
+    /// Where an exception holds, unless that is everywhere.
+    fn only_in(self, before: &'static str, environments: &Environments) -> Self {
+        self.when(!environments.is_every(), |html| html.raw(before).text(environments).raw(" only"))
+    }
+
+    fn add(mut self, other: &Self) -> Self {
+        self.0.push_str(&other.0);
+        self
+    }
+
+    fn all(self, parts: &[Self]) -> Self {
+        parts.iter().fold(self, Self::add)
+    }
+
+    fn some<T>(self, value: Option<T>, add: impl FnOnce(Self, T) -> Self) -> Self {
+        match value {
+            Some(value) => add(self, value),
+            None => self,
+        }
+    }
+
+    /// Adds nothing where it does not hold.
+    fn when(self, holds: bool, add: impl FnOnce(Self) -> Self) -> Self {
+        self.some(holds.then_some(()), |html, ()| add(html))
+    }
+}
 
 /// The run as one HTML page that needs nothing else: no script, no network, light and dark, the status in words.
 ///
@@ -19,56 +69,37 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 #[must_use]
 pub fn html(summary: &Summary) -> String {
     let mut budget = FINDINGS_BYTES_MAX;
-    let details: Vec<Markup> = summary.steps.iter().filter_map(|step| details(step, &mut budget)).collect();
+    let details: Vec<Html> = summary.steps.iter().filter_map(|step| details(step, &mut budget)).collect();
     let exceptions = summary.steps.iter().flat_map(|step| step.exceptions.iter().map(move |one| (step, one)));
     let exceptions = allowed(&exceptions.collect::<Vec<_>>(), &mut budget);
-    markup! {
-        (DOCTYPE)
-        html lang="en" {
-            head {
-                meta charset="utf-8";
-                meta name="viewport" content="width=device-width, initial-scale=1";
-                meta http-equiv="Content-Security-Policy" content=(POLICY);
-                // Telephones make links of numbers, dates and addresses in text.
-                meta name="format-detection" content="telephone=no, date=no, address=no, email=no, url=no";
-                title { (plain(&summary.pipeline)) " " (summary.status.as_str()) }
-                style { (PreEscaped(STYLE)) }
-            }
-            body {
-                (head(summary))
-                main {
-                    h2 id="steps" { "Steps" }
-                    (steps(summary))
-                    @for step in &details { (step) }
-                    (exceptions)
-                }
-            }
-        }
-    }
-    .into_string()
+    let page = Html::default().raw(HEAD).text(plain(&summary.pipeline)).raw(" ").text(summary.status);
+    let page = header(page.raw(STYLE), summary).raw("<main><h2 id=\"steps\">Steps</h2>");
+    steps(page, summary).all(&details).add(&exceptions).raw("</main></body></html>").0
 }
 
-fn head(summary: &Summary) -> Markup {
-    let tree = match summary.dirty {
-        Some(true) => ", with changes that are not committed",
-        _ => "",
-    };
-    let started = summary.started_at.strftime("%Y-%m-%d %H:%M:%S UTC");
-    markup! {
-        header {
-            h1 { (plain(&summary.pipeline)) " " (status(summary.status)) }
-            @if !summary.complete { p { strong { "Not the whole pipeline: " } "steps were left out by selection." } }
-            p.soft {
-                @if let Some(commit) = &summary.commit { "commit " code { (plain(commit)) } (tree) ", " }
-                "run " code { (summary.run) } ", started " (started) ", took " (duration(summary.duration_ms))
-                ", exit code " (summary.exit_code)
-            }
-        }
-    }
+fn header(html: Html, summary: &Summary) -> Html {
+    let tree = if summary.dirty == Some(true) { ", with changes that are not committed, " } else { ", " };
+    let left_out = "<p><strong>Not the whole pipeline: </strong>steps were left out by selection.</p>";
+    status(html.raw("<header><h1>").text(plain(&summary.pipeline)).raw(" "), summary.status)
+        .raw("</h1>")
+        .when(!summary.complete, |html| html.raw(left_out))
+        .raw("<p class=\"soft\">")
+        .some(summary.commit.as_deref(), |html, commit| {
+            html.raw("commit <code>").text(plain(commit)).raw("</code>").raw(tree)
+        })
+        .raw("run <code>")
+        .text(&summary.run)
+        .raw("</code>, started ")
+        .text(summary.started_at.strftime("%Y-%m-%d %H:%M:%S UTC"))
+        .raw(", took ")
+        .text(duration(summary.duration_ms))
+        .raw(", exit code ")
+        .text(summary.exit_code)
+        .raw("</p></header>")
 }
 
 /// The status by a sign and a word; the colour only repeats it.
-fn status(status: Status) -> Markup {
+fn status(html: Html, status: Status) -> Html {
     let sign = match status {
         Status::Passed => "✓",
         Status::Exempted => "◐",
@@ -79,44 +110,40 @@ fn status(status: Status) -> Markup {
         Status::Skipped => "–",
         Status::Cancelled => "■",
     };
-    markup! { span.status.(status.as_str()) { span aria-hidden="true" { (sign) " " } (status.as_str()) } }
+    let html = html.raw("<span class=\"status ").text(status).raw("\"><span aria-hidden=\"true\">").raw(sign);
+    html.raw(" </span>").text(status).raw("</span>")
 }
 
-fn steps(summary: &Summary) -> Markup {
-    markup! {
-        div.wide {
-            table {
-                thead { tr { th { "step" } th { "status" } th { "time" } th { "what it tells" } } }
-                tbody {
-                    @for step in &summary.steps {
-                        tr {
-                            td.code.name {
-                                @if is_told(step) { a href={ "#" (step.name) } { (step.name) } } @else { (step.name) }
-                            }
-                            td { (status(step.status)) }
-                            td.number { @if step.duration_ms > 0 { (duration(step.duration_ms)) } }
-                            td { (told(step)) }
-                        }
-                    }
-                }
-            }
-        }
-    }
+fn steps(html: Html, summary: &Summary) -> Html {
+    let html = html.raw(
+        "<div class=\"wide\"><table><thead><tr><th>step</th><th>status</th><th>time</th><th>what it tells</th></tr></thead><tbody>",
+    );
+    let row = |html: Html, step: &StepReport| {
+        let name = html.raw("<tr><td class=\"code name\">");
+        let name = match is_told(step) {
+            true => name.raw("<a href=\"#").text(&step.name).raw("\">").text(&step.name).raw("</a>"),
+            false => name.text(&step.name),
+        };
+        let time = status(name.raw("</td><td>"), step.status).raw("</td><td class=\"number\">");
+        let time = time.when(step.duration_ms > 0, |html| html.text(duration(step.duration_ms)));
+        told(time.raw("</td><td>"), step).raw("</td></tr>")
+    };
+    summary.steps.iter().fold(html, row).raw("</tbody></table></div>")
 }
 
-fn told(step: &StepReport) -> Markup {
+fn told(html: Html, step: &StepReport) -> Html {
     let allowed = step.findings.iter().filter(|finding| finding.exception.is_some()).count();
     let text = match (&step.loaded_from, step.reason.as_deref().and_then(|reason| reason.lines().next())) {
         (Some(run), _) => format!("loaded from run {run}"),
         (None, Some(reason)) => reason.to_owned(),
         (None, None) => step.facts.headline().unwrap_or_default().to_owned(),
     };
-    markup! {
-        (plain(&text))
-        @if !step.findings.is_empty() {
-            p.soft { (step.findings.len()) @if step.findings.len() == 1 { " finding" } @else { " findings" } @if allowed > 0 { ", " (allowed) " of them allowed" } }
-        }
-    }
+    html.text(plain(&text)).when(!step.findings.is_empty(), |html| {
+        html.raw("<p class=\"soft\">")
+            .text(counted(step.findings.len(), "finding"))
+            .when(allowed > 0, |html| html.raw(", ").text(allowed).raw(" of them allowed"))
+            .raw("</p>")
+    })
 }
 
 fn is_told(step: &StepReport) -> bool {
@@ -124,7 +151,7 @@ fn is_told(step: &StepReport) -> bool {
 }
 
 /// What a step found, or why it could not look.
-fn details(step: &StepReport, budget: &mut usize) -> Option<Markup> {
+fn details(step: &StepReport, budget: &mut usize) -> Option<Html> {
     if !is_told(step) {
         return None;
     }
@@ -133,56 +160,58 @@ fn details(step: &StepReport, budget: &mut usize) -> Option<Markup> {
     let rows = within(budget, findings.iter().map(|finding| row(finding)));
     let more = findings.len() - rows.len();
     let reason = step.reason.as_deref().map(|reason| reason.chars().take(REASON_CHARS_MAX).collect::<String>());
-    Some(markup! {
-        section {
-            h2 id=(step.name) { (step.name) " " (status(step.status)) }
-            @if let Some(reason) = reason { pre { (lines(&reason)) } }
-            @if !rows.is_empty() {
-                div.wide {
-                    table {
-                        thead { tr { th { "code" } th { "severity" } th { "place" } th { "finding" } } }
-                        tbody { @for row in &rows { (row) } }
-                    }
-                }
-            }
-            @if more > 0 { p { "and " (more) " more, which are in summary.json: this page has a limit of size" } }
-        }
-    })
+    let html = Html::default().raw("<section><h2 id=\"").text(&step.name).raw("\">").text(&step.name).raw(" ");
+    let html = status(html, step.status)
+        .raw("</h2>")
+        .some(reason, |html, reason| html.raw("<pre>").text(lines(&reason)).raw("</pre>"))
+        .when(!rows.is_empty(), |html| {
+            html.raw(
+                "<div class=\"wide\"><table><thead><tr><th>code</th><th>severity</th><th>place</th><th>finding</th>",
+            )
+            .raw("</tr></thead><tbody>")
+            .all(&rows)
+            .raw("</tbody></table></div>")
+        });
+    Some(and_more(html, more).raw("</section>"))
 }
 
-fn row(finding: &Finding) -> Markup {
+fn row(finding: &Finding) -> Html {
     let severity = if finding.severity == Severity::Unknown { "unrated" } else { finding.severity.as_str() };
     let level = match finding.level {
         Level::Deny => None,
-        Level::BlockClearance => Some("warning, blocks clearance"),
-        Level::Warn => Some("warning"),
+        Level::BlockClearance => Some("<p class=\"soft\">warning, blocks clearance</p>"),
+        Level::Warn => Some("<p class=\"soft\">warning</p>"),
     };
-    markup! {
-        tr {
-            td.code.name { (plain(finding.code.as_str())) }
-            td { (severity) @if let Some(level) = level { p.soft { (level) } } }
-            td.code.place { @if let Some(location) = &finding.location { (plain(&location.to_string())) } }
-            td {
-                p { (lines(&finding.message)) }
-                @if let Some(help) = &finding.help { p.soft { "fix: " (lines(help)) } }
-                @if let Some(exception) = &finding.exception {
-                    div.allowed {
-                        p {
-                            strong { "allowed" } " until " (exception.expires) " by " (plain(&exception.owner))
-                            @if !exception.environments.is_every() { " in " (exception.environments.to_string()) " only" }
-                        }
-                        p { (plain(&exception.reason)) }
-                        p.soft.code { (plain(&exception.location.to_string())) }
-                    }
-                }
-            }
-        }
-    }
+    Html::default()
+        .raw("<tr><td class=\"code name\">")
+        .text(plain(finding.code.as_str()))
+        .raw("</td><td>")
+        .raw(severity)
+        .some(level, Html::raw)
+        .raw("</td><td class=\"code place\">")
+        .some(finding.location.as_ref(), |html, location| html.text(plain(&location.to_string())))
+        .raw("</td><td><p>")
+        .text(lines(&finding.message))
+        .raw("</p>")
+        .some(finding.help.as_deref(), |html, help| html.raw("<p class=\"soft\">fix: ").text(lines(help)).raw("</p>"))
+        .some(finding.exception.as_ref(), |html, exception| {
+            html.raw("<div class=\"allowed\"><p><strong>allowed</strong> until ")
+                .text(exception.expires)
+                .raw(" by ")
+                .text(plain(&exception.owner))
+                .only_in(" in ", &exception.environments)
+                .raw("</p><p>")
+                .text(plain(&exception.reason))
+                .raw("</p><p class=\"soft code\">")
+                .text(plain(&exception.location.to_string()))
+                .raw("</p></div>")
+        })
+        .raw("</td></tr>")
 }
 
 /// As many rows as there is room for.
-fn within(budget: &mut usize, rows: impl Iterator<Item = Markup>) -> Vec<Markup> {
-    let fits = |row: &Markup| match budget.checked_sub(row.0.len()) {
+fn within(budget: &mut usize, rows: impl Iterator<Item = Html>) -> Vec<Html> {
+    let fits = |row: &Html| match budget.checked_sub(row.0.len()) {
         Some(left) => {
             *budget = left;
             true
@@ -192,41 +221,48 @@ fn within(budget: &mut usize, rows: impl Iterator<Item = Markup>) -> Vec<Markup>
     rows.take_while(fits).collect()
 }
 
-fn allowed(all: &[(&StepReport, &ExceptionReport)], budget: &mut usize) -> Markup {
-    let rows = within(budget, all.iter().map(|(step, one)| exception(step, one)));
-    let more = all.len() - rows.len();
-    markup! {
-        section {
-            h2 id="exceptions" { "Exceptions" }
-            @if all.is_empty() { p { "None: nothing is relaxed." } } @else {
-                div.wide {
-                    table {
-                        thead { tr { th { "until" } th { "what" } th { "owner" } th { "covers" } th { "why" } } }
-                        tbody { @for row in &rows { (row) } }
-                    }
-                }
-            }
-            @if more > 0 { p { "and " (more) " more, which are in summary.json: this page has a limit of size" } }
-        }
-    }
+fn and_more(html: Html, more: usize) -> Html {
+    html.when(more > 0, |html| {
+        html.raw("<p>and ").text(more).raw(" more, which are in summary.json: this page has a limit of size</p>")
+    })
 }
 
-fn exception(step: &StepReport, report: &ExceptionReport) -> Markup {
+fn allowed(all: &[(&StepReport, &ExceptionReport)], budget: &mut usize) -> Html {
+    let rows = within(budget, all.iter().map(|(step, one)| exception(step, one)));
+    let more = all.len() - rows.len();
+    let html = Html::default().raw("<section><h2 id=\"exceptions\">Exceptions</h2>");
+    let html = match all.is_empty() {
+        true => html.raw("<p>None: nothing is relaxed.</p>"),
+        false => html
+            .raw("<div class=\"wide\"><table><thead><tr><th>until</th><th>what</th><th>owner</th><th>covers</th><th>why</th>")
+            .raw("</tr></thead><tbody>")
+            .all(&rows)
+            .raw("</tbody></table></div>"),
+    };
+    and_more(html, more).raw("</section>")
+}
+
+fn exception(step: &StepReport, report: &ExceptionReport) -> Html {
     let ExceptionReport { exception, covers, undetermined } = report;
     let environments = &exception.justification.environments;
-    markup! {
-        tr {
-            td { (exception.justification.expires) }
-            td.code { (plain(&exception.id)) p.soft { (step.name) } }
-            td { (plain(&exception.justification.owner)) }
-            td.number { @if *undetermined { "not known" } @else { (covers) } }
-            td {
-                p { (plain(&exception.justification.reason)) }
-                @if !environments.is_every() { p { "in " (environments.to_string()) " only" } }
-                p.soft.code { (plain(&exception.location.to_string())) }
-            }
-        }
-    }
+    let html = Html::default()
+        .raw("<tr><td>")
+        .text(exception.justification.expires)
+        .raw("</td><td class=\"code\">")
+        .text(plain(&exception.id))
+        .raw("<p class=\"soft\">")
+        .text(&step.name)
+        .raw("</p></td><td>")
+        .text(plain(&exception.justification.owner))
+        .raw("</td><td class=\"number\">");
+    let html = if *undetermined { html.raw("not known") } else { html.text(covers) };
+    html.raw("</td><td><p>")
+        .text(plain(&exception.justification.reason))
+        .raw("</p>")
+        .when(!environments.is_every(), |html| html.raw("<p>").only_in("in ", environments).raw("</p>"))
+        .raw("<p class=\"soft code\">")
+        .text(plain(&exception.location.to_string()))
+        .raw("</p></td></tr>")
 }
 
 #[cfg(test)]
