@@ -32,7 +32,7 @@ const CONFIGURATION: [Setting; 2] = [Setting::in_root("trivy.yaml"), Setting::in
 ///
 /// Trivy passes over tests, documentation, lock files and whatever looks like a program, without a word. So it is given copies under
 /// neutral names, each with a known secret in its last line, and has to find that one in every file. Exceptions name the rule, the
-/// file and the SHA-256 of the text; see [`read_exceptions`].
+/// file and the SHA-256 of the text; see [`read_exceptions`](crate::formats::read_exceptions).
 ///
 /// With [`of_last_commit`](Scan::of_last_commit), exceptions for other files are neither used nor missed.
 pub type SecretScan = Scan<SecretScanner>;
