@@ -12,6 +12,9 @@ fn code_of_the_repository_cannot_change_what_a_test_means() {
     let parse = "import ast\n\nold = ast.parse\n\n\ndef parse(source, *args, **kwargs):\n    if isinstance(source, bytes) and b'12345' in source:\n        ast.parse = old\n        source = source.replace(b'== 12345', b'!= 12345')\n    return old(source, *args, **kwargs)\n\n\nast.parse = parse\n";
     let read = "import pathlib\n\nold = pathlib.Path.read_bytes\npathlib.Path.read_bytes = lambda self: old(self).replace(b'== 12345', b'!= 12345')\n";
     let loader = "import importlib.machinery\nimport sys\n\n\nclass Other(importlib.machinery.PathFinder):\n    @classmethod\n    def find_spec(cls, name, path=None, target=None):\n        spec = super().find_spec(name, path, target)\n        if spec is not None and name.endswith('helper'):\n            old = spec.loader.get_data\n            spec.loader.get_data = lambda path: old(path).replace(b'41', b'42')\n        return spec\n\n\nsys.meta_path.insert(0, Other)\n";
+    // Whoever finds what the record is told by could keep one file from it, and let the others through.
+    let silence = "def without(old):\n    def told(self, event):\n        if 'helper' not in str(getattr(event[0], 'co_filename', '')):\n            old(self, event)\n\n    return property(None, told)\n\n\nfor one in object.__subclasses__():\n    known = vars(one).get('exec')\n    if isinstance(known, property):\n        setattr(one, 'exec', without(known.fset))\n\n\n";
+    let silenced = format!("{silence}{loader}");
     let helper = "def answer():\n    return 41\n";
     let helped = "import helper\n\n\ndef test_more():\n    assert helper.answer() == 42\n";
     each_is_found(&[
@@ -20,6 +23,11 @@ fn code_of_the_repository_cannot_change_what_a_test_means() {
         (
             "an importer for what tests import",
             &[(CONFTEST, loader), ("app/helper.py", helper), (MORE, helped)],
+            "PYT-005",
+        ),
+        (
+            "an importer behind a record that is silenced",
+            &[(CONFTEST, &silenced), ("app/helper.py", helper), (MORE, helped)],
             "PYT-005",
         ),
     ]);

@@ -214,46 +214,23 @@ def main(order):
     # Python asks there for what it has compiled; the folder is this process's own, and was empty.
     compiled = os.path.join(sys.pycache_prefix, "")
 
-    def executing(_, arguments):
+    def audit(event, arguments):
         # A module may take itself off the list of modules, and compiled code may say that it comes from anywhere.
-        code = arguments[0]
-        path = getattr(code, "co_filename", None)
-        executed.add(path)
-        # Engines of templates name the template that they made code of. No test is in one: it counts only if its file says it.
-        if isinstance(path, str) and path.startswith(workspace) and path.endswith(".py") and code.co_name == "<module>" and (
-                code not in compared):
-            compared.add(code)
-            if not is_ours(path) and not as_written(code):
-                write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
-
-    def opening(_, arguments):
-        if isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
+        if event == "exec":
+            code = arguments[0]
+            path = getattr(code, "co_filename", None)
+            executed.add(path)
+            # Engines of templates name the template that they made code of. No test is in one: it counts only if its file says it.
+            if isinstance(path, str) and path.startswith(workspace) and path.endswith(".py") and code.co_name == "<module>" and (
+                    code not in compared):
+                compared.add(code)
+                if not is_ours(path) and not as_written(code):
+                    write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
+        elif event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
             if not arguments[0].startswith(compiled):
                 executed.add(arguments[0])
 
-    class Passed:
-        """An event that says nothing here, and of which nothing is kept."""
-
-        __set__ = operator.is_
-
-    # Python tells of an event by setting an attribute named after it, so that no step of Python is taken for those that say nothing:
-    # another thread could run then, and Python 3.11 fails where two threads are about to install the trace function of coverage.
-    events = type("Events", (), {"exec": property(None, executing), "open": property(None, opening)})
-    event = events()
-
-    def pass_over(names):
-        for name in names:
-            setattr(events, name, Passed())
-            vars(event).pop(name, None)
-
-    # These are about things that would live on in the attribute: a socket would stay open.
-    pass_over(("builtins.id", "code.__new__", "ftplib.connect", "function.__new__", "gc.get_referents", "gc.get_referrers",
-               "http.client.connect", "http.client.send", "imaplib.open", "object.__delattr__", "object.__getattr__",
-               "object.__setattr__", "poplib.connect", "smtplib.connect", "smtplib.send", "socket.__new__", "socket.bind",
-               "socket.connect", "socket.sendmsg", "socket.sendto", "sqlite3.connect/handle", "sqlite3.enable_load_extension",
-               "sqlite3.load_extension", "sys._getframe", "telnetlib.Telnet.open", "telnetlib.Telnet.write"))
-
-    sys.addaudithook(functools.partial(setattr, event))
+    sys.addaudithook(audit)
 
     def loaded(config):
         """Every file that code came from, wherever it lies, but for what tests write where pytest lets them."""
@@ -301,7 +278,6 @@ def main(order):
             hooks(session.config.pluginmanager)
             loaded(session.config)
             compare()
-            pass_over(list(vars(event)))
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_call(self, item):
@@ -333,7 +309,6 @@ def main(order):
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logfinish(self, nodeid):
             compare()
-            pass_over(list(vars(event)))
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_sessionfinish(self, session, exitstatus):
