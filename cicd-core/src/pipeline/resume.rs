@@ -189,7 +189,7 @@ pub(super) fn changes(files: &[String]) -> String {
 }
 
 /// A hash of everything that the pipeline says about itself: its graph, its tools, its command lines and every setting of every
-/// step. What a closure does is in the hash of the program.
+/// step. What a closure does is in the hash of the program; what it captured is in neither.
 pub(super) fn definition(pipeline: &Pipeline) -> String {
     let mut hash = Sha256::new();
     let plan = Plan::of(pipeline);
