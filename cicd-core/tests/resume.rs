@@ -29,7 +29,7 @@ fn pipeline(seen: &Arc<Seen>) -> Pipeline {
     let (counted, fixed) = (Arc::clone(seen), Arc::clone(seen));
     let first = ci.add(
         "first",
-        step_fn(move |_, ()| Ok(Outcome::of(counted.first_runs.fetch_add(1, Ordering::SeqCst) + 41))),
+        step_fn(move |_, ()| Ok(Outcome::of(counted.first_runs.fetch_add(1, Ordering::SeqCst) + 41))).resume_key("41"),
         (),
     );
     let second = step_fn(move |_, number: usize| {

@@ -100,6 +100,7 @@ impl Crew<'_> {
     /// they run again.
     fn load_earlier(&self) {
         let (Some(earlier), Ok(listed)) = (&self.earlier, &self.context.source) else { return };
+        self.find_tools();
         let mut shared = self.lock();
         for (index, node) in self.pipeline.nodes.iter().enumerate() {
             if shared.schedule.report(index).is_some() || node.effect.name().is_some() {
@@ -109,7 +110,7 @@ impl Crew<'_> {
                 |need: &&usize| shared.schedule.report(**need).is_none_or(|report| report.loaded_from.is_none());
             let loaded = match node.needs.iter().find(again) {
                 Some(&need) => Some(Err(NotLoaded::Needs(self.names[need].clone()))),
-                None => earlier.step(node, &self.policy, listed),
+                None => earlier.step(node, &self.policy, listed, &self.context),
             };
             match loaded {
                 None => {}
@@ -345,6 +346,7 @@ impl Crew<'_> {
         });
         effects::tell(node, &mut attempted.end);
         let (mut report, mut output) = self.judge(index).report(attempted, || self.in_files(index, &cx));
+        report.relied_on = report.status.is_green().then(|| cx.relied_on());
         report.output_sha256 = saved.filter(|_| output.is_some()).map(|sealed| sealed.sha256);
         self.tell_not_loaded(index, &cx, &mut report);
         without_room(&cx, &mut report);

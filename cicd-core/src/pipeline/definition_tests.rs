@@ -285,6 +285,7 @@ fn every_setting() -> Seen {
         "new": CommandStep::new(Invocation::tool("a").arg("b")),
         "claiming": command().claiming(Claims::exclusive("c")),
         "effect": command().effect("e"),
+        "resume_key": command().resume_key("k"),
     });
     all
 }

@@ -293,6 +293,7 @@ fn report(kind: &EventKind) -> Option<(&StepName, StepReport)> {
         exceptions: Vec::new(),
         loaded_from: None,
         output_sha256: None,
+        relied_on: None,
         attempts: attempts.clone(),
     };
     Some((step, report))

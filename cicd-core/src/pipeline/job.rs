@@ -58,6 +58,11 @@ pub(super) trait Job: Send + Sync {
 
     /// Every setting, for the definition of the pipeline.
     fn settings(&self) -> String;
+
+    /// By what it is known whole, beside its settings, or why it has to be run again.
+    fn known_by(&self) -> Result<String, &'static str> {
+        Ok(String::new())
+    }
 }
 
 /// What a job may see of the steps before it.
@@ -112,6 +117,9 @@ impl<S: Step> Job for StepJob<S> {
             .inputs
             .resolve(&upstream.outputs)
             .map_err(|error| StepError::not_looked(error.to_string(), "run the steps it needs too"))?;
+        if self.step.looked_by(&Seal::new()) == Author::Anyone {
+            cx.relies_on_environment();
+        }
         match self.step.run(cx, input) {
             Ok(outcome) => Ok(JobEnd::Looked(JobOutcome::of(outcome)?)),
             Err(StepError::Found(finding)) => Ok(JobEnd::Found(finding)),
@@ -166,5 +174,18 @@ impl<S: Step> Job for StepJob<S> {
 
     fn settings(&self) -> String {
         format!("{:?}", self.step)
+    }
+
+    fn known_by(&self) -> Result<String, &'static str> {
+        let by_settings = match self.step.looked_by(&Seal::new()) {
+            Author::Library if self.step.claims().runs_code() => {
+                Err("it runs code of the repository, which may look at anything")
+            }
+            Author::Library => Ok(String::new()),
+            Author::Anyone => {
+                Err("it is not of this library and has no `resume_key`, so nobody knows what it depends on")
+            }
+        };
+        self.step.resume_key().map_or(by_settings, Ok)
     }
 }

@@ -20,6 +20,7 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         reason,
         loaded_from,
         output_sha256,
+        relied_on,
         attempts,
         findings,
         exceptions,
@@ -34,6 +35,7 @@ pub(super) fn redacted(report: StepReport, redactor: &Redactor) -> StepReport {
         reason: reason.map(|text| by.text(&text)),
         loaded_from,
         output_sha256,
+        relied_on: relied_on.map(|relied_on| relied_on.map(|text| by.text(text))),
         attempts: attempts
             .into_iter()
             .map(|Attempt { duration_ms, error }| Attempt { duration_ms, error: error.map(|text| by.text(&text)) })

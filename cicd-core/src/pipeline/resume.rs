@@ -18,7 +18,7 @@ use crate::formats::hex;
 use crate::model::{RunId, StepName};
 use crate::policy::{Origin as ExceptionOrigin, Policy, unsound};
 use crate::source::Source;
-use crate::step::{Artifact, Seal, Workspace};
+use crate::step::{Artifact, RunContext, Seal, Workspace};
 
 /// What an earlier run saw is not what a scan would see now; after a day everything is looked at again.
 const AGE_MAX: SignedDuration = SignedDuration::from_hours(24);
@@ -96,10 +96,22 @@ impl Earlier {
     /// A step that ended green, in that run or in the one that it was loaded from then; nothing where it did not.
     ///
     /// # Errors
-    /// When its output is not what was written then, and when what allowed its findings holds no longer.
-    pub(super) fn step(&self, node: &Node, policy: &Policy, listed: &Source) -> Option<Result<Loaded, NotLoaded>> {
+    /// When what it depends on is not known or not as it was, its output is not what was written then, or what allowed its findings
+    /// holds no longer.
+    pub(super) fn step(
+        &self,
+        node: &Node,
+        policy: &Policy,
+        listed: &Source,
+        run: &RunContext,
+    ) -> Option<Result<Loaded, NotLoaded>> {
         let report = self.summary.steps.iter().find(|step| step.name == node.name && step.status.is_green())?;
-        Some(self.open(node, report, policy, listed))
+        let same = || {
+            node.job.known_by().map_err(NotLoaded::Unknown)?;
+            let relied_on = report.relied_on.as_ref().ok_or(NotLoaded::NotKept)?;
+            relied_on.changed(&node.job.tools(), run).map_or(Ok(()), |what| Err(NotLoaded::Changed(what)))
+        };
+        Some(self.open(node, report, policy, listed).and_then(|loaded| same().map(|()| loaded)))
     }
 
     fn open(&self, node: &Node, report: &StepReport, policy: &Policy, listed: &Source) -> Result<Loaded, NotLoaded> {
@@ -189,7 +201,8 @@ pub(super) fn changes(files: &[String]) -> String {
 }
 
 /// A hash of everything that the pipeline says about itself: its graph, its tools, its command lines and every setting of every
-/// step. What a closure does is in the hash of the program; what it captured is in neither.
+/// step. What a closure does is in the hash of the program; what it captured is in neither, so that it is loaded only where it says
+/// by what it is known.
 pub(super) fn definition(pipeline: &Pipeline) -> String {
     let mut hash = Sha256::new();
     let plan = Plan::of(pipeline);
@@ -201,7 +214,7 @@ pub(super) fn definition(pipeline: &Pipeline) -> String {
     for Node { name, effect, inputs, job, uncleared, granted, .. } in &pipeline.nodes {
         let granted = granted.as_ref().map(|granted| (granted.retry, &granted.exception));
         let parts = (effect, inputs, job.kind(), job.retry(), job.secrets(), job.permissions(), uncleared, granted);
-        hash.update(format!("{name} {parts:?} {}\n", job.settings()));
+        hash.update(format!("{name} {parts:?} {} {:?}\n", job.settings(), job.known_by()));
     }
     for (name, tool) in pipeline.tools() {
         hash.update(format!("{name} {} {}\n", tool.name, tool.version));
@@ -215,6 +228,9 @@ pub(super) fn definition(pipeline: &Pipeline) -> String {
 #[cfg(test)]
 #[path = "definition_tests.rs"]
 mod definition_tests;
+#[cfg(test)]
+#[path = "relied_tests.rs"]
+mod relied_tests;
 #[cfg(test)]
 #[path = "resume_tests.rs"]
 pub(super) mod tests;

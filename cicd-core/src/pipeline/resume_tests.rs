@@ -25,13 +25,15 @@ const TOMORROW: &str = "2026-11-25";
 pub(in crate::pipeline) struct Place {
     dir: tempfile::TempDir,
     now: Timestamp,
-    variables: Vec<(&'static str, &'static str)>,
+    pub(super) variables: Vec<(&'static str, &'static str)>,
+    /// Where tools are looked for first.
+    pub(super) tools: Vec<Utf8PathBuf>,
 }
 
 impl Place {
     pub(in crate::pipeline) fn new() -> Self {
         let dir = tempfile::tempdir().expect("a temporary folder");
-        let place = Self { dir, now: EVENING.parse().expect("a time"), variables: Vec::new() };
+        let place = Self { dir, now: EVENING.parse().expect("a time"), variables: Vec::new(), tools: Vec::new() };
         fs::write(place.root().join(".gitignore"), "/target/\n/ignored.toml\n").expect("written");
         fs::write(place.root().join("listed.toml"), "").expect("written");
         let git = Utf8PathBuf::from_path_buf(which::which("git").expect("git is installed")).expect("UTF-8");
@@ -44,7 +46,7 @@ impl Place {
         place
     }
 
-    fn root(&self) -> &Utf8Path {
+    pub(super) fn root(&self) -> &Utf8Path {
         Utf8Path::from_path(self.dir.path()).expect("UTF-8")
     }
 
@@ -54,7 +56,7 @@ impl Place {
 
     pub(in crate::pipeline) fn go(&self, ci: &Pipeline, start: Start, effects: &[&str]) -> Result<Summary, RunError> {
         let workspace = Workspace::at(self.root());
-        let mut outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
+        let mut outside = Outside::gather(&workspace, self.tools.clone()).expect("descriptors");
         outside.environment.clock = Clock::Fixed(self.now);
         let variables = self.variables.iter().map(|&(name, value)| (name.into(), value.into()));
         outside.environment.variables.extend(variables);
@@ -63,11 +65,11 @@ impl Place {
         run(ci, &workspace, outside, &RunOptions { start, selection, ..RunOptions::default() }, &mut Nobody)
     }
 
-    fn fresh(&self, ci: &Pipeline) -> Summary {
+    pub(super) fn fresh(&self, ci: &Pipeline) -> Summary {
         self.go(ci, Start::Fresh, &[]).expect("a run")
     }
 
-    fn resumed(&self, ci: &Pipeline) -> Summary {
+    pub(super) fn resumed(&self, ci: &Pipeline) -> Summary {
         self.go(ci, Start::Resume, &[]).expect("a run")
     }
 
@@ -77,7 +79,7 @@ impl Place {
 }
 
 /// Why a step was not loaded; nothing where it was.
-fn why(summary: &Summary, step: &str) -> Option<String> {
+pub(super) fn why(summary: &Summary, step: &str) -> Option<String> {
     let report = summary.steps.iter().find(|report| report.name.as_str() == step).expect("the step");
     assert_eq!(report.loaded_from.is_some(), report.facts.get("not_loaded").is_none(), "{report:?}");
     report.facts.get("not_loaded").map(ToString::to_string)
@@ -88,15 +90,16 @@ fn numbers() -> (Pipeline, Arc<AtomicUsize>) {
     let (mut ci, ran) = (Pipeline::new("numbers"), Arc::new(AtomicUsize::new(0)));
     for name in ["one", "twin"] {
         let ran = Arc::clone(&ran);
-        ci.add(name, step_fn(move |_, ()| Ok(Outcome::of(ran.fetch_add(1, Ordering::SeqCst)))), ());
+        let count = step_fn(move |_, ()| Ok(Outcome::of(ran.fetch_add(1, Ordering::SeqCst))));
+        ci.add(name, count.resume_key("counts"), ());
     }
-    ci.add("text", step_fn(|_, ()| Ok(Outcome::of("text".to_owned()))), ());
-    ci.add("nothing", step_fn(|_, ()| Ok(Outcome::of(()))), ());
+    ci.add("text", step_fn(|_, ()| Ok(Outcome::of("text".to_owned()))).resume_key("text"), ());
+    ci.add("nothing", step_fn(|_, ()| Ok(Outcome::of(()))).resume_key("nothing"), ());
     ci.add("fails", step_fn(|_, ()| Ok(Outcome::of(()).findings([wrong()]))), ());
     (ci, ran)
 }
 
-fn wrong() -> Finding {
+pub(super) fn wrong() -> Finding {
     Finding::with_code(Code::from_static("X-1"), "wrong").target(Target::name("it"))
 }
 
@@ -253,6 +256,10 @@ impl Step for Allowed {
     fn relaxations(&self) -> Vec<Exception> {
         [self.permissions.as_slice(), &self.exceptions].concat()
     }
+
+    fn resume_key(&self) -> Option<String> {
+        Some("its settings are all in its debug form".to_owned())
+    }
 }
 
 fn exception(expires: &str) -> Exception {
@@ -351,12 +358,13 @@ fn what_was_loaded_clears_nothing_and_has_no_effect() {
         };
         let mut ci = Pipeline::new("cleared");
         let first = fails(image_again);
-        let first = ci.add("first", step_fn(move |_, ()| Ok(Outcome::of(()).findings(first()))), ());
+        let first =
+            ci.add("first", step_fn(move |_, ()| Ok(Outcome::of(()).findings(first()))).resume_key("first"), ());
         let image = ci.add("image", Built, ());
         ci.after(&image, &first);
         let gate = fails(gate_again);
         let gate = step_fn(move |_, image: Image<Fresh>| Ok(Outcome::of(Judgement::of(&image, ())).findings(gate())));
-        let gate = ci.add("gate", gate, &image);
+        let gate = ci.add("gate", gate.resume_key("gate"), &image);
         let cleared = ci.clear(&image, &gate);
         let ship = Arc::clone(&had_effect);
         let ship = step_fn(move |_, _: crate::step::Cleared<Image<Fresh>>| {

@@ -58,6 +58,10 @@ pub(super) enum NotLoaded {
     #[error("needs {0}, which runs again")]
     Needs(StepName),
     #[error("{0}")]
+    Unknown(&'static str),
+    #[error("{0}")]
+    Changed(String),
+    #[error("{0}")]
     Withdrawn(String),
     #[error("run {0} is more than a day old, or of the future")]
     Old(RunId),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Attempt, Facts, Finding, RunId, Status, StepName};
 use crate::policy::Exception;
+use crate::step::ReliedOn;
 
 /// The version of the shape of `summary.json`. A field is only ever added; anything else raises it.
 pub const SCHEMA_VERSION: u32 = 1;
@@ -64,6 +65,9 @@ pub struct StepReport {
     /// there is none to load: the step was not green, or a secret was taken out of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_sha256: Option<String>,
+    /// What it relied on beside the files of the repository, where it was green.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub relied_on: Option<ReliedOn>,
     /// Every attempt, where there was more than one: a step that is `flaky` has at least one with an error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attempts: Vec<Attempt>,
@@ -104,6 +108,7 @@ impl StepReport {
             attachments: Vec::new(),
             loaded_from: None,
             output_sha256: None,
+            relied_on: None,
             attempts: Vec::new(),
         }
     }

@@ -183,6 +183,11 @@ impl Toolbox {
         self.candidates(name).find(|path| self.refused(path).is_none())
     }
 
+    /// The executable files of that name which come before this one on the search path.
+    pub(crate) fn found_before(&self, name: &str, used: &Utf8Path) -> Vec<Utf8PathBuf> {
+        self.candidates(name).take_while(|path| path != used).collect()
+    }
+
     /// The version of a program that was found to be as it was installed. Some take seconds to say it, which all of a run would wait
     /// for.
     fn version_installed(&self, path: &Utf8Path) -> Option<&Version> {

@@ -70,6 +70,7 @@ fn step(name: &str, status: Status) -> StepReport {
         exceptions: Vec::new(),
         loaded_from: None,
         output_sha256: None,
+        relied_on: None,
         attempts: Vec::new(),
     }
 }

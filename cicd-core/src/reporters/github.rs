@@ -187,6 +187,7 @@ mod tests {
             exceptions: Vec::new(),
             loaded_from: None,
             output_sha256: None,
+            relied_on: None,
             attempts: Vec::new(),
         };
         Summary {

@@ -247,6 +247,7 @@ mod tests {
             reason: None,
             loaded_from: None,
             output_sha256: None,
+            relied_on: None,
             attempts: Vec::new(),
             findings: vec![finding],
             exceptions: Vec::new(),

@@ -31,7 +31,7 @@ use crate::formats::Suppressions;
 use crate::model::Code;
 use crate::policy::Exception;
 use crate::process::{Captured, Invocation, ToolRequirement};
-use crate::step::{Context, StepError};
+use crate::step::{Context, Seal, StepError};
 
 /// A tool that searches files: what is its own, and nothing that another one has too.
 ///
@@ -41,6 +41,10 @@ pub trait Scanner: std::fmt::Debug + Send + Sync + 'static {
     type Input: Send + 'static;
     /// What is laid out before the tool runs, such as copies or a canary; removed, where it is to be, when this is dropped.
     type Layout;
+
+    /// Whether it is one of the library's own, whose settings are known.
+    #[doc(hidden)]
+    const OURS: Option<Seal> = None;
 
     /// The tool.
     fn tool(&self) -> ToolRequirement;
@@ -101,6 +105,11 @@ pub trait Scanner: std::fmt::Debug + Send + Sync + 'static {
     fn exceptions(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
         let _ = cx;
         Ok(Vec::new())
+    }
+
+    /// By what it is known whole; see [`Step::resume_key`](crate::step::Step::resume_key).
+    fn resume_key(&self) -> Option<String> {
+        None
     }
 
     /// What to do when it did not look at a file.

@@ -142,6 +142,14 @@ impl<S: Scanner> Step for Scan<S> {
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }
+
+    fn resume_key(&self) -> Option<String> {
+        self.scanner.resume_key()
+    }
+
+    fn looked_by(&self, _: &Seal) -> Author {
+        if S::OURS.is_some() { Author::Library } else { Author::Anyone }
+    }
 }
 
 impl<S: Scanner> Scan<S> {

@@ -13,6 +13,11 @@ impl Source {
         self.files().iter().filter(changed).map(|file| file.path.as_path()).collect()
     }
 
+    /// Whether a path of the workspace is on the list.
+    pub(crate) fn lists(&self, path: &Utf8Path) -> bool {
+        self.files().binary_search_by(|file| file.path.as_path().cmp(path)).is_ok()
+    }
+
     /// Whether these bytes, read from a path of the workspace, are those that were gathered; true for what is not on the list.
     pub(crate) fn agrees(&self, path: &Utf8Path, bytes: &[u8]) -> bool {
         let Ok(place) = self.files().binary_search_by(|file| file.path.as_path().cmp(path)) else { return true };

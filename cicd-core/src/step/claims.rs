@@ -45,6 +45,11 @@ impl Claims {
         Self { runs_code: true, ..self }
     }
 
+    /// Whether code of the repository runs.
+    pub(crate) fn runs_code(&self) -> bool {
+        self.runs_code
+    }
+
     /// Whether two steps with these claims may run at the same time.
     #[must_use]
     pub fn agree_with(&self, other: &Self) -> bool {

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::disk::{Watching, is_full};
+use super::relied::{NEVER_INHERITED, ReliedOn};
 use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::policy::Exception;
@@ -86,6 +87,8 @@ pub struct Context {
     complaint: Arc<OnceLock<String>>,
     /// The exceptions that a step has met which came to no verdict afterwards.
     met: Arc<Mutex<Vec<Exception>>>,
+    /// What it relied on beside the files of the repository.
+    relied: Arc<Mutex<ReliedOn>>,
 }
 
 impl Context {
@@ -107,6 +110,7 @@ impl Context {
             progress: Arc::default(),
             complaint: Arc::default(),
             met: Arc::default(),
+            relied: Arc::default(),
         }
     }
 
@@ -123,11 +127,12 @@ impl Context {
     }
 
     /// The variables that show a secret which the step did not declare, whatever their names are: the address of a database holds
-    /// its password.
+    /// its password. And those that nobody compares when the step is to be loaded.
     fn withheld(&self) -> Vec<OsString> {
+        let mut never: Vec<OsString> = NEVER_INHERITED.iter().map(OsString::from).collect();
         let redactor = &self.run.redactor;
         if !redactor.knows_any() {
-            return Vec::new();
+            return never;
         }
         let own = self.secrets.lock().unwrap_or_else(PoisonError::into_inner);
         let known = redactor.secrets();
@@ -137,7 +142,8 @@ impl Context {
         let variables = self.run.environment.variables.iter();
         let withheld =
             variables.filter(|(_, value)| redactor.all_revealed(value.as_encoded_bytes()).iter().any(is_foreign));
-        withheld.map(|(name, _)| name.clone()).collect()
+        never.extend(withheld.map(|(name, _)| name.clone()));
+        never
     }
 
     /// The same context for one attempt of several.
@@ -218,7 +224,36 @@ impl Context {
     /// An environment variable, as it was when the run began.
     #[must_use]
     pub fn env(&self, name: &str) -> Option<&OsStr> {
+        self.relied(|relied| relied.environment(&self.run));
+        self.variable(name)
+    }
+
+    fn variable(&self, name: &str) -> Option<&OsStr> {
         self.run.environment.variables.get(OsStr::new(name)).map(OsString::as_os_str)
+    }
+
+    /// What the step has relied on so far beside the files of the repository.
+    pub(crate) fn relied_on(&self) -> ReliedOn {
+        self.relied.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn relied(&self, on: impl FnOnce(&mut ReliedOn)) {
+        on(&mut self.relied.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Says that code runs which may ask for any variable.
+    pub(crate) fn relies_on_environment(&self) {
+        self.relied(|relied| relied.environment(&self.run));
+    }
+
+    /// Says that the step reads a file that git does not list.
+    pub(crate) fn relies_on_file(&self, path: &Utf8Path) {
+        self.relied(|relied| relied.file(path));
+    }
+
+    /// Says that the step relies on what no record can hold.
+    pub(crate) fn relies_on_unknown(&self, what: impl Into<String>) {
+        self.relied(|relied| relied.unknown(what.into()));
     }
 
     /// What was checked out when the run began.
@@ -272,6 +307,7 @@ impl Context {
     /// When it is missing, of another version or cannot be used.
     pub fn require(&self, requirement: &ToolRequirement) -> Result<Tool, StepError> {
         let tool = self.run.toolbox.find(requirement, &self.run.cancel)?;
+        self.relied(|relied| relied.tool(requirement, &tool, &self.run));
         self.tools.lock().unwrap_or_else(PoisonError::into_inner).insert(tool.name.clone(), tool.clone());
         Ok(tool)
     }
@@ -317,6 +353,7 @@ impl Context {
     ) -> Result<Captured, StepError> {
         self.run.refuse_secret_arguments(invocation)?;
         let program = self.resolve(invocation)?;
+        self.relied(|relied| relied.program(invocation.program_name(), &program, &self.run));
         let mut invocation = invocation.clone();
         if invocation.dir.is_none() {
             invocation.dir = Some(self.root().to_owned());
@@ -375,7 +412,7 @@ impl Context {
         if let Some(complaint) = self.complaint.get() {
             return Some(complaint.clone());
         }
-        let temporary = self.env("TMPDIR").and_then(OsStr::to_str).unwrap_or("/tmp");
+        let temporary = self.variable("TMPDIR").and_then(OsStr::to_str).unwrap_or("/tmp");
         let folders = [self.run.dir.as_path(), Utf8Path::new(temporary)];
         folders.into_iter().find(|folder| is_full(folder)).map(|folder| format!("nothing more fits into {folder}"))
     }

@@ -70,6 +70,9 @@ impl Context {
         let found = full.canonicalize_utf8().map_err(StepError::io("finding", path))?;
         let root = self.root().canonicalize_utf8().map_err(StepError::io("finding", self.root()))?;
         let names = [full.strip_prefix(self.root()).ok(), found.strip_prefix(&root).ok()];
+        if !names.into_iter().flatten().any(|name| source.lists(name)) {
+            self.relies_on_file(&full);
+        }
         if names.into_iter().flatten().all(|name| source.agrees(name, bytes)) {
             return Ok(());
         }

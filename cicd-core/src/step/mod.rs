@@ -15,6 +15,7 @@ mod log;
 mod outcome;
 mod plain;
 mod proof;
+mod relied;
 mod retry;
 mod secrets;
 mod tracked;
@@ -39,6 +40,7 @@ pub use outcome::Outcome;
 pub use plain::{CommandCode, CommandStep, EffectCommand, FnStep, step_fn};
 pub use proof::Proof;
 pub(crate) use proof::{proof, proof_getter};
+pub use relied::ReliedOn;
 pub use retry::Retry;
 pub(crate) use secrets::SECRETS_FOLDER;
 pub use secrets::SecretFile;
@@ -122,6 +124,20 @@ pub trait Step: fmt::Debug + Send + Sync + 'static {
     /// once, when the step is added.
     fn effect(&self) -> Effect {
         Effect::None
+    }
+
+    /// By what the step is known whole, so that `--resume` may load what it came to in the last run: a word that is another one as soon
+    /// as it would look at something in another way. Whoever gives one vouches that the step depends on nothing but the files of the
+    /// repository, the environment, the programs that it starts and this word. Without one, a step that is not of this library, or
+    /// that runs code of the repository, is run again.
+    fn resume_key(&self) -> Option<String> {
+        None
+    }
+
+    /// Whose code looks: a step of the library may be given a part of anybody's.
+    #[doc(hidden)]
+    fn looked_by(&self, seal: &Seal) -> Author {
+        self.author(seal)
     }
 
     /// Whose step it is: a proof comes out of the step that makes it, never through another one.

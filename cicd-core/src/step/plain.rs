@@ -20,6 +20,7 @@ const LINES_SHOWN: usize = 12;
 pub struct FnStep<I, O> {
     run: Box<RunFn<I, O>>,
     effect: Effect,
+    resume_key: Option<String>,
 }
 
 type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync;
@@ -28,7 +29,7 @@ type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send +
 pub fn step_fn<I, O>(
     run: impl Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync + 'static,
 ) -> FnStep<I, O> {
-    FnStep { run: Box::new(run), effect: Effect::None }
+    FnStep { run: Box::new(run), effect: Effect::None, resume_key: None }
 }
 
 impl<I, O> FnStep<I, O> {
@@ -36,6 +37,13 @@ impl<I, O> FnStep<I, O> {
     #[must_use]
     pub fn effect(mut self, name: &'static str) -> Self {
         self.effect = Effect::Named(name);
+        self
+    }
+
+    /// Says by what it is known whole, as [`Step::resume_key`] does: everything that it captured, in a word.
+    #[must_use]
+    pub fn resume_key(mut self, key: impl Into<String>) -> Self {
+        self.resume_key = Some(key.into());
         self
     }
 }
@@ -51,11 +59,16 @@ impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
     fn effect(&self) -> Effect {
         self.effect.clone()
     }
+
+    fn resume_key(&self) -> Option<String> {
+        self.resume_key.clone()
+    }
 }
 
 impl<I, O> std::fmt::Debug for FnStep<I, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("FnStep").field("effect", &self.effect).finish_non_exhaustive()
+        let mut shown = f.debug_struct("FnStep");
+        shown.field("effect", &self.effect).field("resume_key", &self.resume_key).finish_non_exhaustive()
     }
 }
 
@@ -64,13 +77,14 @@ impl<I, O> std::fmt::Debug for FnStep<I, O> {
 pub struct CommandStep {
     invocation: Invocation,
     claims: Claims,
+    resume_key: Option<String>,
 }
 
 impl CommandStep {
     /// A step that runs this command.
     #[must_use]
     pub fn new(command: impl Into<Invocation>) -> Self {
-        Self { invocation: command.into(), claims: Claims::none() }
+        Self { invocation: command.into(), claims: Claims::none(), resume_key: None }
     }
 
     /// Says what it changes in the world, under the name that `--effect` takes: `kubectl apply`, `cargo publish`. It takes the
@@ -101,6 +115,13 @@ impl CommandStep {
     #[must_use]
     pub fn claiming(mut self, claims: Claims) -> Self {
         self.claims = claims;
+        self
+    }
+
+    /// Says by what it is known whole, as [`Step::resume_key`] does: the version of what the command starts itself, for one.
+    #[must_use]
+    pub fn resume_key(mut self, key: impl Into<String>) -> Self {
+        self.resume_key = Some(key.into());
         self
     }
 }
@@ -139,6 +160,10 @@ impl Step for CommandStep {
 
     fn claims(&self) -> Claims {
         self.claims.clone()
+    }
+
+    fn resume_key(&self) -> Option<String> {
+        self.resume_key.clone()
     }
 }
 

@@ -143,6 +143,13 @@ impl Context {
     pub fn secret(&self, source: impl Into<SecretSource>) -> Result<Secret, StepError> {
         let source = source.into();
         self.may_pass_on(source.name());
+        match source.origin() {
+            SecretOrigin::Env => self.relies_on_environment(),
+            SecretOrigin::File(path) => self.relies_on_file(&self.path(path)),
+            SecretOrigin::Command(_) => {
+                self.relies_on_unknown(format!("the secret {}, which a command prints", source.name()));
+            }
+        }
         self.shared().secret(&source)
     }
 

@@ -7,7 +7,7 @@ use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{
     Bench, ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources, first_from,
 };
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// The configuration that hadolint is given, so that a `.hadolint.yaml` in the repository or in a home folder switches nothing
 /// off. An empty file would not do: hadolint refuses it and goes on without any.
@@ -79,6 +79,7 @@ impl Scanner for HadolintScanner {
     type Input = ();
     /// The configuration and the canary.
     type Layout = Bench;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("hadolint", ">=2.12, <3")

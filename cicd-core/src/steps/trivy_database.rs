@@ -297,6 +297,7 @@ fn read_lists(cx: &Context, folder: &Utf8Path) -> Result<Vec<AdvisoryList>, Step
             let problem = format!("it has {size} bytes, more than the {ADVISORIES_BYTES_MAX} that are read");
             return Err(unreadable(problem).into());
         }
+        cx.relies_on_file(&file);
         let bytes = files::read(&file, ADVISORIES_BYTES_MAX).map_err(StepError::io("reading", &file))?;
         let list = AdvisoryList::from_json(&bytes).map_err(|error| {
             ReadError::new("the list of advisories", printable(&error.to_string()))

@@ -8,7 +8,7 @@ use crate::formats::printable::printable;
 use crate::model::{Code, Finding, Severity};
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// Zizmor writes a line for each file; more than this is not a list of files.
 const LOG_BYTES_MAX: usize = 1 << 20;
@@ -62,6 +62,7 @@ fn invocation(files: &[Utf8PathBuf]) -> Invocation {
 impl Scanner for WorkflowScanner {
     type Input = ();
     type Layout = ();
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("zizmor", ">=1.20, <2")

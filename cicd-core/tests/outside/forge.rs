@@ -85,7 +85,8 @@ fn pipeline(_: &Workspace) -> Result<Pipeline, GraphError> {
     match way.as_str() {
         // A verdict that is edited between a run and the one that resumes it, by hand or by another step.
         "edited" | "edited-by-a-step" => {
-            let verdict = ci.add("verdict", step_fn(|_, ()| Ok(Outcome::of(Verdict { fine: false }))), ());
+            let verdict = step_fn(|_, ()| Ok(Outcome::of(Verdict { fine: false }))).resume_key("not fine");
+            let verdict = ci.add("verdict", verdict, ());
             let judge = step_fn(|_, verdict: Verdict| {
                 let wrong = || Finding::with_code(Code::from_static("X-1"), "not fine");
                 Ok(Outcome::of(()).findings((!verdict.fine).then(wrong)))

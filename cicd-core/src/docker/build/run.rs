@@ -288,6 +288,9 @@ fn secrets(cx: &Context, recipe: &BuildRecipe) -> Result<Secrets, StepError> {
                 "create the file, or correct the path (or SSL_CERT_FILE, for the certificate authorities)",
             ));
         }
+        if !matches!(secret, BuildSecret::Declared { .. }) {
+            cx.relies_on_file(&path);
+        }
         // The value of `--secret` is a line of CSV.
         if [id.as_str(), path.as_str()].iter().any(|text| text.contains([',', '"', '\n'])) {
             return Err(StepError::not_looked(

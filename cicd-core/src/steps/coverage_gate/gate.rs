@@ -307,6 +307,7 @@ impl CoverageGate {
                 ));
             }
         }
+        cx.relies_on_file(&file);
         let bytes = files::read(&file, files::FILE_BYTES_MAX).map_err(StepError::io("reading", report))?;
         let read = read_coverage(&bytes).map_err(|error| {
             ReadError::new("the coverage report", error).at(Location::file(report)).help("run the tests again")

@@ -6,7 +6,7 @@ use super::judge::{pragmas, report, without_pragmas};
 use crate::formats::file_kind::FileKind;
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{Bench, Pragma, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, StepError};
+use crate::step::{Context, Seal, StepError};
 
 /// The configuration that checkov is given, so that it looks for no `.checkov.yaml`. It refuses an empty file.
 const NEUTRAL_CONFIGURATION: &str = "compact: true\n";
@@ -76,6 +76,7 @@ fn invocation(folder: &Utf8Path, files: &[Utf8PathBuf]) -> Invocation {
 impl Scanner for IacScanner {
     type Input = ();
     type Layout = Copies;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("checkov", ">=3.2, <4")

@@ -8,7 +8,7 @@ use crate::formats::file_kind::FileKind;
 use crate::model::finding_codes;
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{Pragma, Report, Scan, Scanner, Selection, Sources};
-use crate::step::{Context, StepError};
+use crate::step::{Context, Seal, StepError};
 
 /// What is looked for whatever the settings of the project select and ignore: what ruff selects by itself, errors, likely bugs, and
 /// calls of a shell, of `eval` and `exec`.
@@ -141,6 +141,7 @@ pub(super) fn relative(root: &Utf8Path, path: &str) -> Utf8PathBuf {
 impl Scanner for RuffLintScanner {
     type Input = ();
     type Layout = Root;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ruff_tool()
@@ -184,6 +185,7 @@ impl Scanner for RuffLintScanner {
 impl Scanner for RuffFormatScanner {
     type Input = ();
     type Layout = Root;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ruff_tool()

@@ -7,7 +7,7 @@ use crate::formats::file_kind::FileKind;
 use crate::model::{Code, Finding, Location, Severity, Target, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
 use crate::scan::{Bench, ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// How rustfmt begins to show where a file differs.
 const DIFFERS: &str = "Diff in ";
@@ -83,6 +83,7 @@ impl RustFormatScanner {
 impl Scanner for RustFormatScanner {
     type Input = ();
     type Layout = Layout;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("rustfmt", ">=1.5, <2").fix("install it with `rustup component add rustfmt`")

@@ -9,7 +9,7 @@ use crate::formats::printable::printable;
 use crate::model::{Code, Finding, Location, Severity};
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{Hit, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// The key under which bandit adds up the counts of all files.
 const TOTALS: &str = "_totals";
@@ -58,6 +58,7 @@ fn invocation(files: &[Utf8PathBuf]) -> Invocation {
 impl Scanner for BanditScanner {
     type Input = ();
     type Layout = ();
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("bandit", ">=1.8, <2")

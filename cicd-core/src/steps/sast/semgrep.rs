@@ -11,7 +11,7 @@ use crate::formats::printable::printable;
 use crate::model::{Code, Finding, Severity};
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{ExitMeaning, Hit, Pragma, Reach, Report, Scan, Scanned, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// A thousand files take about a minute; one that takes this long hangs.
 const SEARCH_DEADLINE: Duration = Duration::from_secs(600);
@@ -67,6 +67,7 @@ fn invocation(rules: &Utf8Path, own: &Utf8Path, files: &[&Utf8Path]) -> Invocati
 impl Scanner for SemgrepScanner {
     type Input = Scanned;
     type Layout = Examples;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         semgrep_tool()

@@ -12,7 +12,7 @@ use crate::model::{Code, FindingCode as _, Severity};
 use crate::policy::Exception;
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{ExitMeaning, Pragma, Reach, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 
 /// Half a gigabyte of text takes gitleaks about a minute and a half.
 const SCAN_DEADLINE: Duration = Duration::from_secs(600);
@@ -93,6 +93,7 @@ pub struct Layout {
 impl Scanner for GitleaksScanner {
     type Input = ();
     type Layout = Layout;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         ToolRequirement::new("gitleaks", ">=8.28, <9")

@@ -11,7 +11,7 @@ use crate::model::{Code, FindingCode as _, Location};
 use crate::policy::Exception;
 use crate::process::{Captured, Invocation, ToolRequirement};
 use crate::scan::{ExitMeaning, Report, Scan, Scanner, Selection, Setting, Sources};
-use crate::step::{Context, ReadError, StepError};
+use crate::step::{Context, ReadError, Seal, StepError};
 use crate::trivy::{Neutral, trivy_tool};
 
 /// Half a gigabyte of text takes Trivy about two minutes.
@@ -81,6 +81,7 @@ impl Layout {
 impl Scanner for SecretScanner {
     type Input = ();
     type Layout = Layout;
+    const OURS: Option<Seal> = Some(Seal::new());
 
     fn tool(&self) -> ToolRequirement {
         trivy_tool()
