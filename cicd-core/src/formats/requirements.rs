@@ -10,27 +10,41 @@ use crate::model::by_key::ByKey;
 /// A larger file is not a list of requirements.
 const BYTES_MAX: usize = 16 << 20;
 
-/// Options that say where packages come from, not which ones.
-const OPTIONS: &[&str] = &[
-    "--index-url",
-    "-i",
-    "--extra-index-url",
-    "--no-index",
-    "--find-links",
-    "-f",
-    "--no-binary",
-    "--only-binary",
-    "--prefer-binary",
-    "--require-hashes",
-    "--pre",
-    "--trusted-host",
+/// An option that a lock file may have.
+struct Known {
+    /// Its names, the one that people write first.
+    names: &'static [&'static str],
+    has_value: bool,
+    /// Whether it leaves it to somebody else which files are installed, or what is done with them.
+    is_told: bool,
+}
+
+/// Any other option is refused: it may name packages that stand elsewhere.
+const OPTIONS: &[Known] = &[
+    Known { names: &["--no-index"], has_value: false, is_told: false },
+    Known { names: &["--require-hashes"], has_value: false, is_told: false },
+    Known { names: &["--only-binary"], has_value: true, is_told: false },
+    Known { names: &["--prefer-binary"], has_value: false, is_told: false },
+    Known { names: &["--index-url", "-i"], has_value: true, is_told: true },
+    Known { names: &["--extra-index-url"], has_value: true, is_told: true },
+    Known { names: &["--find-links", "-f"], has_value: true, is_told: true },
+    Known { names: &["--trusted-host"], has_value: true, is_told: true },
+    Known { names: &["--pre"], has_value: false, is_told: true },
+    Known { names: &["--no-binary"], has_value: true, is_told: true },
+    Known { names: &["--config-settings", "-C"], has_value: true, is_told: true },
+    Known { names: &["--global-option"], has_value: true, is_told: true },
 ];
+
+/// The encodings that a first line may name, as installers read the file in the one that it names.
+const ENCODINGS: [&str; 3] = ["utf-8", "utf8", "utf_8"];
 
 /// A `requirements.txt` in which every package is pinned with `==`, as `uv pip compile` and `pip-compile` write it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedRequirements {
     /// The packages, in the order of the file; never empty.
     pub packages: Vec<LockedPackage>,
+    /// The options that leave open which files are installed, in the order of the file.
+    pub options: Vec<LockedOption>,
     /// The lines that pin each name.
     lines: ByKey<String, u32>,
 }
@@ -50,6 +64,15 @@ pub struct LockedPackage {
     pub hashes: usize,
 }
 
+/// An option of a lock file by which something else than the file decides what is installed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LockedOption {
+    /// The line, from 1.
+    pub line: u32,
+    /// Its long name, such as `--extra-index-url`. Its value may hold a password.
+    pub name: &'static str,
+}
+
 /// A file that does not pin every package.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{problem}")]
@@ -65,27 +88,33 @@ impl LockedRequirements {
     ///
     /// # Errors
     /// A line that pins no package exactly, refers to another file, or pins a package differently than an earlier line; a file
-    /// without packages.
+    /// without packages; what installers would read as other lines than are seen.
     pub fn parse(text: &str) -> Result<Self, RequirementsError> {
         let error = |line, problem: String| Err(RequirementsError { line, problem });
         if text.len() > BYTES_MAX {
             return error(1, format!("the file has {} bytes, more than the {BYTES_MAX} that are read", text.len()));
         }
+        if let Some((line, problem)) = read_differently(text) {
+            return error(line, problem);
+        }
         let mut packages: Vec<LockedPackage> = Vec::new();
+        let mut options: Vec<LockedOption> = Vec::new();
         let mut known: BTreeMap<String, usize> = BTreeMap::new();
         for (line, logical) in logical_lines(text) {
-            let logical = logical.trim();
-            let word = logical.split(['=', ' ', '\t']).next().unwrap_or(logical);
-            if logical.is_empty() || OPTIONS.contains(&word) {
+            let (requirement, words) = logical.split_at(start_of_options(&logical));
+            let requirement = requirement.trim();
+            let found = match options_in(words, line) {
+                Ok(found) => found,
+                Err(problem) => return error(line, problem),
+            };
+            options.extend(found.told);
+            if requirement.is_empty() {
+                if found.hashes > 0 {
+                    return error(line, "`--hash` stands behind no package".to_owned());
+                }
                 continue;
             }
-            if logical.starts_with('-') {
-                return error(
-                    line,
-                    format!("`{word}` is not allowed in a locked file: it has to name every package itself"),
-                );
-            }
-            let package = match pinned(logical, line) {
+            let package = match pinned(requirement, line, found.hashes) {
                 Ok(package) => package,
                 Err(problem) => return error(line, problem),
             };
@@ -100,7 +129,7 @@ impl LockedRequirements {
             return error(1, "the file pins no packages".to_owned());
         }
         let lines = packages.iter().map(|package| (package.name.clone(), package.line)).collect();
-        Ok(Self { packages, lines })
+        Ok(Self { packages, options, lines })
     }
 
     /// The line that pins a package, by its normalised name.
@@ -125,7 +154,8 @@ fn logical_lines(text: &str) -> impl Iterator<Item = (u32, String)> {
         let mut logical = String::new();
         let mut line = line;
         loop {
-            let continued = without_comment(line).trim_end().strip_suffix('\\');
+            // A blank or a comment behind the backslash, and installers see the line as ended.
+            let continued = without_comment(line).strip_suffix('\\');
             logical.push_str(continued.unwrap_or_else(|| without_comment(line)));
             match continued.and_then(|_| lines.next()) {
                 Some((_, next)) => line = next,
@@ -145,8 +175,75 @@ fn without_comment(line: &str) -> &str {
     start.map_or(line, |(index, _)| &line[..index])
 }
 
-fn pinned(logical: &str, line: u32) -> Result<LockedPackage, String> {
-    let (requirement, options) = logical.find(" --").map_or((logical, ""), |index| logical.split_at(index));
+/// What makes installers see other lines than there are: signs at which they alone end a line, and another encoding.
+fn read_differently(text: &str) -> Option<(u32, String)> {
+    let is_odd = |c: &char| (c.is_control() && *c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    for (number, line) in (1..).zip(text.split('\n')) {
+        if let Some(odd) = line.strip_suffix('\r').unwrap_or(line).chars().find(is_odd) {
+            return Some((number, format!("{odd:?} stands in it, at which an installer may end the line: delete it")));
+        }
+        if number > 2 || !line.trim_start_matches('\u{FEFF}').starts_with('#') {
+            continue;
+        }
+        for (at, word) in line.match_indices("coding") {
+            let Some(named) = line.get(at + word.len()..).and_then(|rest| rest.strip_prefix([':', '='])) else {
+                continue;
+            };
+            let name: String =
+                named.trim_start().chars().take_while(|c| c.is_alphanumeric() || "-_.".contains(*c)).collect();
+            if !name.is_empty() && !ENCODINGS.contains(&name.to_ascii_lowercase().as_str()) {
+                return Some((number, format!("installers would read it as {name}: write it in UTF-8")));
+            }
+        }
+    }
+    None
+}
+
+/// Where the options of a line begin: at the first word with a dash.
+fn start_of_options(logical: &str) -> usize {
+    let mut before = ' ';
+    for (index, c) in logical.char_indices() {
+        if c == '-' && before.is_whitespace() {
+            return index;
+        }
+        before = c;
+    }
+    logical.len()
+}
+
+/// The options of a line.
+#[derive(Default)]
+struct Options {
+    hashes: usize,
+    told: Vec<LockedOption>,
+}
+
+fn options_in(words: &str, line: u32) -> Result<Options, String> {
+    let mut found = Options::default();
+    let mut words = words.split_whitespace();
+    while let Some(word) = words.next() {
+        let (name, value) = word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value)));
+        // The value of a short one may be glued to it.
+        let shown: String = if name.starts_with("--") { name.to_owned() } else { name.chars().take(2).collect() };
+        let known = OPTIONS.iter().find(|known| known.names.contains(&name));
+        let has_value = name == "--hash" || known.is_some_and(|known| known.has_value);
+        if has_value && value.or_else(|| words.next()).is_none_or(str::is_empty) {
+            return Err(format!("`{shown}` has no value"));
+        }
+        match known {
+            _ if name == "--hash" => found.hashes += 1,
+            Some(known) if !known.has_value && value.is_some() => return Err(format!("`{shown}` takes no value")),
+            Some(Known { names: [name, ..], is_told: true, .. }) => found.told.push(LockedOption { line, name }),
+            Some(_) => {}
+            None => {
+                return Err(format!("`{shown}` is not allowed in a locked file: it has to name every package itself"));
+            }
+        }
+    }
+    Ok(found)
+}
+
+fn pinned(requirement: &str, line: u32, hashes: usize) -> Result<LockedPackage, String> {
     let (requirement, marker) = match requirement.split_once(';') {
         Some((requirement, marker)) => (requirement, Some(marker.trim().to_owned())),
         None => (requirement, None),
@@ -160,7 +257,6 @@ fn pinned(logical: &str, line: u32) -> Result<LockedPackage, String> {
     }
     let version = version.trim().trim_start_matches('=').trim();
     let version = Version::from_str(version).map_err(|_| format!("{version:?} of {name} is not one exact version"))?;
-    let hashes = options.split_whitespace().filter(|option| option.starts_with("--hash=")).count();
     Ok(LockedPackage { name: normalized_name(name), version, line, marker, hashes })
 }
 
@@ -192,6 +288,67 @@ mod tests {
             ]
         );
         assert_eq!(locked.line_of("zope-interface"), Some(9));
+        assert_eq!(locked.options, [LockedOption { line: 2, name: "--index-url" }]);
+    }
+
+    #[test]
+    fn no_option_of_a_lock_file_is_passed_over() {
+        let told = |text: &str| -> Vec<(u32, &str)> {
+            let locked = LockedRequirements::parse(&format!("a==1\n{text}\n")).expect(text);
+            locked.options.iter().map(|one| (one.line, one.name)).collect()
+        };
+        for (text, name) in [
+            ("--extra-index-url http://example.org/simple", "--extra-index-url"),
+            ("  --extra-index-url=http://example.org/simple", "--extra-index-url"),
+            ("-i https://u:pw@example.org", "--index-url"),
+            ("--trusted-host example.org", "--trusted-host"),
+            ("-f ./wheels", "--find-links"),
+            ("--pre", "--pre"),
+            ("--no-binary :all:", "--no-binary"),
+            ("\t--pre", "--pre"),
+            ("--no-index --pre", "--pre"),
+            ("--no-index \\\n--pre", "--pre"),
+            ("--only-binary :all: -f x", "--find-links"),
+            ("b==1 --hash=sha256:00 --config-settings=--build-option=x", "--config-settings"),
+            ("b==1 -C x=y --hash=sha256:00", "--config-settings"),
+            ("b==1\t--global-option=x", "--global-option"),
+            ("b==1 ; python_version < '3' --pre", "--pre"),
+        ] {
+            assert_eq!(told(text), [(2, name)], "{text:?}");
+        }
+        for text in
+            ["--no-index", "--require-hashes", "--only-binary=:all:", "--prefer-binary", "b==1\t--hash=sha256:00"]
+        {
+            assert_eq!(told(text), [], "{text:?}");
+        }
+    }
+
+    #[test]
+    fn installers_see_no_other_lines() {
+        for (text, line) in [
+            ("a==1 # via b\rc==1\n", 1),
+            ("# note\u{2028}c==1\na==1\n", 1),
+            ("a==1\n# note\u{85}c==1\n", 2),
+            ("a==1\n# note\u{b}c==1\n", 2),
+            ("# -*- coding: utf-7 -*- +AAo-c==1\na==1\n", 1),
+            ("# note\n# vim: set fileencoding=utf-16 :\na==1\n", 2),
+            ("--index-url https://example.org \\ \nc==1\n", 1),
+            ("--index-url https://example.org \\ # note\nc==1\n", 1),
+            ("--index-url https://example.org c==1\na==1\n", 1),
+            ("a==1\n--no-index c==1\n", 2),
+            ("a==1 --hash\n", 1),
+            ("--hash=sha256:00\na==1\n", 1),
+            ("a==1\n-ihttps://u:pw@example.org\n", 2),
+            ("a==1\n--extra-index https://example.org\n", 2),
+            ("a==1 --requirement=other.txt\n", 1),
+        ] {
+            let error = LockedRequirements::parse(text).expect_err(text);
+            assert_eq!(error.line, line, "{text:?}: {error}");
+            assert!(!error.problem.contains("pw"), "{error}");
+        }
+        for text in ["a==1\r\nb==1\r\n", "# coding: UTF-8\na==1\n", "\u{FEFF}# note\na==1\n", "# encoding=\na==1\n"] {
+            assert!(LockedRequirements::parse(text).is_ok(), "{text:?}");
+        }
     }
 
     #[test]

@@ -13,7 +13,7 @@ use crate::model::Severity;
 use crate::pipeline::Pipeline;
 use crate::policy::Justification;
 use crate::process::{Cancel, Discard, Invocation, Secret, execute};
-use crate::python::Interpreter;
+use crate::python::{Interpreter, LockFile};
 use crate::scan::Scanned;
 use crate::step::{Claims, Cleared, CommandStep, Handle, Outcome, Retry, step_fn};
 use crate::steps::*;
@@ -140,6 +140,10 @@ fn every_setting() -> Seen {
     settings!(all, "steps/python_env.rs", |_given| (), PythonEnv::locked("a"), {
         "locked": PythonEnv::locked("b"),
         "python": PythonEnv::locked("a").python("3.12"),
+    });
+    settings!(all, "python/lock_file.rs", |_given| (), PythonEnv::locked("a"), {
+        "at": PythonEnv::locked(LockFile::at("b")),
+        "accept_option": PythonEnv::locked(LockFile::at("a").accept_option("--pre", because())),
     });
     settings!(all, "steps/cargo_test/step.rs", |_given| (), CargoTest::new(["--workspace"]), {
         "new": CargoTest::new(["--lib"]),
@@ -317,7 +321,9 @@ fn every_setting_of_every_step_is_in_the_definition() {
     let src = Utf8Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/src"));
     let mut open = vec![src.join("steps")];
     let mut files: Vec<Utf8PathBuf> =
-        ["scan/step.rs", "step/plain.rs", "docker/build/recipe.rs"].map(|file| src.join(file)).to_vec();
+        ["scan/step.rs", "step/plain.rs", "docker/build/recipe.rs", "python/lock_file.rs"]
+            .map(|file| src.join(file))
+            .to_vec();
     while let Some(folder) = open.pop() {
         for entry in folder.read_dir_utf8().expect("a folder").flatten() {
             let path = entry.into_path();

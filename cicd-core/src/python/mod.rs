@@ -2,10 +2,12 @@
 
 mod environment;
 mod interpreter;
+mod lock_file;
 mod syntax;
 mod test_report;
 
 pub(crate) use environment::Environment;
 pub use interpreter::Interpreter;
+pub use lock_file::{LockCode, LockFile};
 pub(crate) use syntax::{python_sources, read_syntax};
 pub use test_report::TestReport;

@@ -17,6 +17,7 @@ pub fn codes() -> Vec<CodeInfo> {
     gather::<policy::SuppressionCode>(&mut all);
     gather::<formats::ignore_file::IgnoreCode>(&mut all);
     gather::<docker::BuildCode>(&mut all);
+    gather::<crate::python::LockCode>(&mut all);
     gather::<steps::AuditCode>(&mut all);
     gather::<steps::BaseCode>(&mut all);
     gather::<steps::CargoTestCode>(&mut all);

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -6,11 +6,12 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use crate::formats::printable::{counted, printable};
-use crate::formats::requirements::{LockedPackage, LockedRequirements, normalized_name};
+use crate::formats::requirements::{LockedPackage, normalized_name};
 use crate::formats::{read_python_record, same_version};
 use crate::model::Location;
+use crate::policy::Exception;
 use crate::process::{Invocation, ProcessError, ToolRequirement};
-use crate::python::{Environment, Interpreter};
+use crate::python::{Environment, Interpreter, LockFile};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Retry, Seal, Step, StepError};
 
 /// Makes a fresh virtual environment in the step's folder, with exactly the packages of a lock file, each checked against its
@@ -19,14 +20,14 @@ use crate::step::{Author, Claims, Context, Outcome, ReadError, Retry, Seal, Step
 /// Whether it worked is not taken from uv's word: what is installed is listed and compared with the lock file, both ways.
 #[derive(Debug, Clone)]
 pub struct PythonEnv {
-    lock: Utf8PathBuf,
+    lock: LockFile,
     python: String,
 }
 
 impl PythonEnv {
     /// An environment from this lock file, relative to the workspace, as `uv pip compile --generate-hashes` writes it.
     #[must_use]
-    pub fn locked(lock: impl Into<Utf8PathBuf>) -> Self {
+    pub fn locked(lock: impl Into<LockFile>) -> Self {
         Self { lock: lock.into(), python: "3.11".to_owned() }
     }
 
@@ -56,7 +57,7 @@ impl PythonEnv {
             "--python",
         ])
         .arg(python)
-        .arg(&self.lock)
+        .arg(self.lock.path())
     }
 }
 
@@ -92,18 +93,16 @@ impl Step for PythonEnv {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<Interpreter>, StepError> {
         cx.require(&uv_tool())?;
-        let text = cx.read_text(&self.lock)?;
-        let locked = LockedRequirements::parse(&text)
-            .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(&self.lock, error.line)))?
-            .packages;
-        if let Some(open) = locked.iter().find(|one| one.hashes == 0) {
+        let path = self.lock.path();
+        let locked = self.lock.read(cx)?;
+        if let Some(open) = locked.packages.iter().find(|one| one.hashes == 0) {
             let problem = format!("{} has no hash", open.name);
-            let error = ReadError::new("the lock file", problem).at(Location::line(&self.lock, open.line));
+            let error = ReadError::new("the lock file", problem).at(Location::line(path, open.line));
             return Err(error.help("write it with `uv pip compile --generate-hashes`").into());
         }
-        if let Some(line) = builds_from_source(&text) {
+        if let Some(option) = locked.options.iter().find(|option| option.name == "--no-binary") {
             let error = ReadError::new("the lock file", "`--no-binary` has packages built by code of their own")
-                .at(Location::line(&self.lock, line));
+                .at(Location::line(path, option.line));
             return Err(error.help("lock wheels: a source distribution is built with tools that nothing pins").into());
         }
         let venv = cx.dir().join("venv");
@@ -111,17 +110,19 @@ impl Step for PythonEnv {
         cx.run_ok(&self.create(&venv))?;
         cx.run_remote(&self.sync(&python)).map_err(|error| match error {
             StepError::Process(ProcessError::Exited { stderr, .. }) if stderr.contains(NO_WHEEL) => StepError::not_looked(
-                format!("a package of {} has no wheel for this Python: {}", self.lock, printable(last_line(&stderr))),
+                format!("a package of {path} has no wheel for this Python: {}", printable(last_line(&stderr))),
                 "lock a version that has one; a source distribution would run its own code, with tools that nothing pins",
             ),
             error => error,
         })?;
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;
-        let packages = compare(&locked, list.stdout_text()?)?;
+        let packages = compare(&locked.packages, list.stdout_text()?)?;
         let files = check_records(&cx.path(&venv))?;
         let stamp = Environment::of(&python)?.stamp();
-        let value = Interpreter { path: python, lock: self.lock.clone(), packages, stamp };
+        let value = Interpreter { path: python, lock: path.to_owned(), packages, stamp };
         Ok(Outcome::of(value)
+            .findings(self.lock.findings(&locked))
+            .exceptions(self.lock.exceptions())
             .fact("packages", packages)
             .fact("files", files)
             .headline(format!("{}, hashes checked", counted(packages, "package"))))
@@ -140,6 +141,10 @@ impl Step for PythonEnv {
         vec![self.create(venv), self.sync(&venv.join("bin/python"))]
     }
 
+    fn relaxations(&self) -> Vec<Exception> {
+        self.lock.exceptions()
+    }
+
     fn claims(&self) -> Claims {
         Claims::none().reading_source()
     }
@@ -154,12 +159,6 @@ const NO_WHEEL: &str = "no usable wheels";
 
 fn last_line(text: &str) -> &str {
     text.lines().rev().find(|line| line.contains(NO_WHEEL)).unwrap_or(text).trim()
-}
-
-/// The first line of a lock file that asks for packages to be built.
-fn builds_from_source(lock: &str) -> Option<u32> {
-    let asks = |line: &str| line.trim_start().starts_with("--no-binary");
-    (1..).zip(lock.lines()).find(|(_, line)| asks(line)).map(|(number, _)| number)
 }
 
 /// How many files are installed, if each is what the record of its package says.
@@ -211,7 +210,7 @@ struct Installed {
     version: String,
 }
 
-/// How many packages are installed, if they are those of the lock file. One with a marker may be left out.
+/// How many packages are installed, if they are those of the lock file, all of them: a condition excuses none.
 fn compare(locked: &[LockedPackage], list: &str) -> Result<usize, StepError> {
     let installed: Vec<Installed> =
         serde_json::from_str(list).map_err(|error| ReadError::new("the list of installed packages", error))?;
@@ -222,20 +221,16 @@ fn compare(locked: &[LockedPackage], list: &str) -> Result<usize, StepError> {
     let wrong =
         |what: String| StepError::not_looked(what, "the environment is not the lock file's; see the step's log");
     for one in locked {
-        match versions.remove(&one.name) {
+        match versions.get(&one.name) {
             Some(version) if same_version(version, &one.version.to_string()) => {}
-            Some(version)
-                if locked
-                    .iter()
-                    .any(|other| other.name == one.name && same_version(version, &other.version.to_string())) => {}
             Some(version) => {
                 return Err(wrong(format!("{} {version} is installed, {} is locked", one.name, one.version)));
             }
-            None if one.marker.is_some() => {}
             None => return Err(wrong(format!("{} {} is locked, but not installed", one.name, one.version))),
         }
     }
-    match versions.first_key_value() {
+    let names: BTreeSet<&str> = locked.iter().map(|one| one.name.as_str()).collect();
+    match versions.iter().find(|(name, _)| !names.contains(name.as_str())) {
         Some((name, version)) => Err(wrong(format!("{name} {version} is installed, but not locked"))),
         None if installed.is_empty() => Err(wrong("nothing is installed".to_owned())),
         None => Ok(installed.len()),
@@ -253,18 +248,31 @@ mod tests {
         let mut lines: Vec<_> =
             installed.iter().map(|one| format!("{}=={} --hash=sha256:00", one.name, one.version)).collect();
         change(&mut lines);
-        LockedRequirements::parse(&lines.join("\n")).expect("a lock file").packages
+        crate::formats::requirements::LockedRequirements::parse(&lines.join("\n")).expect("a lock file").packages
     }
 
     #[test]
     fn what_is_installed_has_to_be_what_is_locked() {
         assert_eq!(compare(&lock(|_| ()), LIST).expect("equal"), 15);
-        assert_eq!(
-            compare(&lock(|all| all.push("tomli==2.0 ; python_version < '3.11'".to_owned())), LIST).expect("marked"),
-            15
-        );
+        let marked = |all: &mut Vec<String>| {
+            all.iter_mut().for_each(|line| *line = line.replace(" --hash", "; os_name != 'nt' --hash"))
+        };
+        assert_eq!(compare(&lock(marked), LIST).expect("equal"), 15);
         type Change = fn(&mut Vec<String>);
-        let cases: [(Change, &str); 3] = [
+        let cases: [(Change, &str); 5] = [
+            (
+                |all| all.push("tomli==2.0 ; python_version < '3.11'".to_owned()),
+                "tomli 2.0 is locked, but not installed",
+            ),
+            (
+                |all| {
+                    all.retain(|line| !line.starts_with("flask"));
+                    all.extend(
+                        ["3.1.3 ; os_name != 'nt'", "3.1.2 ; os_name == 'nt'"].map(|end| format!("flask=={end}")),
+                    );
+                },
+                "flask 3.1.3 is installed, 3.1.2 is locked",
+            ),
             (|all| all.push("left==1".to_owned()), "left 1 is locked, but not installed"),
             (|all| all.retain(|line| !line.starts_with("flask")), "flask 3.1.3 is installed, but not locked"),
             (

@@ -41,7 +41,7 @@ pub(super) fn every_locked(
     let scanned: ByKey<_, _> = scanned.iter().map(|one| (one.name.as_str(), one)).collect();
     let opinion: Option<ByKey<_, _>> =
         opinion.map(|audited| audited.iter().map(|one| (one.name.as_str(), &one.answer)).collect());
-    for package in locked.packages.iter().filter(|package| package.marker.is_none()) {
+    for package in &locked.packages {
         let place = Location::line(path, package.line);
         let (name, version) = (&package.name, &package.version);
         let missed = |source: &str, why: &str| {

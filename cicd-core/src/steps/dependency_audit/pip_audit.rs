@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
 use crate::formats::printable::printable;
-use crate::formats::requirements::normalized_name;
+use crate::formats::requirements::{LockedRequirements, normalized_name};
 use crate::process::{Captured, Exit, Invocation, ProcessError, ToolRequirement};
 use crate::step::{Context, ReadError, StepError};
 use crate::trivy::CANARY;
@@ -79,8 +79,9 @@ pub(super) fn invocation(requirements: &Utf8Path, cache: &Utf8Path) -> Invocatio
 }
 
 /// Asks the package index about a lock file, after it has shown that it answers and knows flaws: pip-audit says "no known
-/// vulnerabilities" and ends with 0 when it could not look up a single package.
-pub(super) fn ask(cx: &Context, locked: &Utf8Path) -> Result<Opinion, StepError> {
+/// vulnerabilities" and ends with 0 when it could not look up a single package. It is given names and versions alone: it would pass over
+/// a package under a condition that does not hold for itself.
+pub(super) fn ask(cx: &Context, locked: &LockedRequirements) -> Result<Opinion, StepError> {
     let folder = cx.path(cx.dir());
     let (canary, cache) = (folder.join("canary.txt"), folder.join("cache"));
     fs::write(&canary, format!("{}=={}\n", CANARY.package, CANARY.version))
@@ -94,7 +95,10 @@ pub(super) fn ask(cx: &Context, locked: &Utf8Path) -> Result<Opinion, StepError>
     if let Some(why) = silence(&captured)? {
         return Ok(Opinion::NotAvailable(why));
     }
-    let captured = cx.run(&invocation(&cx.path(locked), &cache).deadline(AUDIT_DEADLINE))?;
+    let packages = folder.join("locked.txt");
+    let lines: String = locked.packages.iter().map(|one| format!("{}=={}\n", one.name, one.version)).collect();
+    fs::write(&packages, lines).map_err(StepError::io("writing", &packages))?;
+    let captured = cx.run(&invocation(&packages, &cache).deadline(AUDIT_DEADLINE))?;
     Ok(Opinion::Given(read(&captured)?))
 }
 
@@ -165,7 +169,7 @@ pub(super) fn read(captured: &Captured) -> Result<Vec<Audited>, StepError> {
 }
 
 /// For `--explain`.
-pub(super) fn explain(locked: &Utf8Path) -> Vec<Invocation> {
+pub(super) fn explain() -> Vec<Invocation> {
     let cache = Utf8PathBuf::from("<step>/cache");
-    vec![invocation(Utf8Path::new("<step>/canary.txt"), &cache), invocation(locked, &cache)]
+    ["<step>/canary.txt", "<step>/locked.txt"].map(|list| invocation(Utf8Path::new(list), &cache)).to_vec()
 }

@@ -1,4 +1,4 @@
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 use super::AuditCode;
 use super::flaws::{every_locked, merge};
@@ -9,6 +9,7 @@ use crate::formats::requirements::LockedRequirements;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject};
 use crate::policy::{Applies, Exception, FindingsByName, Justification, Scope};
 use crate::process::{Invocation, ToolRequirement};
+use crate::python::LockFile;
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 use crate::trivy::ScanReport;
 
@@ -29,7 +30,7 @@ use crate::trivy::ScanReport;
 /// that only pip-audit knows has the line `# found-by: pip-audit`; it is judged here, when the package index answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DependencyAudit {
-    locked: Utf8PathBuf,
+    locked: LockFile,
     ignore_file: Option<Utf8PathBuf>,
     threshold: Severity,
     second_opinion: SecondOpinion,
@@ -48,7 +49,7 @@ enum SecondOpinion {
 impl DependencyAudit {
     /// The packages that this file pins, relative to the workspace; every flaw of any severity fails the step.
     #[must_use]
-    pub fn locked(requirements: impl Into<Utf8PathBuf>) -> Self {
+    pub fn locked(requirements: impl Into<LockFile>) -> Self {
         Self {
             locked: requirements.into(),
             ignore_file: None,
@@ -95,16 +96,6 @@ impl DependencyAudit {
             .map_err(|error| ReadError::new("the ignore file", &error.problem).at(error.location))?)
     }
 
-    fn read_locked(&self, cx: &Context) -> Result<LockedRequirements, StepError> {
-        let path = &self.locked;
-        let text = cx.read_text(path)?;
-        Ok(LockedRequirements::parse(&text).map_err(|error| {
-            ReadError::new("the locked requirements", &error)
-                .at(Location::line(path, error.line))
-                .help("write the file with `uv pip compile --generate-hashes`")
-        })?)
-    }
-
     /// What both sources together mean.
     pub(super) fn judge(
         &self,
@@ -123,9 +114,9 @@ impl DependencyAudit {
             Opinion::Given(audited) => (audited, None),
             Opinion::NotAvailable(why) => (Vec::new(), Some(why)),
         };
-        every_locked(&self.locked, locked, &scan.python, silent.is_none().then_some(audited.as_slice()))?;
+        every_locked(self.locked.path(), locked, &scan.python, silent.is_none().then_some(audited.as_slice()))?;
         let flaws = merge(&scan.python, &audited);
-        let place = (self.locked.as_path(), locked);
+        let place = (self.locked.path(), locked);
         let mut findings: Vec<_> = flaws.iter().map(|flaw| flaw.finding(self.threshold, place)).collect();
         let by_name = FindingsByName::new(&findings, ledger.exceptions.iter().chain(&ledger.second_opinion));
         let is_used = |exception: &Exception| by_name.covered_by(exception).next().is_some();
@@ -137,6 +128,8 @@ impl DependencyAudit {
         let applies = if silent.is_some() { Applies::AtTimes } else { Applies::Here };
         exceptions.extend(unused.into_iter().map(|exception| exception.applies(applies)));
         findings.extend(ledger.findings);
+        findings.extend(self.locked.findings(locked));
+        exceptions.extend(self.locked.exceptions());
         let sources = if silent.is_none() { "Trivy and pip-audit" } else { "Trivy alone" };
         let value = AuditReport {
             image: scan.image,
@@ -175,10 +168,10 @@ impl DependencyAudit {
             SecondOpinion::Wanted => None,
             SecondOpinion::Spared(exception) => Some(exception.clone()),
         };
-        let finding = Finding::new(AuditCode::OneSource, format!("no second opinion on {}: {why}", self.locked))
+        let finding = Finding::new(AuditCode::OneSource, format!("no second opinion on {}: {why}", self.locked.path()))
             .level(Level::BlockClearance)
             .severity(Severity::Medium)
-            .at(Location::file(&self.locked));
+            .at(Location::file(self.locked.path()));
         Ok(outcome.fact("why_one_source", why).findings([finding]).exceptions(accepted))
     }
 }
@@ -209,9 +202,9 @@ impl Step for DependencyAudit {
 
     fn run(&self, cx: &Context, scan: ScanReport) -> Result<Outcome<AuditReport>, StepError> {
         cx.require(&pip_audit_tool())?;
-        let (ledger, locked) = (self.read_ignore_file(cx)?, self.read_locked(cx)?);
+        let (ledger, locked) = (self.read_ignore_file(cx)?, self.locked.read(cx)?);
         cx.progress("asking the package index for a second opinion");
-        let opinion = ask(cx, &self.locked)?;
+        let opinion = ask(cx, &locked)?;
         self.judge(scan, &locked, opinion, ledger)
     }
 
@@ -220,14 +213,16 @@ impl Step for DependencyAudit {
     }
 
     fn explain(&self) -> Vec<Invocation> {
-        explain(Utf8Path::new(&self.locked))
+        explain()
     }
 
     fn relaxations(&self) -> Vec<Exception> {
+        let mut all = self.locked.exceptions();
         match &self.second_opinion {
-            SecondOpinion::Spared(exception) => vec![exception.clone()],
-            SecondOpinion::Required | SecondOpinion::Wanted => Vec::new(),
+            SecondOpinion::Spared(exception) => all.push(exception.clone()),
+            SecondOpinion::Required | SecondOpinion::Wanted => {}
         }
+        all
     }
 
     fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {

@@ -17,7 +17,7 @@ const CANARY: &str = include_str!("../../../tests/data/pip-audit/canary.json");
 const CLEAN: &str = include_str!("../../../tests/data/pip-audit/clean.json");
 const SKIPPED: &str = include_str!("../../../tests/data/pip-audit/skipped.json");
 const UNREACHABLE: &str = include_str!("../../../tests/data/pip-audit/unreachable.stderr.txt");
-const LOCK: &str = "click==8.1.7\nFlask==0.12\ncolorama==0.4.6 ; os_name == 'nt'\n";
+const LOCK: &str = "click==8.1.7\nFlask==0.12 ; python_version > '3'\n";
 
 fn recorded(code: i32, json: &str, log: &str) -> Captured {
     Captured::recorded(Exit::Code(code), json, log)
@@ -163,6 +163,15 @@ fn a_locked_package_that_was_not_audited_is_an_error() {
     let mut smaller = scan(Vec::new());
     smaller.python.remove(0);
     assert!(error(smaller, unavailable()).contains("click 8.1.7 was not audited by Trivy: it is not in the image"));
+    let judged = |lock: &str| {
+        let locked = LockedRequirements::parse(lock).expect("a lock file");
+        every_locked("r.txt".into(), &locked, &scan(Vec::new()).python, None).map_err(|error| error.to_string())
+    };
+    assert_eq!(judged(LOCK), Ok(()));
+    for marker in ["os_name == 'nt'", "python_version < '3.12'", "platform_machine == 'riscv64'"] {
+        let error = judged(&format!("{LOCK}colorama==0.4.6 ; {marker}\n")).expect_err(marker);
+        assert!(error.contains("r.txt:3: colorama 0.4.6 was not audited by Trivy"), "{error}");
+    }
     let mut blind = scan(Vec::new());
     blind.python_judged = false;
     assert!(error(blind, given(1, FOUND)).contains("knows nothing about Python packages"));

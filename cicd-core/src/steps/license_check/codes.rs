@@ -45,7 +45,7 @@ finding_codes! {
         },
         NotAsLocked = "LIC-009" {
             summary: "the image's packages are not those of the lock file",
-            help: "build the image from the lock file and nothing else",
+            help: "build the image from the lock file and nothing else, and lock for its Python and platform alone: no condition excuses a package",
             example: "a package that a build script installed by itself",
         },
         Unreadable = "LIC-010" {

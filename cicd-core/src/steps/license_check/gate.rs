@@ -9,11 +9,12 @@ use super::judge::{Approved, judge, judge_other, judge_stray};
 use crate::docker::Distribution;
 use crate::docker::{ExportedImage, ImageUnderTest, docker_tool};
 use crate::formats::printable::counted;
-use crate::formats::requirements::{LockedPackage, LockedRequirements};
+use crate::formats::requirements::LockedPackage;
 use crate::formats::{ApprovedPackage, read_approved};
-use crate::model::{Judged, Level, Location, Subject, Target};
+use crate::model::{Judged, Level, Subject, Target};
 use crate::policy::{Exception, Justification, Scope, check_owner, check_reason};
 use crate::process::{Invocation, ToolRequirement};
+use crate::python::LockFile;
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, proof};
 
 /// Compares every Python package in an image with the list of approved packages: exact version, what it says of its licence
@@ -21,7 +22,7 @@ use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError, pr
 #[derive(Debug, Clone)]
 pub struct LicenseCheck {
     approved: Utf8PathBuf,
-    locked: Option<Utf8PathBuf>,
+    locked: Option<LockFile>,
     accepted: Vec<Exception>,
 }
 
@@ -34,8 +35,8 @@ impl LicenseCheck {
 
     /// Requires that the image holds the packages of this lock file and no others.
     #[must_use]
-    pub fn locked_requirements(mut self, path: impl Into<Utf8PathBuf>) -> Self {
-        self.locked = Some(path.into());
+    pub fn locked_requirements(mut self, lock: impl Into<LockFile>) -> Self {
+        self.locked = Some(lock.into());
         self
     }
 
@@ -94,12 +95,15 @@ impl Step for LicenseCheck {
 
     fn run(&self, cx: &Context, image: ImageUnderTest) -> Result<Outcome<LicenseReport>, StepError> {
         let rows = load_approved(cx, &self.approved)?;
-        let locked = self.locked.as_ref().map(|path| Ok((path.as_path(), load_locked(cx, path)?)));
-        let locked: Option<(&Utf8Path, Vec<LockedPackage>)> = locked.transpose().map_err(|error: StepError| error)?;
+        let mut locked = None;
+        if let Some(lock) = &self.locked {
+            locked = Some((lock, lock.read(cx)?));
+        }
         let found = packages_of(cx, &image.id)?;
         let approved = Approved::new(&self.approved, &rows, cx.today());
-        let locked = locked.as_ref().map(|(path, locked)| (*path, locked.as_slice()));
-        Ok(report(&image.id, &found, &approved, locked).exceptions(self.accepted.clone()))
+        let packages = locked.as_ref().map(|(lock, locked)| (lock.path(), locked.packages.as_slice()));
+        let options = locked.iter().flat_map(|(lock, locked)| lock.findings(locked));
+        Ok(report(&image.id, &found, &approved, packages).findings(options).exceptions(self.relaxations()))
     }
 
     fn tools(&self) -> Vec<ToolRequirement> {
@@ -111,7 +115,7 @@ impl Step for LicenseCheck {
     }
 
     fn relaxations(&self) -> Vec<Exception> {
-        self.accepted.clone()
+        self.accepted.iter().cloned().chain(self.locked.iter().flat_map(LockFile::exceptions)).collect()
     }
 
     fn author(&self, _: &Seal) -> Author {
@@ -169,11 +173,4 @@ pub(super) fn load_approved(cx: &Context, path: &Utf8Path) -> Result<Vec<Approve
     };
     Ok(read_approved(path, &bytes, rule)
         .map_err(|error| ReadError::new("the list of approved packages", error.problem).at(error.location))?)
-}
-
-pub(super) fn load_locked(cx: &Context, path: &Utf8Path) -> Result<Vec<LockedPackage>, StepError> {
-    let text = cx.read_text(path)?;
-    let locked = LockedRequirements::parse(&text)
-        .map_err(|error| ReadError::new("the lock file", error.problem).at(Location::line(path, error.line)))?;
-    Ok(locked.packages)
 }

@@ -280,8 +280,10 @@ fn judge_rows(approved: &Approved<'_>) -> Vec<Finding> {
 fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let by_name: ByKey<_, _> = locked.iter().map(|one| (one.name.as_str(), one)).collect();
+    let (mut present, mut told) = (BTreeSet::new(), BTreeSet::new());
     for content in contents {
         let name = content.normalized_name();
+        present.insert((name.clone(), comparable(&content.version)));
         let rows: Vec<_> = by_name.of(name.as_str()).copied().collect();
         if rows.iter().any(|one| same_version(&one.version.to_string(), &content.version)) {
             continue;
@@ -292,11 +294,12 @@ fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) 
         };
         let message = format!("{} {} is in the image, but {message}", content.name, content.version);
         findings.push(Finding::new(LicenseCode::NotAsLocked, message).target(purl(content)).at(place));
+        told.insert(name);
     }
-    let names: ByKey<_, _> = contents.iter().map(|content| (content.normalized_name(), ())).collect();
-    // A row with a marker may be for another platform or Python.
-    for one in locked.iter().filter(|one| one.marker.is_none()) {
-        if !names.has(one.name.as_str()) {
+    // A condition excuses nothing: whether it holds in the image, nobody has shown. Of what is there in another version than is locked
+    // the message above tells.
+    for one in locked.iter().filter(|one| !told.contains(&one.name)) {
+        if !present.contains(&(one.name.clone(), Ok(one.version.clone()))) {
             let message = format!("{} {} is locked, but not in the image", one.name, one.version);
             findings.push(Finding::new(LicenseCode::NotAsLocked, message).at(Location::line(path, one.line)));
         }

@@ -1,9 +1,11 @@
 use camino::Utf8PathBuf;
 
-use super::gate::{load_approved, load_locked};
+use super::gate::load_approved;
 use super::judge::{Approved, judge_locked};
 use crate::formats::printable::counted;
 use crate::model::{Judged, Subject};
+use crate::policy::Exception;
+use crate::python::LockFile;
 use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
 
 /// Compares the packages of a lock file with the list of approved ones, by name and exact version: what can be said before there is
@@ -12,13 +14,13 @@ use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
 #[derive(Debug, Clone)]
 pub struct LockedLicenses {
     approved: Utf8PathBuf,
-    locked: Utf8PathBuf,
+    locked: LockFile,
 }
 
 impl LockedLicenses {
     /// With this list of approved packages, and this lock file.
     #[must_use]
-    pub fn approved(list: impl Into<Utf8PathBuf>, lock: impl Into<Utf8PathBuf>) -> Self {
+    pub fn approved(list: impl Into<Utf8PathBuf>, lock: impl Into<LockFile>) -> Self {
         Self { approved: list.into(), locked: lock.into() }
     }
 }
@@ -45,10 +47,11 @@ impl Step for LockedLicenses {
 
     fn run(&self, cx: &Context, (): ()) -> Result<Outcome<LockedLicensesReport>, StepError> {
         let rows = load_approved(cx, &self.approved)?;
-        let locked = load_locked(cx, &self.locked)?;
+        let locked = self.locked.read(cx)?;
         let approved = Approved::new(&self.approved, &rows, cx.today());
-        let findings = judge_locked(&self.locked, &locked, &approved);
-        let packages = locked.len();
+        let mut findings = judge_locked(self.locked.path(), &locked.packages, &approved);
+        findings.extend(self.locked.findings(&locked));
+        let packages = locked.packages.len();
         let headline = match findings.len() {
             0 => format!("{}, all approved", counted(packages, "locked package")),
             found => format!("{}, {}", counted(packages, "locked package"), counted(found, "finding")),
@@ -56,9 +59,14 @@ impl Step for LockedLicenses {
         let commit = cx.revision()?.commit.clone();
         Ok(Outcome::of(LockedLicensesReport { packages, commit })
             .findings(findings)
+            .exceptions(self.locked.exceptions())
             .fact("packages", packages)
             .fact("rows", rows.len())
             .headline(headline))
+    }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        self.locked.exceptions()
     }
 
     fn author(&self, _: &Seal) -> Author {

@@ -261,9 +261,18 @@ fn the_image_has_to_be_what_is_locked() {
         &approving(&found),
         Some("filelock==3.8.2\nflask==3.1.3\ntomli==1.0 ; python_version < '3.11'\n"),
         expect![[r#"
-            1 package, 2 findings
+            1 package, 3 findings
             LIC-009 filelock 3.8.1 is in the image, but is locked as 3.8.2 @ req.txt:1
-            LIC-009 flask 3.1.3 is locked, but not in the image @ req.txt:2"#]],
+            LIC-009 flask 3.1.3 is locked, but not in the image @ req.txt:2
+            LIC-009 tomli 1.0 is locked, but not in the image @ req.txt:3"#]],
+    );
+    check(
+        &found,
+        &approving(&found),
+        Some("filelock==3.8.1 ; python_version < '3.12'\nfilelock==3.9 ; python_version >= '3.12'\n"),
+        expect![[r#"
+            1 package, 1 finding
+            LIC-009 filelock 3.9 is locked, but not in the image @ req.txt:2"#]],
     );
     check(
         &found,

@@ -142,15 +142,13 @@ fn every_locked(report: &TrivyReport, path: &Utf8Path, locked: &LockedRequiremen
 
 /// What is wrong with a pinned package as it was seen in the image.
 fn unseen(package: &LockedPackage, versions: Option<&Vec<&str>>) -> Option<String> {
-    let LockedPackage { name, version, line, marker, .. } = package;
+    let LockedPackage { name, version, line, .. } = package;
     match versions {
         Some(versions) if versions.iter().any(|seen| Version::from_str(seen).as_ref() == Ok(version)) => None,
         Some(versions) => {
             let versions: Vec<_> = versions.iter().map(|seen| printable(seen)).collect();
             Some(format!("{name} {version} (line {line}; the image has {})", versions.join(", ")))
         }
-        // Whether its condition holds in the image is not known here; where it does, the package is seen and judged.
-        None if marker.is_some() => None,
         None => Some(format!("{name} {version} (line {line})")),
     }
 }
@@ -171,8 +169,7 @@ mod tests {
         prove(&report, &expected).map_err(|error| error.to_string())
     }
 
-    const LOCKED: &str =
-        "click==8.1.7\nFlask==2.2.2\nrequests==2.30\nwerkzeug==2.2.2\ncolorama==0.4.6 ; os_name == 'nt'\n";
+    const LOCKED: &str = "click==8.1.7\nFlask==2.2.2\nrequests==2.30 ; python_version > '3'\nwerkzeug==2.2.2\n";
 
     #[test]
     fn the_recorded_scan_is_proven() {
@@ -211,6 +208,13 @@ mod tests {
             (&no_python, LOCKED, "0.70.0", "click 8.1.7 (line 1), flask 2.2.2 (line 2)"),
             (&suppressed, LOCKED, "0.70.0", "suppressed 1 findings"),
             (REPORT, "jinja2==3.1.6\n", "0.70.0", "jinja2 3.1.6 (line 1)"),
+            (REPORT, "jinja2==3.1.6 ; os_name == 'nt'\n", "0.70.0", "jinja2 3.1.6 (line 1)"),
+            (
+                REPORT,
+                "flask==2.2.2 ; os_name != 'nt'\nflask==3.0 ; os_name == 'nt'\n",
+                "0.70.0",
+                "flask 3.0 (line 2; the image has 2.2.2)",
+            ),
             (REPORT, "flask==3.0.0\n", "0.70.0", "flask 3.0.0 (line 1; the image has 2.2.2)"),
             (REPORT, "a==1\nb==1\nc==1\nd==1\ne==1\nf==1\n", "0.70.0", "e 1 (line 5) and 1 more"),
         ];

@@ -10,11 +10,11 @@ use super::proof::{Expected, prove};
 use super::sources::Sources;
 use crate::docker::ImageUnderTest;
 use crate::formats::ignore_file::{self, IgnoreFile};
-use crate::formats::requirements::LockedRequirements;
 use crate::formats::trivy_report::TrivyReport;
 use crate::model::{Finding, Location, Severity, Target};
 use crate::policy::{Applies, Exception, Justification, Scope, stray_configuration};
 use crate::process::{Invocation, ToolRequirement};
+use crate::python::LockFile;
 use crate::step::{Author, Context, Outcome, ReadError, Seal, Step, StepError};
 use crate::trivy::{CANARY, Neutral, ScanReport, VulnerabilityDatabase, trivy_tool};
 
@@ -45,7 +45,7 @@ const CONFIGURATION_FILES: [&str; 3] = ["trivy.yaml", "trivy-secret.yaml", ".tri
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrivyScan {
     ignore_file: Option<Utf8PathBuf>,
-    locked_requirements: Option<Utf8PathBuf>,
+    locked_requirements: Option<LockFile>,
     built_from: Vec<Utf8PathBuf>,
     threshold: Severity,
     accepted: Vec<Exception>,
@@ -92,8 +92,8 @@ impl TrivyScan {
     /// The file with the pinned Python packages that the image is made from. Trivy has to see each of them in the image, and
     /// findings point at its lines.
     #[must_use]
-    pub fn locked_requirements(mut self, path: impl Into<Utf8PathBuf>) -> Self {
-        self.locked_requirements = Some(path.into());
+    pub fn locked_requirements(mut self, lock: impl Into<LockFile>) -> Self {
+        self.locked_requirements = Some(lock.into());
         self
     }
 
@@ -135,18 +135,6 @@ impl TrivyScan {
         let stray = stray.filter(|path| own.as_deref() != Some(*path) && cx.path(path).exists());
         stray.map(|path| stray_configuration(path, "trivy")).collect()
     }
-
-    fn read_locked(&self, cx: &Context) -> Result<Option<(Utf8PathBuf, LockedRequirements)>, StepError> {
-        let Some(path) = &self.locked_requirements else { return Ok(None) };
-        let text = cx.read_text(path)?;
-        let path = cx.relative(path);
-        let locked = LockedRequirements::parse(&text).map_err(|error| {
-            ReadError::new("the locked requirements", &error)
-                .at(Location::line(&path, error.line))
-                .help("write the file with `uv pip compile --generate-hashes`")
-        })?;
-        Ok(Some((path, locked)))
-    }
 }
 
 impl Step for TrivyScan {
@@ -156,9 +144,12 @@ impl Step for TrivyScan {
     fn run(&self, cx: &Context, (image, database): Self::Input) -> Result<Outcome<ScanReport>, StepError> {
         let trivy = cx.require(&trivy_tool())?;
         let ignored = self.read_ignore_file(cx)?;
-        let locked = self.read_locked(cx)?;
+        let mut lock = None;
+        if let Some(file) = &self.locked_requirements {
+            lock = Some((file, cx.relative(file.path()), file.read(cx)?));
+        }
         let sources = Sources::read(cx, &self.built_from)?;
-        let locked = locked.as_ref().map(|(path, locked)| (path.as_path(), locked));
+        let locked = lock.as_ref().map(|(_, path, locked)| (path.as_path(), locked));
         database.check(cx.now())?;
         let neutral = Neutral::prepare(cx)?;
         CANARY.sing(cx, &neutral, &database)?;
@@ -177,7 +168,8 @@ impl Step for TrivyScan {
             Scanned { image: &image, trivy: &trivy.version, database: &database, report: &report, dockerfiles };
         let mut outcome = scanned.outcome(&judgement, ignored, cx.today());
         outcome.findings.extend(self.stray_configuration(cx));
-        outcome.exceptions.extend(self.accepted.iter().cloned());
+        outcome.findings.extend(lock.iter().flat_map(|(file, _, locked)| file.findings(locked)));
+        outcome.exceptions.extend(self.relaxations());
         outcome.attachments.push(path);
         Ok(outcome)
     }
@@ -201,7 +193,7 @@ impl Step for TrivyScan {
     }
 
     fn relaxations(&self) -> Vec<Exception> {
-        self.accepted.clone()
+        self.accepted.iter().cloned().chain(self.locked_requirements.iter().flat_map(LockFile::exceptions)).collect()
     }
 
     fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
