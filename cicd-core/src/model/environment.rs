@@ -3,6 +3,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+/// What a clearance is for, and where an effect is, unless another environment is named.
+pub const PRODUCTION: &str = "production";
+
 /// A longer name is a sentence.
 const NAME_BYTES_MAX: usize = 40;
 

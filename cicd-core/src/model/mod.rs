@@ -20,7 +20,7 @@ mod target;
 pub use attempt::Attempt;
 pub(crate) use code::finding_codes;
 pub use code::{Code, CodeInfo, FindingCode};
-pub use environment::{Environments, InvalidEnvironment};
+pub use environment::{Environments, InvalidEnvironment, PRODUCTION};
 pub use event::{Event, EventKind};
 pub use exit::ExitStatus;
 pub use facts::{Fact, Facts};

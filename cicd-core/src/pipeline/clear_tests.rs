@@ -90,7 +90,7 @@ fn pipeline(finding: &Finding, exceptions: &[Exception], policy: Policy) -> Pipe
             assert_eq!(cleared.environment(), environment);
             Ok(Outcome::of(()))
         });
-        ci.add(effect, step.effect(effect), &cleared);
+        ci.add(effect, step.effect(effect).environment(environment), &cleared);
     }
     ci
 }

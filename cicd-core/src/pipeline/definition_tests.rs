@@ -158,6 +158,7 @@ fn every_setting() -> Seen {
     settings!(all, "steps/push.rs", |given| &given.cleared, Push::to("a"), {
         "to": Push::to("b"),
         "login": Push::to("a").login("u", "PASSWORD"),
+        "environment": Push::to("a").environment("staging"),
     });
     let source = SourceCheck::new;
     settings!(all, "steps/source_check.rs", |_given| (), source(), {
@@ -289,6 +290,7 @@ fn every_setting() -> Seen {
         "new": CommandStep::new(Invocation::tool("a").arg("b")),
         "claiming": command().claiming(Claims::exclusive("c")),
         "effect": command().effect("e"),
+        "environment": command().effect("e").environment("staging"),
         "resume_key": command().resume_key("k"),
     });
     all

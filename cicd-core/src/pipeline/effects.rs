@@ -64,7 +64,14 @@ const KNOWN: &[(&str, &[&[&str]])] = &[
 /// What is wrong with the effect of a step, if anything is.
 pub(super) fn problem(node: &Node) -> Option<GraphProblem> {
     let message = match node.effect.name() {
-        Some(_) if node.is_cleared || node.uncleared.is_some() => return None,
+        Some(_) if node.uncleared.is_some() => return None,
+        Some(effect) if !node.cleared_for.is_empty() => {
+            let other = node.cleared_for.iter().find(|cleared| **cleared != node.environment)?;
+            format!(
+                "step {} has its effect ({effect}) in {}, and is given a clearance for {other}; clear it for {} too, or say with `environment` that {other} is where it goes",
+                node.name, node.environment, node.environment
+            )
+        }
         Some(effect) => format!(
             "step {} has an effect ({effect}) and no clearance among its inputs; hand it the handle that `clear` gave, or say why there is nothing to clear with `nothing_to_clear`",
             node.name

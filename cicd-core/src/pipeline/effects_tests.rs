@@ -109,6 +109,62 @@ fn a_cleared_image_goes_on_to_a_deployment() {
 }
 
 #[test]
+fn a_clearance_for_one_environment_lets_no_effect_in_another_happen() {
+    type Ship = fn(&mut Pipeline, &Handle<Cleared<Image<Fresh>>>, Option<&'static str>);
+    let command = || CommandStep::new(Invocation::tool("true")).effect("ship");
+    let ways: [(&str, Ship); 4] = [
+        ("push", |ci, cleared, environment| {
+            let push = Push::to("127.0.0.1:5000/app");
+            ci.add("ship", environment.map_or(push.clone(), |name| push.environment(name)), cleared);
+        }),
+        ("closure", |ci, cleared, environment| {
+            let ship = step_fn(|_, _: Cleared<Image<Fresh>>| Ok(Outcome::of(()))).effect("ship");
+            match environment {
+                None => ci.add("ship", ship, cleared),
+                Some(name) => ci.add("ship", ship.environment(name), cleared),
+            };
+        }),
+        ("what follows a push", |ci, cleared, environment| {
+            let push = Push::to("127.0.0.1:5000/app").environment("local");
+            let pushed = ci.add("push", push, cleared);
+            let ship = CommandStep::new(Invocation::tool("true")).effect("ship");
+            ci.add("ship", environment.map_or(ship.clone(), |name| ship.environment(name)), &pushed);
+        }),
+        // One clearance of two is not enough: nobody knows which of them is for what is shipped.
+        ("one of two", |ci, cleared, environment| {
+            let image = ci.add("other", DockerBuild::context("other"), ());
+            let listed = ci.add("other-listed", Sbom::new(), &image);
+            let right = ci.clear_for(environment.unwrap_or("production"), &image, &listed);
+            type Two = (Cleared<Image<Fresh>>, Cleared<Image<Fresh>>);
+            let ship = step_fn(|_, _: Two| Ok(Outcome::of(()))).effect("ship");
+            ci.add("ship", ship.environment(environment.unwrap_or("production")), (cleared, &right));
+        }),
+    ];
+    for (way, ship) in ways {
+        for (environment, is_refused) in [(None, true), (Some("staging"), true), (Some("local"), false)] {
+            let mut ci = Pipeline::new("environments");
+            let image = image(&mut ci);
+            let listed = ci.add("listed", Sbom::new(), &image);
+            let cleared = ci.clear_for("local", &image, &listed);
+            ship(&mut ci, &cleared, environment);
+            let found = problems(&ci);
+            let expected = format!("in {}, and is given a clearance for local", environment.unwrap_or("production"));
+            assert_eq!(found.len(), usize::from(is_refused), "{way} {environment:?}: {found:?}");
+            assert!(found.iter().all(|it| it.starts_with("step ship ") && it.contains(&expected)), "{way}: {found:?}");
+        }
+    }
+    // And the other way round.
+    let mut ci = Pipeline::new("environments");
+    let image = image(&mut ci);
+    let listed = ci.add("listed", Sbom::new(), &image);
+    let cleared = ci.clear(&image, &listed);
+    ci.add("ship", command().environment("local"), &cleared);
+    ci.add("ship-2", command(), &cleared);
+    let found = problems(&ci);
+    assert!(found.len() == 1 && found[0].contains("in local, and is given a clearance for production"), "{found:?}");
+}
+
+#[test]
 fn a_command_that_is_known_to_publish_says_so() {
     let shell = |line: &str| Invocation::tool("sh").args(["-c", line]);
     let publish = [

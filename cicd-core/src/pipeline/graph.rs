@@ -10,15 +10,13 @@ use super::gates::Gates;
 use super::job::{Job, StepJob};
 use super::retention::Retention;
 use crate::docker::{Fresh, Image};
-use crate::model::{Environments, Location, StepName};
+use crate::model::{Environments, Location, PRODUCTION, StepName};
 use crate::policy::{Exception, Justification, Policy, Scope};
 use crate::process::Invocation;
 use crate::step::{
     Artifact, Author, Cleared, CommandStep, Converted, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step,
 };
 
-/// What a clearance is for unless another environment is named.
-const PRODUCTION: &str = "production";
 /// Where nothing is cleared, and everything is tried.
 const LAPTOP: &str = "local";
 
@@ -47,10 +45,12 @@ pub(super) struct Node {
     pub(super) granted: Option<Granted>,
     /// What it changes in the world, asked once: a step cannot answer otherwise later.
     pub(super) effect: Effect,
-    /// Whether its output is a clearance.
-    pub(super) clears: bool,
-    /// Whether a clearance is among its inputs.
-    pub(super) is_cleared: bool,
+    /// Where it has its effect, asked once too.
+    pub(super) environment: String,
+    /// The environments that the clearances among its inputs are for; none where there is no clearance.
+    pub(super) cleared_for: BTreeSet<String>,
+    /// The environments that its output is a clearance for; none where it is no clearance.
+    clears_for: BTreeSet<String>,
     /// Why it may have its effect without one.
     pub(super) uncleared: Option<Exception>,
     /// The call that added it.
@@ -71,6 +71,9 @@ struct Nature {
     output: Kind,
     author: Author,
     effect: Effect,
+    environment: String,
+    /// What a clearance is granted for; another step hands on those that it was given.
+    clears_for: Option<String>,
 }
 
 impl Pipeline {
@@ -134,6 +137,8 @@ impl Pipeline {
             output: S::Output::kind(&seal),
             author: step.author(&seal),
             effect: step.effect(),
+            environment: step.environment().to_owned(),
+            clears_for: None,
         };
         self.insert(name, inputs.nodes().to_vec(), nature, Box::new(StepJob { step, inputs }))
     }
@@ -213,13 +218,14 @@ impl Pipeline {
     }
 
     /// Grants a [`Cleared`] image once every gate has looked at that image, or at the commit it was built from, and let it
-    /// pass in this same run. Pushing and deploying take nothing else.
+    /// pass in this same run. Pushing and deploying take nothing else. It is for effects in `production`.
     #[track_caller]
     pub fn clear(&mut self, image: &Handle<Image<Fresh>>, gates: impl Gates) -> Handle<Cleared<Image<Fresh>>> {
         self.clear_for(PRODUCTION, image, gates)
     }
 
-    /// As [`clear`](Self::clear), for another environment than `production`: what is accepted only elsewhere blocks it.
+    /// As [`clear`](Self::clear), for another environment than `production`: what is accepted only elsewhere blocks it, and an effect
+    /// takes it only where that environment is [its own](Step::environment).
     #[track_caller]
     pub fn clear_for(
         &mut self,
@@ -236,8 +242,14 @@ impl Pipeline {
         needs.push(image.node());
         let count = self.nodes.iter().filter(|node| node.name.as_str().starts_with("clearance")).count();
         let name = if count == 0 { "clearance".to_owned() } else { format!("clearance-{}", count + 1) };
-        let nature =
-            Nature { converted: Vec::new(), output: Kind::Clearance, author: Author::Library, effect: Effect::None };
+        let nature = Nature {
+            converted: Vec::new(),
+            output: Kind::Clearance,
+            author: Author::Library,
+            effect: Effect::None,
+            environment: environment.to_owned(),
+            clears_for: Some(environment.to_owned()),
+        };
         self.insert(
             &name,
             needs,
@@ -271,7 +283,7 @@ impl Pipeline {
             Some(node) if node.effect.name().is_none() => {
                 Some(format!("{} has no effect that a clearance would be needed for", node.name))
             }
-            Some(node) if node.is_cleared => {
+            Some(node) if !node.cleared_for.is_empty() => {
                 Some(format!("{} takes a clearance already; there is something to clear", node.name))
             }
             Some(node) if node.uncleared.is_some() => Some(format!("{} is excused already; say so once", node.name)),
@@ -296,7 +308,7 @@ impl Pipeline {
             );
             self.problem(caller, message);
         }
-        let Nature { converted, output, author, effect } = nature;
+        let Nature { converted, output, author, effect, environment, clears_for } = nature;
         if author == Author::Library {
             for Converted { from, into } in converted {
                 let message = format!(
@@ -314,8 +326,13 @@ impl Pipeline {
         }
         let inputs: Vec<usize> = needs.iter().filter(|node| node.pipeline == self.id).map(|node| node.index).collect();
         let needs: BTreeSet<usize> = inputs.iter().copied().collect();
-        let is_cleared = needs.iter().filter_map(|&need| self.nodes.get(need)).any(|node| node.clears);
-        let clears = output == Kind::Clearance;
+        let given = needs.iter().filter_map(|&need| self.nodes.get(need));
+        let cleared_for: BTreeSet<String> = given.flat_map(|node| node.clears_for.clone()).collect();
+        let clears_for = match (output, clears_for) {
+            (_, Some(granted)) => BTreeSet::from([granted]),
+            (Kind::Clearance, None) => cleared_for.clone(),
+            _ => BTreeSet::new(),
+        };
         let fallback = StepName::new(format!("step-{index}"));
         match StepName::new(name) {
             Err(error) => self.problem(caller, error.to_string()),
@@ -335,8 +352,9 @@ impl Pipeline {
                 job,
                 granted: None,
                 effect,
-                clears,
-                is_cleared,
+                environment,
+                cleared_for,
+                clears_for,
                 uncleared: None,
                 place,
             });

@@ -49,6 +49,7 @@ pub use workspace::{LimitsError, Workspace, WorkspaceError};
 
 use std::fmt;
 
+use crate::model::PRODUCTION;
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
 
@@ -124,6 +125,12 @@ pub trait Step: fmt::Debug + Send + Sync + 'static {
     /// once, when the step is added.
     fn effect(&self) -> Effect {
         Effect::None
+    }
+
+    /// Where it has its effect: a clearance for another environment is refused when the graph is checked, as what is accepted for a
+    /// laptop clears nothing for production. Asked once, when the step is added.
+    fn environment(&self) -> &str {
+        PRODUCTION
     }
 
     /// By what the step is known whole, so that `--resume` may load what it came to in the last run: a word that is another one as soon

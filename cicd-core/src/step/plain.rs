@@ -1,5 +1,5 @@
 use super::{Artifact, Claims, Context, Effect, Outcome, Permit, Step, StepError};
-use crate::model::{Finding, finding_codes};
+use crate::model::{Finding, PRODUCTION, finding_codes};
 use crate::process::{Exit, Invocation, ProcessError};
 
 finding_codes! {
@@ -20,6 +20,7 @@ const LINES_SHOWN: usize = 12;
 pub struct FnStep<I, O> {
     run: Box<RunFn<I, O>>,
     effect: Effect,
+    environment: String,
     resume_key: Option<String>,
 }
 
@@ -29,7 +30,7 @@ type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send +
 pub fn step_fn<I, O>(
     run: impl Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync + 'static,
 ) -> FnStep<I, O> {
-    FnStep { run: Box::new(run), effect: Effect::None, resume_key: None }
+    FnStep { run: Box::new(run), effect: Effect::None, environment: PRODUCTION.to_owned(), resume_key: None }
 }
 
 impl<I, O> FnStep<I, O> {
@@ -37,6 +38,13 @@ impl<I, O> FnStep<I, O> {
     #[must_use]
     pub fn effect(mut self, name: &'static str) -> Self {
         self.effect = Effect::Named(name);
+        self
+    }
+
+    /// Says where it has its effect, where that is not `production`; see [`Step::environment`].
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.environment = name.into();
         self
     }
 
@@ -60,6 +68,10 @@ impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
         self.effect.clone()
     }
 
+    fn environment(&self) -> &str {
+        &self.environment
+    }
+
     fn resume_key(&self) -> Option<String> {
         self.resume_key.clone()
     }
@@ -68,7 +80,8 @@ impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
 impl<I, O> std::fmt::Debug for FnStep<I, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("FnStep");
-        shown.field("effect", &self.effect).field("resume_key", &self.resume_key).finish_non_exhaustive()
+        shown.field("effect", &self.effect).field("environment", &self.environment);
+        shown.field("resume_key", &self.resume_key).finish_non_exhaustive()
     }
 }
 
@@ -108,7 +121,7 @@ impl CommandStep {
     /// ```
     #[must_use]
     pub fn effect(self, name: &'static str) -> EffectCommand {
-        EffectCommand { command: self, effect: name }
+        EffectCommand { command: self, effect: name, environment: PRODUCTION.to_owned() }
     }
 
     /// Sets what it needs for itself while it runs.
@@ -172,6 +185,16 @@ impl Step for CommandStep {
 pub struct EffectCommand {
     command: CommandStep,
     effect: &'static str,
+    environment: String,
+}
+
+impl EffectCommand {
+    /// Says where it has its effect, where that is not `production`; see [`Step::environment`].
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.environment = name.into();
+        self
+    }
 }
 
 impl Step for EffectCommand {
@@ -193,6 +216,10 @@ impl Step for EffectCommand {
 
     fn effect(&self) -> Effect {
         Effect::Named(self.effect)
+    }
+
+    fn environment(&self) -> &str {
+        &self.environment
     }
 }
 

@@ -6,6 +6,7 @@ use serde::Deserialize;
 
 use crate::docker::{Fresh, Image, docker, docker_tool, engine_info, require_image};
 use crate::formats::image_reference::{ImageReference, is_sha256};
+use crate::model::PRODUCTION;
 use crate::process::{Invocation, Secret, SecretSource, ToolRequirement};
 use crate::step::{
     Author, Claims, Cleared, Context, Effect, Outcome, ReadError, Retry, Seal, SecretFile, Step, StepError, proof,
@@ -33,6 +34,7 @@ proof! {
 pub struct Push {
     repository: String,
     login: Option<Login>,
+    environment: String,
 }
 
 #[derive(Debug, Clone)]
@@ -45,7 +47,7 @@ impl Push {
     /// Into a repository, such as `registry.example.org/team/flask-app`, without a tag.
     #[must_use]
     pub fn to(repository: impl Into<String>) -> Self {
-        Self { repository: repository.into(), login: None }
+        Self { repository: repository.into(), login: None, environment: PRODUCTION.to_owned() }
     }
 
     /// As this user, with a password or token from the environment variable of that name or from elsewhere
@@ -54,6 +56,13 @@ impl Push {
     #[must_use]
     pub fn login(mut self, user: impl Into<String>, password: impl Into<SecretSource>) -> Self {
         self.login = Some(Login { user: user.into(), password: password.into() });
+        self
+    }
+
+    /// For another environment than `production`, such as a registry that only tests pull from: it takes a clearance for that one.
+    #[must_use]
+    pub fn environment(mut self, name: impl Into<String>) -> Self {
+        self.environment = name.into();
         self
     }
 
@@ -145,6 +154,10 @@ impl Step for Push {
 
     fn effect(&self) -> Effect {
         Effect::Named("push")
+    }
+
+    fn environment(&self) -> &str {
+        &self.environment
     }
 
     fn author(&self, _: &Seal) -> Author {
