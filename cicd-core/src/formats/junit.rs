@@ -93,14 +93,15 @@ pub enum JunitError {
     },
 }
 
-/// Reads JUnit XML as pytest writes it with `junit_family=xunit1`, the one that has file and line.
+/// Reads JUnit XML as pytest writes it with `junit_family=xunit1`, the one that has file and line. Pytest counts each of the
+/// `subtests` as one test more, and lists none of them apart from its test.
 ///
 /// # Errors
 /// When it is broken, or the counts in its head are not those of the tests it lists.
-pub fn read_junit(bytes: &[u8]) -> Result<JunitReport, JunitError> {
+pub fn read_junit(bytes: &[u8], subtests: usize) -> Result<JunitReport, JunitError> {
     let mut reader = JunitReader::default();
     read_xml(bytes, |event| reader.see(event)).map_err(|error| JunitError::Malformed(error.to_string()))?;
-    reader.finish()
+    reader.finish(subtests as u64)
 }
 
 #[derive(Default)]
@@ -108,6 +109,8 @@ struct JunitReader {
     rooted: bool,
     suites: usize,
     said: [u64; 4],
+    /// How often each of `COUNTS` is listed: one test may fail in several of its subtests.
+    listed: [u64; 4],
     cases: Vec<TestCase>,
     in_case: bool,
     detail: Option<String>,
@@ -152,6 +155,7 @@ impl JunitReader {
             }
             "testcase" => {
                 self.in_case = true;
+                self.listed[0] += 1;
                 self.cases.push(TestCase {
                     class: element.required("classname")?.to_owned(),
                     name: element.required("name")?.to_owned(),
@@ -167,15 +171,22 @@ impl JunitReader {
             }
             kind @ ("failure" | "error" | "skipped") if self.in_case => {
                 let message = element.get("message").unwrap_or("").to_owned();
-                let outcome = match kind {
-                    "failure" => TestOutcome::Failed { message, detail: String::new() },
-                    "error" => TestOutcome::Broken { message, detail: String::new() },
-                    _ => TestOutcome::Skipped { kind: element.get("type").unwrap_or("").to_owned(), reason: message },
+                let (count, outcome) = match kind {
+                    "failure" => (1, TestOutcome::Failed { message, detail: String::new() }),
+                    "error" => (2, TestOutcome::Broken { message, detail: String::new() }),
+                    _ => {
+                        let kind = element.get("type").unwrap_or("").to_owned();
+                        (3, TestOutcome::Skipped { kind, reason: message })
+                    }
                 };
-                if let Some(case) = self.cases.last_mut() {
+                self.listed[count] += 1;
+                // What has failed stays failed, whatever comes after it.
+                if let Some(case) = self.cases.last_mut()
+                    && matches!(case.outcome, TestOutcome::Passed | TestOutcome::Skipped { .. })
+                {
                     case.outcome = outcome;
+                    self.detail = Some(String::new());
                 }
-                self.detail = Some(String::new());
             }
             _ => {}
         }
@@ -189,7 +200,7 @@ impl JunitReader {
         }
     }
 
-    fn finish(self) -> Result<JunitReport, JunitError> {
+    fn finish(self, subtests: u64) -> Result<JunitReport, JunitError> {
         if self.suites == 0 {
             return Err(JunitError::Malformed("it has no <testsuite>".to_owned()));
         }
@@ -197,19 +208,15 @@ impl JunitReader {
         let mut ids: Vec<_> = report.cases.iter().map(TestCase::id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let [tests, failures, errors, skipped] = self.said;
-        let all = report.cases.len() as u64;
+        let mut listed = self.listed;
         // A test that failed twice is listed twice and counted once.
-        if tests != all && tests != ids.len() as u64 {
-            return Err(JunitError::Contradiction { what: "tests", said: tests, listed: all });
+        if self.said[0] == ids.len() as u64 + subtests {
+            listed[0] = ids.len() as u64;
         }
-        let listed = [
-            ("failures", failures, report.count(|outcome| matches!(outcome, TestOutcome::Failed { .. }))),
-            ("errors", errors, report.count(|outcome| matches!(outcome, TestOutcome::Broken { .. }))),
-            ("skipped tests", skipped, report.count(|outcome| matches!(outcome, TestOutcome::Skipped { .. }))),
-        ];
-        match listed.into_iter().find(|&(_, said, listed)| said != listed as u64) {
-            Some((what, said, listed)) => Err(JunitError::Contradiction { what, said, listed: listed as u64 }),
+        listed[0] += subtests;
+        let mut counts = COUNTS.into_iter().zip(self.said).zip(listed);
+        match counts.find(|&((_, said), listed)| said != listed) {
+            Some(((what, said), listed)) => Err(JunitError::Contradiction { what, said, listed }),
             None => Ok(report),
         }
     }
@@ -223,7 +230,7 @@ mod tests {
 
     #[test]
     fn every_kind_of_outcome_is_read() {
-        let report = read_junit(MIXED).expect("recorded");
+        let report = read_junit(MIXED, 0).expect("recorded");
         assert_eq!(report.cases.len(), 7);
         let first = &report.cases[0];
         assert_eq!((first.id().as_str(), first.line), ("tests/test_cart.py::test_total", Some(5)));
@@ -241,14 +248,14 @@ mod tests {
 
     #[test]
     fn no_tests_is_a_report_of_none() {
-        let report = read_junit(include_bytes!("../../tests/data/python/junit-no-tests.xml")).expect("recorded");
+        let report = read_junit(include_bytes!("../../tests/data/python/junit-no-tests.xml"), 0).expect("recorded");
         assert!(report.cases.is_empty());
     }
 
     #[test]
     fn a_report_that_was_cut_or_changed_is_an_error() {
         for end in 0..MIXED.trim_ascii_end().len() {
-            assert!(read_junit(&MIXED[..end]).is_err(), "cut at {end} was accepted");
+            assert!(read_junit(&MIXED[..end], 0).is_err(), "cut at {end} was accepted");
         }
         let text = std::str::from_utf8(MIXED).expect("recorded");
         for (from, to) in [
@@ -259,10 +266,34 @@ mod tests {
             ("tests=\"7\"", ""),
         ] {
             assert!(text.contains(from));
-            assert!(read_junit(text.replacen(from, to, 1).as_bytes()).is_err(), "{to} was accepted");
+            assert!(read_junit(text.replacen(from, to, 1).as_bytes(), 0).is_err(), "{to} was accepted");
         }
         for bad in ["", "<html/>", "<testsuites/>", "<testsuite tests='1'/>", "{}"] {
-            assert!(read_junit(bad.as_bytes()).is_err(), "{bad:?} was accepted");
+            assert!(read_junit(bad.as_bytes(), 0).is_err(), "{bad:?} was accepted");
         }
+    }
+
+    /// As pytest 9 writes them: a subtest that passes is counted, and listed nowhere.
+    #[test]
+    fn subtests_are_counted_beside_their_tests() {
+        let suite = |counts: &str, inside: &str| {
+            format!(
+                "<testsuites><testsuite {counts}><testcase classname='tests.test_cart' name='test_a'>{inside}</testcase>\
+                 <testcase classname='tests.test_cart' name='test_b'/></testsuite></testsuites>"
+            )
+        };
+        let passing = suite("tests='5' failures='0' errors='0' skipped='0'", "");
+        let report = read_junit(passing.as_bytes(), 3).expect("three subtests passed");
+        assert_eq!(report.count(|outcome| *outcome == TestOutcome::Passed), 2);
+        let inside = "<failure message='one'>first</failure><skipped message='two'/><failure message='three'>last</failure>";
+        let failing = suite("tests='5' failures='2' errors='0' skipped='1'", inside);
+        let report = read_junit(failing.as_bytes(), 3).expect("two subtests failed and one was skipped");
+        let failed = TestOutcome::Failed { message: "one".to_owned(), detail: "first".to_owned() };
+        assert_eq!(report.cases[0].outcome, failed, "what comes later makes no less of it");
+        for (bytes, subtests) in [(&passing, 0), (&passing, 2), (&passing, 4), (&failing, 0), (&failing, 2)] {
+            assert!(read_junit(bytes.as_bytes(), subtests).is_err(), "{subtests} were accepted in {bytes}");
+        }
+        let fewer = failing.replace("failures='2'", "failures='1'");
+        assert!(read_junit(fewer.as_bytes(), 3).is_err(), "a test that failed twice was counted once");
     }
 }

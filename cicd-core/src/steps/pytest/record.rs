@@ -80,6 +80,8 @@ pub(super) struct Report {
     pub(super) wasxfail: bool,
     pub(super) place: Option<(String, u32)>,
     pub(super) why: String,
+    /// Whether it tells of a part of its test.
+    pub(super) sub: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
@@ -198,6 +200,11 @@ pub(super) enum Ended {
 }
 
 impl Record {
+    /// How many parts of tests were reported beside their tests.
+    pub(super) fn subtests(&self) -> usize {
+        self.reports.values().flatten().filter(|one| one.sub).count()
+    }
+
     /// How this test ended, by what happened and not by what was reported.
     pub(super) fn ended(&self, id: &str) -> Ended {
         let none = (Vec::new(), Vec::new());

@@ -303,8 +303,10 @@ def main(order):
                 where, why = [str(report.longrepr[0]), report.longrepr[1]], str(report.longrepr[2])
             if hasattr(report, "wasxfail"):
                 why = str(report.wasxfail)
+            # A part of a test, `self.subTest(…)` or `subtests.test(…)`, is reported in the name of its test; pytest 9 and
+            # pytest-subtests spell the class in two ways.
             write("report", id=report.nodeid, when=report.when, outcome=report.outcome,
-                  wasxfail=hasattr(report, "wasxfail"), place=where, why=why[:500])
+                  wasxfail=hasattr(report, "wasxfail"), place=where, why=why[:500], sub=type(report).__name__.lower() == "subtestreport")
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_runtest_logfinish(self, nodeid):

@@ -246,7 +246,7 @@ impl Step for Pytest {
         environment.check()?;
         let written = out.join("junit.xml");
         let junit_bytes = files::read(&written, FILE_BYTES_MAX).map_err(StepError::io("reading", &written))?;
-        let report = read_junit(&junit_bytes).map_err(|error| ReadError::new("the JUnit report", error))?;
+        let report = read_junit(&junit_bytes, ran.subtests()).map_err(|error| ReadError::new("the JUnit report", error))?;
 
         let roots = [Some(cx.root().to_owned()), cx.root().canonicalize_utf8().ok()].into_iter().flatten().collect();
         let mut judged = Judged::new(&sources, roots, comments);

@@ -45,7 +45,7 @@ fn phases(name: &str, how: [&str; 3]) -> Vec<String> {
                 r#"{{"kind":"phase","id":"{id}","when":"{when}","raw":"{raw}","outcome":"{outcome}","wasxfail":false}}"#
             ),
             format!(
-                r#"{{"kind":"report","id":"{id}","when":"{when}","outcome":"{outcome}","wasxfail":false,"place":null,"why":"w"}}"#
+                r#"{{"kind":"report","id":"{id}","when":"{when}","outcome":"{outcome}","wasxfail":false,"place":null,"why":"w","sub":false}}"#
             ),
         ]
     };
@@ -80,7 +80,7 @@ fn judge(tests: &[(&'static str, [&str; 3])], junit: &[u8]) -> Result<Vec<Findin
     lines.extend(tests.iter().flat_map(|(name, how)| phases(name, *how)));
     lines.push(ended(1));
     let record = read_record(&record(&lines, KEY), KEY).map_err(|error| error.to_string())?;
-    let junit = read_junit(junit).map_err(|error| error.to_string())?;
+    let junit = read_junit(junit, record.subtests()).map_err(|error| error.to_string())?;
     let mut judged = Judged::new(&sources, vec!["/src".into()], Suppressions::default());
     judged.judge_tests(&record, &record, &junit).map_err(|error| error.to_string())?;
     let Judged { mut findings, comments, .. } = judged;
