@@ -2,6 +2,8 @@
 
 #[path = "python_tests/meaning.rs"]
 mod meaning;
+#[path = "python_tests/measured.rs"]
+mod measured;
 #[path = "python_tests/parts.rs"]
 mod parts;
 #[path = "python_tests/processes.rs"]

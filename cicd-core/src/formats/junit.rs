@@ -285,7 +285,8 @@ mod tests {
         let passing = suite("tests='5' failures='0' errors='0' skipped='0'", "");
         let report = read_junit(passing.as_bytes(), 3).expect("three subtests passed");
         assert_eq!(report.count(|outcome| *outcome == TestOutcome::Passed), 2);
-        let inside = "<failure message='one'>first</failure><skipped message='two'/><failure message='three'>last</failure>";
+        let inside =
+            "<failure message='one'>first</failure><skipped message='two'/><failure message='three'>last</failure>";
         let failing = suite("tests='5' failures='2' errors='0' skipped='1'", inside);
         let report = read_junit(failing.as_bytes(), 3).expect("two subtests failed and one was skipped");
         let failed = TestOutcome::Failed { message: "one".to_owned(), detail: "first".to_owned() };

@@ -37,7 +37,8 @@ fn a_part_of_a_test_counts_for_its_test() {
         ("test_skip", case("with self.subTest(one=one):\n                self.skipTest('no')"), "PYT-002"),
         (
             "test_quiet",
-            function("with subtests.test(one=one):\n            pytest.skip('no')").replace("def", "import pytest\n\n\ndef"),
+            function("with subtests.test(one=one):\n            pytest.skip('no')")
+                .replace("def", "import pytest\n\n\ndef"),
             "PYT-002",
         ),
     ];
@@ -47,7 +48,8 @@ fn a_part_of_a_test_counts_for_its_test() {
     let (came, report) = project.look(&tests(), python);
     assert!(matches!(came, Came::To(Status::Failed, _)), "{came:?}");
     for (name, _, code) in &files {
-        let found = came.text().lines().any(|line| line.starts_with(code) && line.contains(&format!("tests/{name}.py")));
+        let found =
+            came.text().lines().any(|line| line.starts_with(code) && line.contains(&format!("tests/{name}.py")));
         assert!(found, "{name}: {}", came.text());
     }
     let report = report.expect("looked");

@@ -2,6 +2,7 @@
 
 mod code;
 mod judge;
+mod measurement;
 mod options;
 mod record;
 mod step;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
+use super::measurement::Arc;
 use crate::formats::hex;
 
 /// Everything that happened in one process of pytest.
@@ -26,6 +27,8 @@ pub(super) struct Record {
     pub(super) patched: Vec<Named>,
     /// Files that were loaded as code and belong to neither Python nor the environment.
     pub(super) loaded: BTreeSet<String>,
+    /// What was measured of each file, by its path as coverage.py shows it.
+    pub(super) measured: BTreeMap<String, Vec<Arc>>,
     /// What pytest came to.
     pub(super) code: i32,
 }
@@ -117,6 +120,10 @@ enum Line {
     Loaded {
         paths: BTreeSet<String>,
     },
+    Measured {
+        path: String,
+        arcs: Vec<Arc>,
+    },
     End {
         code: i32,
     },
@@ -170,6 +177,9 @@ impl Record {
             Line::Hook(one) => self.hooks.push(one),
             Line::Patched(one) => self.patched.push(one),
             Line::Loaded { paths } => self.loaded.extend(paths),
+            Line::Measured { path, arcs } => {
+                self.measured.insert(path, arcs);
+            }
             Line::End { code } => {
                 self.code = code;
                 return true;

@@ -9,7 +9,7 @@ a line that was changed, left out or added is noticed.
 import builtins
 import functools
 import hashlib
-import inspect
+import importlib.util
 import json
 import operator
 import os
@@ -25,8 +25,15 @@ def main(order):
     import _pytest.assertion.rewrite as rewrite
     import pluggy, unittest.case  # noqa: E401
 
-    if order.get("coverage"):
-        import coverage, coverage.control, coverage.collector, coverage.sqldata, pytest_cov.plugin, pytest_cov.engine  # noqa: E401, F401
+    measurement = None
+    if order["measured"]:
+        import coverage, coverage.control, coverage.collector, coverage.inorout, coverage.sqldata  # noqa: E401
+
+        # The core that tells which code was entered, where it can be had; and no file that others could write to.
+        if importlib.util.find_spec("coverage.tracer"):
+            os.environ["COVERAGE_CORE"] = "ctrace"
+        measurement = coverage.Coverage(data_file=None, branch=True, source=[order["measured"]["package"]],
+                                        config_file=order["measured"]["settings"])
 
     key = bytes.fromhex(order.pop("key"))
     file = os.open(order["record"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -86,7 +93,7 @@ def main(order):
         return None
 
     guarded = [one for name, one in sorted(sys.modules.items())
-               if name.split(".")[0] in ("_pytest", "pluggy", "coverage", "pytest_cov") or name in ("pytest", "unittest.case", "builtins")]
+               if name.split(".")[0] in ("_pytest", "pluggy", "coverage") or name in ("pytest", "unittest.case", "builtins")]
 
     function_type, builtin_types, class_type = types.FunctionType, (type, types.BuiltinFunctionType), type
     code_of, is_same, every, each = operator.attrgetter("__code__"), operator.is_, all, map
@@ -241,6 +248,14 @@ def main(order):
         write("loaded", paths=sorted(one for one in paths if not is_ours(one)
                                      and not (own is not None and os.path.realpath(one).startswith(own))))
 
+    def measured():
+        """What was covered, from memory: nothing that came to lie on the disk meanwhile has a part in it."""
+        if measurement is not None:
+            measurement.stop()
+            data = measurement.get_data()
+            for path in sorted(data.measured_files()):
+                write("measured", path=path, arcs=sorted(data.arcs(path) or []))
+
     class Entry:
         """Whether the code of a test is entered, told by the interpreter: what is called may have been replaced behind any name."""
 
@@ -258,7 +273,14 @@ def main(order):
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_load_initial_conftests(self, early_config):
             foresee(early_config)
+            if measurement is not None:
+                measurement.start()
             yield
+
+        @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+        def pytest_runtestloop(self):
+            yield
+            measured()
 
         @pytest.hookimpl(tryfirst=True)
         def pytest_itemcollected(self, item):
@@ -282,9 +304,16 @@ def main(order):
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_call(self, item):
             found, entry = place(getattr(item, "obj", None)), Entry(item)
+            # As with pytest-cov: what such a test runs is not covered by it.
+            apart = measurement is not None and (
+                item.get_closest_marker("no_cover") or "no_cover" in getattr(item, "fixturenames", ()))
+            if apart:
+                measurement.stop()
             profile(entry)
             outcome = yield
             profile(None)
+            if apart:
+                measurement.start()
             write("called", id=item.nodeid, code=found if entry.entered or outcome.excinfo is not None else None)
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)

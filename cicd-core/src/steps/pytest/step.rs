@@ -9,10 +9,10 @@ use sha2::{Digest as _, Sha256};
 
 use super::PytestCode;
 use super::judge::{Counts, Judged, Source, Sources};
+use super::measurement::{COVERAGE_FILE, COVERAGE_SETTINGS};
 use super::options::{Options, options, second_file, settings_file, settings_places};
 use super::record::{Record, read_record};
 use crate::files::{self, FILE_BYTES_MAX, Folder};
-use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, read_coverage};
 use crate::formats::printable::counted;
 use crate::formats::pytest_settings::{PYTEST_FILES, PytestSettings, read_pytest_settings};
 use crate::formats::{Suppressions, hex, read_junit};
@@ -25,23 +25,12 @@ use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepE
 /// The program that runs pytest and records what happens.
 const RECORDER: &str = include_str!("recorder.py");
 /// How Python is given it: no file holds it that code of the repository could rewrite.
-const START: &str =
+pub(super) const START: &str =
     "import json, sys; order = json.load(sys.stdin); exec(compile(order.pop('program'), '<recorder>', 'exec'))";
 /// Length of the key that binds a record to its run.
 const KEY_BYTES: usize = 32;
 /// Length of a name that nobody guesses.
 const NAME_BYTES: usize = 16;
-
-/// The settings of the measurement. Nothing is left out of it: what need not be measured is judged from the source, by the gate.
-const COVERAGE_SETTINGS: &str = "\
-[run]
-branch = true
-relative_files = true
-
-[report]
-exclude_lines = (?!)
-partial_branches = (?!)
-";
 
 /// Runs the tests of a Python project with pytest, and measures their coverage.
 ///
@@ -59,7 +48,7 @@ partial_branches = (?!)
 /// test itself. No tests at all, and every way in which pytest ends without having run them (exit codes 2 to 5), are errors.
 #[derive(Debug, Clone)]
 pub struct Pytest {
-    dir: Utf8PathBuf,
+    pub(super) dir: Utf8PathBuf,
     package: Option<String>,
     tests_min: usize,
     args: Vec<String>,
@@ -123,7 +112,6 @@ impl Pytest {
             .env_remove_prefix("COVERAGE_")
             .env_remove_prefix("PYTHON")
             .env("PYTHONDONTWRITEBYTECODE", "1")
-            .env("COVERAGE_FILE", out.join("coverage.sqlite"))
     }
 
     fn arguments(&self, root: &Utf8Path, out: &Utf8Path, options: &Options) -> Vec<String> {
@@ -136,29 +124,8 @@ impl Pytest {
         args
     }
 
-    fn reporting(&self, out: &Utf8Path) -> Vec<String> {
-        let mut args = vec![format!("--junitxml={}", out.join("junit.xml"))];
-        if let Some(package) = &self.package {
-            args.push(format!("--cov={package}"));
-            args.extend(["--cov-branch", "--cov-fail-under=0", "--cov-report="].map(str::to_owned));
-            args.push(format!("--cov-config={}", out.join("coverage.ini")));
-        }
-        args
-    }
-
-    /// The report of what `data` measured. Its settings are its own, as the tests could write those that they ran with.
-    fn report(&self, python: &Utf8Path, root: &Utf8Path, data: &Utf8Path, out: &Utf8Path) -> Invocation {
-        let json = out.join("coverage.json");
-        Invocation::program(python)
-            .args(["-I", "-B", "-X", &format!("pycache_prefix={}", out.join("pycache"))])
-            .args(["-m", "coverage", "json", "--quiet"])
-            .arg(format!("--rcfile={}", out.join("coverage.ini")))
-            .arg(format!("--data-file={}", data.join("coverage.sqlite")))
-            .args(["-o", json.as_str()])
-            .dir(root.join(&self.dir))
-            .report(json)
-            .env_remove_prefix("COVERAGE_")
-            .env_remove_prefix("PYTHON")
+    fn reporting(out: &Utf8Path) -> String {
+        format!("--junitxml={}", out.join("junit.xml"))
     }
 }
 
@@ -170,8 +137,15 @@ struct Order<'a> {
     record: &'a Utf8Path,
     dir: &'a Utf8Path,
     root: &'a Utf8Path,
-    coverage: bool,
+    measured: Option<Measured<'a>>,
     files: &'a [String],
+}
+
+/// What it measures.
+#[derive(Serialize)]
+struct Measured<'a> {
+    package: &'a str,
+    settings: Utf8PathBuf,
 }
 
 /// Whether pytest came to an end with tests that it ran.
@@ -236,17 +210,19 @@ impl Step for Pytest {
         let collect = ["--collect-only", "--quiet", "-p", "no:cov"].map(str::to_owned);
         let args = self.arguments(cx.root(), &out, &options);
         let collecting = self.recorder(&python.path, cx.root(), &out, &[args, collect.into()].concat());
-        let Recorded { record: collected, .. } = self.process(cx, collecting, &out, &files)?;
+        let Recorded { record: collected, .. } = self.process(cx, collecting, &out, &files, None)?;
         remove(&out)?;
         environment.check()?;
         let out = fresh_folder(cx, &options)?;
         let args = self.arguments(cx.root(), &out, &options);
-        let running = self.recorder(&python.path, cx.root(), &out, &[args, self.reporting(&out)].concat());
-        let Recorded { captured, record: ran, bytes } = self.process(cx, running, &out, &files)?;
+        let running = self.recorder(&python.path, cx.root(), &out, &[args, vec![Self::reporting(&out)]].concat());
+        let measured = self.package.as_deref().map(|package| Measured { package, settings: out.join(COVERAGE_FILE) });
+        let Recorded { captured, record: ran, bytes } = self.process(cx, running, &out, &files, measured)?;
         environment.check()?;
         let written = out.join("junit.xml");
         let junit_bytes = files::read(&written, FILE_BYTES_MAX).map_err(StepError::io("reading", &written))?;
-        let report = read_junit(&junit_bytes, ran.subtests()).map_err(|error| ReadError::new("the JUnit report", error))?;
+        let report =
+            read_junit(&junit_bytes, ran.subtests()).map_err(|error| ReadError::new("the JUnit report", error))?;
 
         let roots = [Some(cx.root().to_owned()), cx.root().canonicalize_utf8().ok()].into_iter().flatten().collect();
         let mut judged = Judged::new(&sources, roots, comments);
@@ -263,11 +239,11 @@ impl Step for Pytest {
         findings.extend(sources.left_out_findings()?);
         let exceptions = comments.settle(&mut findings);
 
+        remove(&out)?;
         let coverage = match &self.package {
-            Some(_) => Some(self.coverage(cx, &python.path, &out, &options, &sources)?),
+            Some(_) => Some(self.coverage(cx, &python.path, &fresh_folder(cx, &options)?, &ran, &sources)?),
             None => None,
         };
-        remove(&out)?;
         let (coverage, coverage_bytes) = coverage.unzip();
         // What is kept is what was read.
         let kept =
@@ -297,9 +273,9 @@ impl Step for Pytest {
     fn explain(&self) -> Vec<Invocation> {
         let (python, root, out) =
             ("<python of the environment>".into(), Utf8Path::new(""), Utf8Path::new("<step folder>"));
-        let options = [self.arguments(root, out, &Options::default()), self.reporting(out)].concat();
+        let options = [self.arguments(root, out, &Options::default()), vec![Self::reporting(out)]].concat();
         let mut all = vec![self.recorder(python, root, out, &options)];
-        all.extend(self.package.as_ref().map(|_| self.report(python, root, out, out)));
+        all.extend(self.package.as_ref().map(|_| self.report(python, root, out)));
         all
     }
 
@@ -339,14 +315,14 @@ fn random<const N: usize>() -> Result<[u8; N], StepError> {
 fn fresh_folder(cx: &Context, options: &Options) -> Result<Utf8PathBuf, StepError> {
     let path = cx.dir().join(format!("tests-{}", hex(&random::<NAME_BYTES>()?)));
     fs::DirBuilder::new().mode(0o700).create(&path).map_err(StepError::io("creating", &path))?;
-    for (name, text) in [("coverage.ini", COVERAGE_SETTINGS), ("settings.ini", &settings_file(options))] {
+    for (name, text) in [(COVERAGE_FILE, COVERAGE_SETTINGS), ("settings.ini", &settings_file(options))] {
         let file = path.join(name);
         fs::write(&file, text).map_err(StepError::io("writing", &file))?;
     }
     Ok(path)
 }
 
-fn remove(folder: &Utf8Path) -> Result<(), StepError> {
+pub(super) fn remove(folder: &Utf8Path) -> Result<(), StepError> {
     fs::remove_dir_all(folder).map_err(StepError::io("removing", folder))
 }
 
@@ -420,7 +396,14 @@ impl Pytest {
     }
 
     /// Runs the recorder once; what it wrote down.
-    fn process(&self, cx: &Context, call: Invocation, out: &Utf8Path, files: &[String]) -> Result<Recorded, StepError> {
+    fn process(
+        &self,
+        cx: &Context,
+        call: Invocation,
+        out: &Utf8Path,
+        files: &[String],
+        measured: Option<Measured<'_>>,
+    ) -> Result<Recorded, StepError> {
         let written = out.join("record.ndjson");
         let key = random::<KEY_BYTES>()?;
         let order = Order {
@@ -429,7 +412,7 @@ impl Pytest {
             record: &written,
             dir: &cx.path(&self.dir),
             root: cx.root(),
-            coverage: self.package.is_some(),
+            measured,
             files,
         };
         let order = serde_json::to_vec(&order).map_err(|error| ReadError::new("the names of the tests", error))?;
@@ -438,27 +421,5 @@ impl Pytest {
         let record = recorded(&captured, captured.report_bytes()?, &key)?;
         let bytes = captured.report_bytes()?.to_vec();
         Ok(Recorded { captured, record, bytes })
-    }
-
-    fn coverage(
-        &self,
-        cx: &Context,
-        python: &Utf8Path,
-        data: &Utf8Path,
-        options: &Options,
-        sources: &Sources,
-    ) -> Result<(MeasuredCoverage, Vec<u8>), StepError> {
-        let out = fresh_folder(cx, options)?;
-        let captured = cx.run_ok(&self.report(python, cx.root(), data, &out))?;
-        let report =
-            read_coverage(captured.report_bytes()?).map_err(|error| ReadError::new("the coverage report", error))?;
-        let bytes = captured.report_bytes()?.to_vec();
-        remove(&out)?;
-        let source = |(path, source): (&Utf8PathBuf, &Source)| {
-            let Source { sha256, syntax, .. } = source.clone();
-            (path.clone(), MeasuredSource { sha256, syntax })
-        };
-        let sources = sources.files.iter().map(source).collect();
-        Ok((MeasuredCoverage { report, dir: self.dir.clone(), sources }, bytes))
     }
 }
