@@ -2,6 +2,7 @@
 
 mod containers;
 mod ends;
+mod unwinds;
 
 use std::ffi::OsStr;
 use std::process::ExitCode;
@@ -306,6 +307,7 @@ fn main() -> ExitCode {
         .pipeline("docker", "Run steps that need a Docker engine", containers::pipeline)
         .pipeline("explained", "Hold a secret in a command line", explained)
         .pipeline("waiting", "Wait for a secret that never comes", ends::waiting)
+        .pipeline("unwinds", "Run steps that panic wherever code of a step can", unwinds::pipeline)
         .pipeline("unmade", "End the process before there is a pipeline", ends::unmade)
         .main()
 }

@@ -23,7 +23,7 @@ use super::{KeepGoing, Pipeline, StepReport};
 use crate::files::Folder;
 use crate::model::{EventKind, Status, StepName};
 use crate::policy::{Exception, Policy, is_sound};
-use crate::process::{CancelReason, SecretOrigin};
+use crate::process::{CancelReason, SecretOrigin, SecretSource};
 use crate::step::{Context, Outputs, RunContext, StepError};
 
 /// What the run does before its steps, as it is told.
@@ -56,6 +56,8 @@ pub(super) struct Crew<'a> {
 pub(super) struct Shared {
     pub(super) schedule: Schedule,
     pub(super) outputs: Outputs,
+    /// Every output there ever was, by the place of its step: none is dropped before the end, as that is code of a step too.
+    pub(super) held: Vec<(usize, Output)>,
     /// Why steps run that a resumed run could have loaded, by place.
     pub(super) not_loaded: BTreeMap<usize, String>,
 }
@@ -70,10 +72,31 @@ impl Crew<'_> {
         self.check_tools_and_secrets();
         thread::scope(|scope| {
             for _ in 1..jobs.get().min(self.names.len()) {
-                scope.spawn(|| self.work_through());
+                // Where the system has no thread left, the others do all of it.
+                let _ = thread::Builder::new().spawn_scoped(scope, || self.work_through());
             }
             self.work_through();
         });
+    }
+
+    /// Lets go of every output, each by itself, once nothing takes it any more. A step whose output panics then is an error.
+    pub(super) fn let_go(&self) {
+        let held = {
+            let mut shared = self.lock();
+            shared.outputs = Outputs::default();
+            std::mem::take(&mut shared.held)
+        };
+        for (index, output) in held {
+            let Err(panic) = contained(|| drop(output)) else { continue };
+            let mut shared = self.lock();
+            let Some(report) = shared.schedule.report(index) else { continue };
+            let mut report = report.clone();
+            let told = format!("its output panicked when it was dropped: {panic}");
+            let reason = report.reason.take();
+            report.reason = Some(reason.map_or_else(|| told.clone(), |reason| format!("{reason}\n{told}")));
+            report.status = Status::Error;
+            self.end(&mut shared, index, report);
+        }
     }
 
     pub(super) fn into_reports(self) -> Vec<StepReport> {
@@ -118,6 +141,7 @@ impl Crew<'_> {
                     shared.not_loaded.insert(index, why.to_string());
                 }
                 Some(Ok(Loaded { report, output })) => {
+                    shared.held.push((index, Arc::clone(&output)));
                     shared.outputs.insert(self.pipeline.node_id(index), output);
                     self.end(&mut shared, index, report);
                 }
@@ -137,10 +161,10 @@ impl Crew<'_> {
     /// environment, and any of them may show it. What is missing is told by the check of the step that needs it.
     fn learn_secrets(&self) {
         for (node, left_out) in self.pipeline.nodes.iter().zip(&self.left_out) {
-            let mut secrets = node.job.secrets();
-            secrets.retain(|source| left_out.is_none() || !matches!(source.origin(), SecretOrigin::Command(_)));
-            for source in secrets {
-                let _ = self.context.secret(&source);
+            let known =
+                |source: &&SecretSource| left_out.is_none() || !matches!(source.origin(), SecretOrigin::Command(_));
+            for source in node.job.secrets().iter().filter(known) {
+                let _ = self.context.secret(source);
             }
         }
     }
@@ -164,8 +188,9 @@ impl Crew<'_> {
             if self.lock().schedule.report(index).is_some() {
                 continue;
             }
-            let tools = node.job.tools();
-            let problems: Vec<String> = tools
+            let problems: Vec<String> = node
+                .job
+                .tools()
                 .iter()
                 .filter_map(|tool| self.context.toolbox.find(tool, &self.context.cancel).err())
                 .map(|error| error.to_string())
@@ -183,9 +208,9 @@ impl Crew<'_> {
     /// says as of any exception.
     fn permission_problems(&self, node: &Node) -> Vec<String> {
         let today = self.context.environment.clock.today();
-        let mut permissions = node.job.permissions().into_iter();
+        let mut permissions = node.job.permissions().iter();
         let refused = permissions.find(|exception| !is_sound(exception, &self.policy, today));
-        let problem = |exception: Exception| format!("the policy does not accept why {} is permitted", exception.id);
+        let problem = |exception: &Exception| format!("the policy does not accept why {} is permitted", exception.id);
         refused.map(problem).into_iter().collect()
     }
 
@@ -200,8 +225,7 @@ impl Crew<'_> {
 
     /// The exceptions for a step that files hold, where it did not come to read them.
     fn in_files(&self, index: usize, cx: &Context) -> Result<Vec<Exception>, StepError> {
-        let job = &self.pipeline.nodes[index].job;
-        contained(|| job.exceptions_in_files(cx)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))
+        self.pipeline.nodes[index].job.exceptions_in_files(cx)
     }
 
     /// The report of a selected step that was not started, with what can be said of its exceptions all the same.
@@ -214,7 +238,7 @@ impl Crew<'_> {
     fn find_tools(&self) {
         let open = |(index, _): &(usize, &Node)| self.lock().schedule.report(*index).is_none();
         let nodes = self.pipeline.nodes.iter().enumerate().filter(open);
-        let tools: Vec<_> = nodes.flat_map(|(_, node)| node.job.tools()).collect();
+        let tools: Vec<_> = nodes.flat_map(|(_, node)| node.job.tools().to_vec()).collect();
         self.context.toolbox.find_all(&tools, &self.context.cancel, &|message| {
             // The run itself has no step; should the name not do, nobody is told, and nothing else changes.
             if let Ok(step) = StepName::new(LOOKING) {
@@ -228,8 +252,8 @@ impl Crew<'_> {
         let secrets = node.job.secrets();
         let missing = secrets.iter().filter_map(|source| self.context.secret(source).err());
         let missing: Vec<String> = missing.map(|error| error.to_string()).collect();
-        let explained = node.job.explain().into_iter();
-        let shown = explained.filter_map(|invocation| self.context.refuse_secret_arguments(&invocation).err());
+        let explained = node.job.explain().iter();
+        let shown = explained.filter_map(|invocation| self.context.refuse_secret_arguments(invocation).err());
         missing.into_iter().chain(shown.map(|error| error.to_string())).collect()
     }
 
@@ -258,10 +282,15 @@ impl Crew<'_> {
             };
             let upstream = self.upstream(&shared, index);
             drop(shared);
-            let (report, output) = match self.without_ground(index, &upstream) {
+            // Whatever a step makes of its worker, the step ends, and the worker goes on.
+            let ended = contained(|| match self.without_ground(index, &upstream) {
                 Some(reason) => (self.not_run(index, Status::Blocked, reason), None),
                 None => self.run_step(index, &upstream),
-            };
+            });
+            let (report, output) = ended.unwrap_or_else(|panic| {
+                let reason = StepError::Panicked(panic).to_string();
+                (self.not_run(index, Status::Error, reason), None)
+            });
             shared = self.lock();
             if let Some(output) = output {
                 shared.outputs.insert(self.pipeline.node_id(index), output);
@@ -334,7 +363,7 @@ impl Crew<'_> {
         self.context.events.send(EventKind::StepStarted { step: name.clone() });
         let started = Instant::now();
         let node = &self.pipeline.nodes[index];
-        let cx = Context::for_step(Arc::clone(&self.context), name.clone()).with_secrets(&node.job.secrets());
+        let cx = Context::for_step(Arc::clone(&self.context), name.clone()).with_secrets(node.job.secrets());
         let today = self.context.environment.clock.today();
         let holds = |granted: &&Granted| is_sound(&granted.exception, &self.policy, today);
         let attempts = Attempts { own: node.job.retry(), granted: node.granted.as_ref().filter(holds) };
@@ -376,10 +405,11 @@ impl Crew<'_> {
     fn look(&self, index: usize, cx: &Context, upstream: &Upstream) -> Result<(JobEnd, Option<Sealed>), StepError> {
         let job = &self.pipeline.nodes[index].job;
         for tool in job.tools() {
-            cx.require(&tool)?;
+            cx.require(tool)?;
         }
-        let end = contained(|| job.run(cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))?;
-        let JobEnd::Looked(JobOutcome { json, .. }) = &end else { return Ok((end, None)) };
+        let end = job.run(cx, upstream)?;
+        let JobEnd::Looked(JobOutcome { json, output, .. }) = &end else { return Ok((end, None)) };
+        self.lock().held.push((index, Arc::clone(output)));
         if json.len() > OUTPUT_BYTES_MAX {
             return Err(StepError::not_looked(
                 format!("its output has {} bytes, more than the {OUTPUT_BYTES_MAX} that are kept", json.len()),
@@ -387,7 +417,7 @@ impl Crew<'_> {
             ));
         }
         let redacted = self.context.redactor.redact(json);
-        let label = Label::of(&self.origin, &self.names[index], job.kind());
+        let label = Label::of(&self.origin, &self.names[index], job.kind().to_owned());
         let io = || StepError::io("writing", cx.dir_unmade().join(OUTPUT_FILE));
         let sealed = label.seal(&redacted).map_err(std::io::Error::other).map_err(io())?;
         sealed.write(|| Folder::open(cx.dir())).map_err(io())?;

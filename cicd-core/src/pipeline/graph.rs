@@ -7,7 +7,7 @@ use super::attempts::{Granted, RetryCode};
 use super::clear::ClearJob;
 use super::effects::{self, EffectCode};
 use super::gates::Gates;
-use super::job::{Job, StepJob};
+use super::job::{Asked, Job, StepJob};
 use super::retention::Retention;
 use crate::docker::{Fresh, Image};
 use crate::model::{Environments, Location, PRODUCTION, StepName};
@@ -41,7 +41,7 @@ pub(super) struct Node {
     pub(super) needs: BTreeSet<usize>,
     /// The steps whose outputs it takes, in the order of its inputs.
     pub(super) inputs: Vec<usize>,
-    pub(super) job: Box<dyn Job>,
+    pub(super) job: Asked,
     pub(super) granted: Option<Granted>,
     /// What it changes in the world, asked once: a step cannot answer otherwise later.
     pub(super) effect: Effect,
@@ -61,7 +61,7 @@ impl Node {
     /// Every exception of the pipeline's source for this step: those among its settings, and what the pipeline itself grants it.
     pub(super) fn relaxations(&self) -> Vec<Exception> {
         let granted = self.granted.as_ref().map(|granted| granted.exception.clone());
-        granted.into_iter().chain(self.uncleared.clone()).chain(self.job.relaxations()).collect()
+        granted.into_iter().chain(self.uncleared.clone()).chain(self.job.relaxations().iter().cloned()).collect()
     }
 }
 
@@ -140,7 +140,7 @@ impl Pipeline {
             environment: step.environment().to_owned(),
             clears_for: None,
         };
-        self.insert(name, inputs.nodes().to_vec(), nature, Box::new(StepJob { step, inputs }))
+        self.insert(name, inputs.nodes().to_vec(), nature, StepJob { step, inputs })
     }
 
     /// Adds a command whose exit code is the verdict: one line of glue.
@@ -250,12 +250,7 @@ impl Pipeline {
             environment: environment.to_owned(),
             clears_for: Some(environment.to_owned()),
         };
-        self.insert(
-            &name,
-            needs,
-            nature,
-            Box::new(ClearJob { image: *image, gates, environment: environment.to_owned() }),
-        )
+        self.insert(&name, needs, nature, ClearJob { image: *image, gates, environment: environment.to_owned() })
     }
 
     /// Lets a step have its effect without a clearance, where there is nothing to clear, such as a page of documentation. That is
@@ -298,7 +293,13 @@ impl Pipeline {
     }
 
     #[track_caller]
-    fn insert<T: Artifact>(&mut self, name: &str, needs: Vec<NodeId>, nature: Nature, job: Box<dyn Job>) -> Handle<T> {
+    fn insert<T: Artifact>(
+        &mut self,
+        name: &str,
+        needs: Vec<NodeId>,
+        nature: Nature,
+        job: impl Job + 'static,
+    ) -> Handle<T> {
         let caller = Caller::caller();
         let index = self.nodes.len();
         if let Some(foreign) = needs.iter().find(|node| node.pipeline != self.id) {
@@ -349,7 +350,7 @@ impl Pipeline {
                 name,
                 needs,
                 inputs,
-                job,
+                job: Asked::new(job),
                 granted: None,
                 effect,
                 environment,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use camino::Utf8PathBuf;
 
 use super::StepReport;
+use super::panics::contained;
 use crate::model::{Facts, Finding};
 use crate::policy::Exception;
 use crate::process::{Invocation, SecretSource, ToolRequirement};
@@ -103,6 +104,92 @@ impl JobOutcome {
             )
         })?;
         Ok(Self { output: Arc::new(value), json, findings, exceptions, facts, attachments })
+    }
+}
+
+/// A step with what it says of itself, asked once, when it is added: it cannot answer otherwise later, and no code of it runs but
+/// while it is looked at by a worker, who survives whatever it does.
+pub(super) struct Asked {
+    job: Box<dyn Job>,
+    kind: String,
+    tools: Vec<ToolRequirement>,
+    secrets: Vec<SecretSource>,
+    explain: Vec<Invocation>,
+    claims: Claims,
+    permissions: Vec<Exception>,
+    relaxations: Vec<Exception>,
+    retry: Retry,
+    settings: String,
+    known_by: Result<String, &'static str>,
+}
+
+impl Asked {
+    pub(super) fn new(job: impl Job + 'static) -> Self {
+        Self {
+            kind: job.kind(),
+            tools: job.tools(),
+            secrets: job.secrets(),
+            explain: job.explain(),
+            claims: job.claims(),
+            permissions: job.permissions(),
+            relaxations: job.relaxations(),
+            retry: job.retry(),
+            settings: job.settings(),
+            known_by: job.known_by(),
+            job: Box::new(job),
+        }
+    }
+
+    pub(super) fn run(&self, cx: &Context, upstream: &Upstream) -> Result<JobEnd, StepError> {
+        contained(|| self.job.run(cx, upstream)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))
+    }
+
+    pub(super) fn load(&self, json: &str) -> Result<Arc<dyn Any + Send + Sync>, LoadError> {
+        contained(|| self.job.load(json)).unwrap_or_else(|panic| Err(LoadError::Panicked(panic)))
+    }
+
+    pub(super) fn exceptions_in_files(&self, cx: &Context) -> Result<Vec<Exception>, StepError> {
+        contained(|| self.job.exceptions_in_files(cx)).unwrap_or_else(|panic| Err(StepError::Panicked(panic)))
+    }
+
+    pub(super) fn kind(&self) -> &str {
+        &self.kind
+    }
+
+    pub(super) fn tools(&self) -> &[ToolRequirement] {
+        &self.tools
+    }
+
+    pub(super) fn secrets(&self) -> &[SecretSource] {
+        &self.secrets
+    }
+
+    pub(super) fn explain(&self) -> &[Invocation] {
+        &self.explain
+    }
+
+    pub(super) fn claims(&self) -> &Claims {
+        &self.claims
+    }
+
+    pub(super) fn permissions(&self) -> &[Exception] {
+        &self.permissions
+    }
+
+    pub(super) fn relaxations(&self) -> &[Exception] {
+        &self.relaxations
+    }
+
+    pub(super) fn retry(&self) -> Retry {
+        self.retry
+    }
+
+    pub(super) fn settings(&self) -> &str {
+        &self.settings
+    }
+
+    pub(super) fn known_by(&self) -> Result<&str, &'static str> {
+        self.known_by.as_deref().map_err(|why| *why)
     }
 }
 

@@ -36,15 +36,15 @@ impl Drop for RedactedPanics {
     }
 }
 
-/// Runs `work`; a panic becomes an error with its message and place, and prints nothing.
+/// Runs `work`; a panic becomes an error with its message and place, and prints nothing. Also within itself.
 pub(super) fn contained<T>(work: impl FnOnce() -> T) -> Result<T, String> {
     install();
-    PLACE.set(Some(None));
+    let outer = PLACE.replace(Some(None));
     let result = panic::catch_unwind(AssertUnwindSafe(work));
-    let place = PLACE.take().flatten();
+    let place = PLACE.replace(outer).flatten();
     result.map_err(|panic| match place {
-        Some(place) => format!("{} at {place}", text(&*panic)),
-        None => text(&*panic),
+        Some(place) => format!("{} at {place}", text(panic)),
+        None => text(panic),
     })
 }
 
@@ -75,10 +75,19 @@ fn install() {
     });
 }
 
-fn text(panic: &(dyn Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().map(ToString::to_string).or_else(|| panic.downcast_ref::<String>().cloned());
-    text.unwrap_or_else(|| "a value that is not text".to_owned())
+/// What a step panicked with. A value that is no text is forgotten: its `Drop` is code of a step too, and nobody would catch what that
+/// panics with.
+fn text(panic: Box<dyn Any + Send>) -> String {
+    match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => match panic.downcast::<&str>() {
+            Ok(text) => (*text).to_owned(),
+            Err(panic) => {
+                std::mem::forget(panic);
+                "a value that is not text".to_owned()
+            }
+        },
+    }
 }
 
 #[cfg(test)]
@@ -92,5 +101,16 @@ mod tests {
             format!("the disk is on fire at {}:{line}", file!())
         );
         assert_eq!(super::contained(|| 7), Ok(7));
+    }
+
+    #[test]
+    fn the_place_is_that_of_the_panic_which_was_not_contained_further_in() {
+        let line = line!() + 3;
+        let error = super::contained(|| {
+            super::contained(|| panic!("inner")).expect_err("it panicked");
+            panic!("outer");
+        })
+        .expect_err("it panicked");
+        assert!(error.starts_with(&format!("outer at {}:{line}:", file!())), "{error}");
     }
 }

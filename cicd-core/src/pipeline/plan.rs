@@ -115,14 +115,14 @@ impl Pipeline {
     /// The command lines of every step, with `<placeholders>` for what is only known in a run.
     #[must_use]
     pub fn explain(&self) -> Vec<(StepName, Vec<Invocation>)> {
-        self.nodes.iter().map(|node| (node.name.clone(), node.job.explain())).collect()
+        self.nodes.iter().map(|node| (node.name.clone(), node.job.explain().to_vec())).collect()
     }
 
     /// The secrets that the steps declare, each with the step that needs it.
     #[must_use]
     pub fn secrets(&self) -> Vec<(StepName, SecretSource)> {
         let nodes = self.nodes.iter();
-        nodes.flat_map(|node| node.job.secrets().into_iter().map(|source| (node.name.clone(), source))).collect()
+        nodes.flat_map(|node| node.job.secrets().iter().map(|source| (node.name.clone(), source.clone()))).collect()
     }
 
     /// The programs that command lines of steps name and that no step has in its `tools()`, each with the step: any version will do.
@@ -130,7 +130,7 @@ impl Pipeline {
     pub fn programs(&self) -> Vec<(StepName, String)> {
         let mut all = Vec::new();
         for node in &self.nodes {
-            let tools: BTreeSet<String> = node.job.tools().into_iter().map(|tool| tool.name).collect();
+            let tools: BTreeSet<String> = node.job.tools().iter().map(|tool| tool.name.clone()).collect();
             let named = node.job.explain();
             let named: BTreeSet<&str> = named.iter().filter_map(|invocation| invocation.tool_name()).collect();
             all.extend(
@@ -146,7 +146,10 @@ impl Pipeline {
     /// The tools that the steps need, each with the steps that need it.
     #[must_use]
     pub fn tools(&self) -> Vec<(StepName, crate::process::ToolRequirement)> {
-        self.nodes.iter().flat_map(|node| node.job.tools().into_iter().map(|tool| (node.name.clone(), tool))).collect()
+        self.nodes
+            .iter()
+            .flat_map(|node| node.job.tools().iter().map(|tool| (node.name.clone(), tool.clone())))
+            .collect()
     }
 }
 

@@ -109,7 +109,7 @@ impl Earlier {
         let same = || {
             node.job.known_by().map_err(NotLoaded::Unknown)?;
             let relied_on = report.relied_on.as_ref().ok_or(NotLoaded::NotKept)?;
-            relied_on.changed(&node.job.tools(), run).map_or(Ok(()), |what| Err(NotLoaded::Changed(what)))
+            relied_on.changed(node.job.tools(), run).map_or(Ok(()), |what| Err(NotLoaded::Changed(what)))
         };
         Some(self.open(node, report, policy, listed).and_then(|loaded| same().map(|()| loaded)))
     }
@@ -125,7 +125,8 @@ impl Earlier {
             return Err(NotLoaded::Withdrawn(why));
         }
         let sha256 = report.output_sha256.as_deref().ok_or(NotLoaded::NotKept)?;
-        let label = Label::of(&Origin { run: run.clone(), ..self.origin.clone() }, &node.name, node.job.kind());
+        let label =
+            Label::of(&Origin { run: run.clone(), ..self.origin.clone() }, &node.name, node.job.kind().to_owned());
         let json = label.open(step_folder(&self.area, &run, &node.name), sha256)?;
         let output = node.job.load(&json)?;
         Ok(Loaded { report: StepReport { loaded_from: Some(run), ..report.clone() }, output })
@@ -146,7 +147,7 @@ fn step_folder(area: &Utf8Path, run: &RunId, step: &StepName) -> io::Result<Fold
 /// expired, or that stands in a file that git does not list, so that nobody knows whether it is still there.
 fn withdrawn(node: &Node, report: &StepReport, policy: &Policy, listed: &Source, today: Date) -> Option<String> {
     let permissions = node.job.permissions();
-    let mut exceptions = report.exceptions.iter().map(|one| &one.exception).chain(&permissions);
+    let mut exceptions = report.exceptions.iter().map(|one| &one.exception).chain(permissions);
     exceptions.find_map(|exception| {
         if let Some(fault) = unsound(exception, None, policy, today).into_iter().next() {
             return Some(fault.message);

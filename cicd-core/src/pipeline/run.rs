@@ -223,6 +223,7 @@ pub fn run(
         shared: Mutex::new(Shared {
             schedule: Schedule::new(pipeline, &durations),
             outputs: Outputs::default(),
+            held: Vec::new(),
             not_loaded: BTreeMap::new(),
         }),
         changed: Condvar::new(),
@@ -241,6 +242,7 @@ pub fn run(
             if context.cancel.is_cancelled() {
                 engine::put_away(context, pipeline);
             }
+            crew.let_go();
             let unchanged = unchanged::at_the_end(context);
             unchanged.iter().for_each(|report| crew.tell(report));
             let mut steps = crew.into_reports();

@@ -52,7 +52,7 @@ impl Schedule {
             }
         }
         Self {
-            claims: pipeline.nodes.iter().map(|node| node.job.claims()).collect(),
+            claims: pipeline.nodes.iter().map(|node| node.job.claims().clone()).collect(),
             state: vec![State::Waiting; needs.len()],
             needs,
             rank,

@@ -89,6 +89,9 @@ pub enum LoadError {
     /// It is for the record alone.
     #[error("a clearance cannot be loaded: it holds for the run that gave it")]
     Never,
+    /// Reading it panicked.
+    #[error("reading it panicked: {0}")]
+    Panicked(String),
 }
 
 impl<T: Clone + Send + Sync + Serialize + DeserializeOwned + 'static> Artifact for T {

@@ -14,3 +14,4 @@ mod process;
 mod retries;
 mod run;
 mod support;
+mod unwinds;
