@@ -9,6 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use cicd_core::process::{
     Cancel, CancelReason, Captured, Discard, Exit, GRACE, Invocation, OutputSink, ProcessError, Stream, execute,
 };
+use rustix::process::Signal;
 
 /// What the library promises beyond the deadline: two seconds of grace, one second for everything else.
 const GRACE_AND_A_SECOND: Duration = GRACE.saturating_add(Duration::from_secs(1));
@@ -60,6 +61,14 @@ fn a_process_that_ignores_signals_is_gone_after_deadline_and_grace() {
     assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");
     assert!(error.to_string().contains("timed out after 0.3 s"), "{error}");
     assert!(started.elapsed() < Duration::from_millis(300) + GRACE_AND_A_SECOND);
+}
+
+#[test]
+fn a_process_that_is_stopped_is_not_waited_for() {
+    let stop = Signal::STOP.as_raw().to_string();
+    let error = run(&invocation(&["raise", &stop]).deadline(Duration::from_secs(600))).expect_err("it is killed");
+    assert!(matches!(error, ProcessError::Stopped { .. }), "{error}");
+    assert!(error.to_string().contains("asks the terminal for something"), "{error}");
 }
 
 #[test]

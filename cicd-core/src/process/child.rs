@@ -105,11 +105,24 @@ impl Child {
         Self { handle, pid, pidfd, ends }
     }
 
-    /// Signals everything in the group. An empty group is what is wanted, so that error is none.
+    /// Signals everything in the group, and the process itself, which may have left it. Nobody there is what is wanted, so that error is
+    /// none.
     pub(super) fn signal(&self, signal: Signal) {
         if let Some(pid) = self.pid {
             let _ = kill_process_group(pid, signal);
         }
+        // One that is in its group was told just now.
+        #[cfg(target_os = "linux")]
+        if let (Some(pid), Some(held)) = (self.pid, &self.pidfd)
+            && rustix::process::getpgid(Some(pid)) != Ok(pid)
+        {
+            let _ = rustix::process::pidfd_send_signal(held, signal);
+        }
+    }
+
+    /// Whether it waits for somebody to let it go on.
+    pub(super) fn is_stopped(&self) -> bool {
+        self.pid.is_some_and(super::ended::is_stopped)
     }
 
     pub(super) fn try_wait(&mut self) -> io::Result<Option<Exit>> {

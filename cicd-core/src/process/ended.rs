@@ -9,6 +9,18 @@ const FLAGS_AFTER_STATE: usize = 5;
 /// The flag of a process that is ending: it has let go of its locks, or is about to (`PF_EXITING`).
 const EXITING: u32 = 0x4;
 
+/// Whether a process is stopped: by whoever wants it to go on later, or by the system, as it has asked the terminal for something without
+/// being in its foreground.
+pub(super) fn is_stopped(pid: Pid) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
+    state(&stat) == Some("T")
+}
+
+fn state(stat: &str) -> Option<&str> {
+    // The name, in parentheses, may hold anything.
+    stat.rsplit_once(')')?.1.split_ascii_whitespace().next()
+}
+
 /// Whether a process is ending, or has ended and only waits to be asked how, which an idle first process of a container never does.
 /// Such a one still has its number, and can be signalled. Where the system does not tell, it is not.
 pub(crate) fn has_ended(pid: Pid) -> bool {
@@ -48,5 +60,7 @@ mod tests {
         assert_eq!(is_over(&stat("R", 0x40_0004)), Some(true));
         assert_eq!(is_over(&stat("Z", 0)), Some(true));
         assert_eq!(is_over("7 (a"), None);
+        assert_eq!(state(&stat("T", 0)), Some("T"));
+        assert_eq!(state("7 (a"), None);
     }
 }

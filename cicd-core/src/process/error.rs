@@ -107,6 +107,17 @@ pub enum ProcessError {
         /// The last lines of standard error.
         stderr: String,
     },
+    /// It was stopped and nobody let it go on, so that it was killed: a process that asks the terminal for something is.
+    #[error(
+        "`{command}` was stopped, as a process is that asks the terminal for something; give it what it asks for beforehand{}",
+        tail(stderr)
+    )]
+    Stopped {
+        /// The command line as it may be shown.
+        command: String,
+        /// The last lines of standard error.
+        stderr: String,
+    },
     /// It ended, but something it started kept its output open; that was killed.
     #[error("`{command}` ended with {exit} but left processes running that held its output open; they were killed")]
     LeftRunning {

@@ -22,6 +22,10 @@ const DRAIN_BYTES_MAX: u64 = 2 << 20;
 const CHILD_POLL: Duration = Duration::from_millis(10);
 /// How often a process that was told to stop is looked at for an order to kill it now.
 const URGENCY_POLL: Duration = Duration::from_millis(50);
+/// How often a silent process is looked at for being stopped.
+const STOPPED_POLL: Duration = Duration::from_secs(1);
+/// Nobody lets a process go on who has not after so many looks.
+const STOPPED_TIMES: usize = 2;
 /// Reading less at a time than a pipe holds only costs calls.
 const CHUNK_BYTES: usize = PIPE_BYTES;
 /// How much of the end of standard error is kept for messages.
@@ -95,6 +99,7 @@ pub fn execute(
             let reason = cancel.reason().unwrap_or(super::CancelReason::FailFast);
             return Err(ProcessError::Cancelled { command, reason });
         }
+        Ending::Stopped => return Err(ProcessError::Stopped { stderr: captured.stderr_text(), command }),
         Ending::Leaked => return Err(ProcessError::LeftRunning { command, exit }),
     }
     if let Some(report) = &invocation.report {
@@ -135,6 +140,7 @@ enum Ending {
     Done,
     Deadline,
     Cancelled,
+    Stopped,
     Leaked,
 }
 
@@ -179,6 +185,7 @@ impl Pump {
         // When the current patience ends: the deadline, then the grace after TERM, then the drain after the end.
         let mut until = deadline;
         let mut killed = false;
+        let mut stopped = 0;
         let result = loop {
             if exit.is_some() && self.pipes.iter().all(Option::is_none) {
                 break Ok(());
@@ -226,8 +233,25 @@ impl Pump {
                 }
                 patience = patience.min(URGENCY_POLL);
             }
-            if let Err(error) = self.wait(patience, sink, (ending == Ending::Done).then_some(cancel), exit.is_none()) {
-                break Err(error);
+            let silent = match self.wait(
+                patience.min(STOPPED_POLL),
+                sink,
+                (ending == Ending::Done).then_some(cancel),
+                exit.is_none(),
+            ) {
+                Ok(progress) => progress == Progress::None,
+                Err(error) => break Err(error),
+            };
+            stopped = if silent && exit.is_none() && now.elapsed() >= STOPPED_POLL && self.child.is_stopped() {
+                stopped + 1
+            } else {
+                0
+            };
+            if stopped == STOPPED_TIMES && ending == Ending::Done {
+                // It hears nothing else.
+                ending = Ending::Stopped;
+                until = Instant::now();
+                continue;
             }
             if exit.is_none() {
                 exit = match self.child.try_wait() {
