@@ -12,7 +12,7 @@ use super::args::{
 };
 use super::link::Link;
 use super::supervisor::watched;
-use super::{Output, ci, exceptions, hooks, licenses, machine, show};
+use super::{Output, ci, exceptions, hooks, inherited, licenses, machine, show};
 use crate::model::ExitStatus;
 use crate::pipeline::Pipeline;
 use crate::reporters::{codes_markdown, codes_text};
@@ -118,7 +118,7 @@ impl Cli {
     /// in `main` is done twice, and what stands behind it once, when all is over.
     #[must_use]
     pub fn main(self) -> ExitCode {
-        match Link::take() {
+        match inherited::undo().and_then(|()| Link::take()) {
             Ok(None) => Output.settled(self.run(std::env::args_os(), None)).into(),
             Ok(Some(link)) => {
                 let status = Output.settled(self.run(std::env::args_os(), Some(&link)));

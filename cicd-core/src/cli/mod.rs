@@ -29,6 +29,7 @@ mod args;
 mod ci;
 mod exceptions;
 mod hooks;
+mod inherited;
 mod licenses;
 mod link;
 mod machine;
