@@ -5,6 +5,7 @@
 //! environment or anything that a process of a step inherits. Each line that it sends begins with the number: whoever writes into
 //! descriptors that it finds open says nothing.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{self, BufRead as _, BufReader, IoSlice, IoSliceMut, Write as _};
 use std::mem::MaybeUninit;
@@ -52,6 +53,10 @@ pub(super) enum Said {
     Listens,
     /// A run begins: its area and its id.
     Began(String, String),
+    /// Something in the folder of the run that was searched for secrets.
+    Holds(String),
+    /// That was all, and how much it was.
+    Searched(usize),
     /// The exit code it is about to end with.
     Verdict(u8),
 }
@@ -65,6 +70,7 @@ pub(super) struct Watch {
 impl Watch {
     /// Both ends, the second to be the standard input of a runner that then gets ours.
     pub(super) fn new() -> io::Result<(Self, OwnedFd)> {
+        hide()?;
         let (stream, theirs) = UnixStream::pair()?;
         let mut nonce = [0; NONCE_BYTES];
         // So few bytes are given whole, or not at all.
@@ -88,6 +94,8 @@ impl Watch {
         let said = match (words.next()?, words.next(), words.next()) {
             ("listens", None, None) => Said::Listens,
             ("began", Some(area), Some(run)) => Said::Began(area.to_owned(), run.to_owned()),
+            ("holds", Some(digest), None) => Said::Holds(digest.to_owned()),
+            ("searched", Some(count), None) => Said::Searched(count.parse().ok()?),
             ("verdict", Some(code), None) => Said::Verdict(code.parse().ok()?),
             _ => return None,
         };
@@ -115,6 +123,7 @@ impl Link {
             Ok((count, _)) if count == MAGIC.len() && start == MAGIC => {}
             _ => return Ok(None),
         }
+        hide()?;
         let mut greeting = [0; GREETING_BYTES];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut with = RecvAncillaryBuffer::new(&mut space);
@@ -136,6 +145,12 @@ impl Link {
     /// Tells which run begins.
     pub(super) fn began(&self, area: &str, run: &RunId) {
         self.say(&format!("began {area} {run}"));
+    }
+
+    /// Tells what was searched for secrets: what is in the folder of the run beyond it came later.
+    pub(super) fn searched(&self, contents: &BTreeSet<String>) {
+        contents.iter().for_each(|digest| self.say(&format!("holds {digest}")));
+        self.say(&format!("searched {}", contents.len()));
     }
 
     /// Tells the exit code that this process is about to end with.
@@ -188,6 +203,11 @@ impl Observer for Announced<'_> {
         self.inner.began(run);
     }
 
+    fn searched(&mut self, contents: &BTreeSet<String>) {
+        self.link.searched(contents);
+        self.inner.searched(contents);
+    }
+
     fn waiting(&mut self, holder: &str) {
         self.inner.waiting(holder);
     }
@@ -195,6 +215,14 @@ impl Observer for Announced<'_> {
     fn tick(&mut self) {
         self.inner.tick();
     }
+}
+
+/// From now on, nobody but root reads the memory, the environment or the descriptors of this process from `/proc`, not even processes of
+/// the same user that it starts: the number and the secrets of the run are in there. What is started is as open as any other.
+fn hide() -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_dumpable_behavior(rustix::process::DumpableBehavior::NotDumpable)?;
+    Ok(())
 }
 
 /// From now on, this process is killed when the one that watches it ends, however that ends.
@@ -221,6 +249,8 @@ mod tests {
         let said = [
             ("verdict 0\n", Some(Said::Verdict(0))),
             ("verdict 130\n", Some(Said::Verdict(130))),
+            ("holds 0a\n", Some(Said::Holds("0a".into()))),
+            ("searched 1\n", Some(Said::Searched(1))),
             ("listens\n", Some(Said::Listens)),
             ("began ci 20261121T093015.123Z-1\n", Some(Said::Began("ci".into(), "20261121T093015.123Z-1".into()))),
             ("verdict\n", None),

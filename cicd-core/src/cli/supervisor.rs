@@ -24,7 +24,7 @@ use signal_hook::iterator::Signals;
 use super::Output;
 use super::link::{LINE_BYTES_MAX, Said, Watch};
 use crate::model::{ExitStatus, RunId, StepName};
-use crate::pipeline::{Outside, put_away_for, without_verdict};
+use crate::pipeline::{Contents, Outside, put_away_for, remove_others, without_verdict};
 use crate::process::{Exit, sweep_temporary};
 use crate::setup;
 use crate::step::Workspace;
@@ -56,12 +56,39 @@ struct Known {
     listens: bool,
     run: Option<(String, RunId)>,
     verdict: Option<u8>,
+    /// What the folder of the run held when it was searched for secrets for the last time, and how much that was.
+    held: Contents,
+    searched: Option<usize>,
     /// The first signal that this process got.
     signal: Option<u8>,
     /// The program that took its place.
     replaced_by: Option<String>,
     /// It has ended, and its number may soon be that of another process.
     over: bool,
+}
+
+impl Known {
+    /// Removes what was written into the folder of the run after it was searched for secrets, which nobody judged either, and gives why
+    /// the verdict does not stand.
+    fn written_late(&self, workspace: &Workspace, exit: ExitStatus) -> Option<String> {
+        let (area, run) = self.run.as_ref()?;
+        let folder = workspace.path("target").join(area).join("runs").join(run.as_str());
+        if self.searched != Some(self.held.len()) {
+            // A run that came to nothing, or was left behind, has no record; what it has left is put away by the next one.
+            let told = "the runner was green and has not said what its record holds";
+            return (exit == ExitStatus::Green).then(|| told.to_owned());
+        }
+        match remove_others(&folder, &self.held) {
+            // Their names may be secrets too, which this process does not know.
+            Ok(0) => None,
+            Ok(late) => Some(format!(
+                "{late} files or folders of the run changed after secrets were removed from it, and are removed: a thread of a step \
+                 outlived it"
+            )),
+
+            Err(error) => Some(format!("what the folder of the run holds is not known: {error}")),
+        }
+    }
 }
 
 struct Shared {
@@ -111,7 +138,11 @@ impl Watched {
         let known = self.shared.lock();
         match (end, &*known) {
             (Ok(end), Known { verdict: Some(verdict), .. }) if end.code() == Some(i32::from(*verdict)) => {
-                super::ci::exit_of_code(*verdict)
+                let exit = super::ci::exit_of_code(*verdict);
+                let Some(why) = known.written_late(workspace, exit) else { return exit };
+                let exit = if let ExitStatus::Interrupted(_) = exit { exit } else { ExitStatus::Error };
+                put_away(workspace, &known, exit, &why);
+                exit
             }
             (Ok(end), known) => {
                 let exit = known.signal.map_or(ExitStatus::Error, ExitStatus::Interrupted);
@@ -165,6 +196,8 @@ impl Shared {
                     // Whatever is not named as a run is none.
                     self.lock().run = RunId::parse(&run).map(|run| (area, run));
                 }
+                Some(Said::Holds(digest)) => drop(self.lock().held.insert(digest)),
+                Some(Said::Searched(count)) => self.lock().searched = Some(count),
                 Some(Said::Verdict(code)) => self.lock().verdict = Some(code),
                 None => {}
             }

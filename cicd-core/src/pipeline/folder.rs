@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
 
-use super::scrub::{Removed, scrub};
+use super::contents::{Contents, contents};
+use super::scrub::scrub;
 use super::{RUNS_KEPT, Summary};
 use crate::docker::run_lives;
 use crate::files::{FILE_BYTES_MAX, Folder, sync};
@@ -19,6 +20,10 @@ pub(super) const SOURCE_FILE: &str = "source.json";
 
 /// The link to the newest finished run of an area.
 const LATEST: &str = "latest";
+
+/// How often the folder is searched until a search changes nothing: the first one may put copies without secrets in places, and more
+/// are needed only where something goes on writing, which is then told.
+const SEARCHES_MAX: usize = 3;
 
 /// Nobody else reads what steps write before secrets are removed from it.
 const OWNER_ONLY: u32 = 0o700;
@@ -132,13 +137,24 @@ impl RunFolder {
         Arc::clone(&self.events)
     }
 
-    /// Overwrites every secret in the folder, and gives what was removed because it could not be searched.
+    /// Overwrites every secret in the folder, and gives what it holds then: what is written meanwhile or later was not searched.
     ///
     /// # Errors
-    /// When something can be neither searched nor removed.
-    pub(super) fn scrub(&mut self, redactor: &Redactor, cancel: &Cancel) -> Result<Removed, StepError> {
+    /// When something can be neither searched nor removed, or the folder cannot be read.
+    pub(super) fn scrub(&mut self, redactor: &Redactor, cancel: &Cancel) -> Result<Contents, StepError> {
         self.events.flush();
-        scrub(&self.dir, redactor, cancel).map_err(StepError::io("removing secrets from", &self.dir))
+        let io = |source| StepError::io("removing secrets from", &self.dir)(source);
+        let mut searched = Contents::new();
+        for _ in 0..SEARCHES_MAX {
+            let before = contents(&self.dir).map_err(io)?;
+            scrub(&self.dir, redactor, cancel).map_err(io)?;
+            let after = contents(&self.dir).map_err(io)?;
+            searched = after.intersection(&before).cloned().collect();
+            if searched.len() == after.len() || cancel.is_cancelled() {
+                break;
+            }
+        }
+        Ok(searched)
     }
 
     /// Writes `summary.json` and points `latest` at this run. When this returns, the record is on disk, whatever happens to the

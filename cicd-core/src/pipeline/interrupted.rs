@@ -39,7 +39,7 @@ const KILLED: Untold<'static> = Untold {
 const ABANDONED: &str = "abandoned";
 
 /// What a run keeps beside what its steps left; whatever else is there was made by nobody knows whom.
-const KEPT: [&str; 9] = [
+pub(super) const KEPT: [&str; 9] = [
     "events.ndjson",
     "summary.json",
     "steps",
@@ -68,6 +68,7 @@ pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     if let Some(folder) = Utf8Path::from_path(&std::env::temp_dir()) {
         sweep_temporary(folder);
     }
+    sweep_remembered(&area_path(workspace, area));
     let mut settled = settle_area(&area_path(workspace, area), |_| true);
     let areas = workspace.path("target").read_dir_utf8().into_iter().flatten().flatten();
     // Other programs have folders in `target` too, with a `runs` in it or a link of that name: what is not named as a run is theirs.
@@ -75,11 +76,44 @@ pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     for other in areas.filter(|other| other.file_name() != area && holds_runs(other.path())) {
         // Held until it is settled.
         if let Some(_lock) = RunLock::free(other.path()) {
+            sweep_remembered(other.path());
             // Steps that are run alone hold no lock.
             settled.extend(settle_area(other.path(), |run| RunId::is_one(run) && !run_lives(run)));
         }
     }
     settled
+}
+
+/// Which folders the runs of an area had for temporary files, one in each line: the next run may have another one.
+const TEMPORARY: &str = "temporary";
+
+/// Nobody has more folders for temporary files; the oldest are forgotten.
+const TEMPORARY_MAX: usize = 20;
+
+/// Keeps where a run is about to make a temporary folder, so that the next one finds it again if this one is killed.
+pub(crate) fn remember_temporary(workspace: &Workspace, area: &str, parent: &Utf8Path) -> io::Result<()> {
+    let area = area_path(workspace, area);
+    fs::create_dir_all(&area)?;
+    let parent = parent.canonicalize_utf8()?;
+    let mut all = remembered(&area);
+    if !all.contains(&parent) {
+        all.push(parent);
+        let text: String = all.iter().rev().take(TEMPORARY_MAX).rev().map(|one| format!("{one}\n")).collect();
+        Folder::open(&area)?.replace(TEMPORARY, text.as_bytes())?;
+    }
+    Ok(())
+}
+
+fn remembered(area: &Utf8Path) -> Vec<Utf8PathBuf> {
+    let text = Folder::open(area).and_then(|area| area.read(TEMPORARY, FILE_BYTES_MAX)).unwrap_or_default();
+    String::from_utf8_lossy(&text).lines().map(Utf8PathBuf::from).collect()
+}
+
+/// Only folders of processes that are gone are removed, and only those that have the name of ours.
+fn sweep_remembered(area: &Utf8Path) {
+    for parent in remembered(area) {
+        sweep_temporary(&parent);
+    }
 }
 
 fn settle_area(area: &Utf8Path, is_run: impl Fn(&str) -> bool) -> Vec<Utf8PathBuf> {

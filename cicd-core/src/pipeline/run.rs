@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Condvar, Mutex};
@@ -38,6 +38,10 @@ pub trait Observer {
 
     /// The run of this id begins; nothing of it is on disk and no step has been started.
     fn began(&mut self, _: &RunId) {}
+
+    /// The run's folder was searched for secrets for the last time: a digest of the place and stamp of everything that it holds but the
+    /// record and the reports.
+    fn searched(&mut self, _contents: &BTreeSet<String>) {}
 
     /// Another run holds the checkout, and this one waits for it; `holder` is how it has named itself. Told once, before anything
     /// else.
@@ -275,7 +279,9 @@ pub fn run(
         duration_ms: millis(started),
         steps,
     };
-    match folder.scrub(&context.redactor, &context.cancel).and_then(|_| folder.finish(&summary)) {
+    let searched = folder.scrub(&context.redactor, &context.cancel);
+    let searched = searched.inspect(|contents| observer.searched(contents));
+    match searched.and_then(|_| folder.finish(&summary)) {
         Ok(()) => Ok(summary),
         Err(source) => Err(RunError::Unrecorded { summary: Box::new(summary), source }),
     }
@@ -312,6 +318,8 @@ pub(super) fn open(
 ) -> Result<(RunContext, RunFolder), StepError> {
     let redactor = Redactor::new();
     let folder = RunFolder::create(workspace, area, &id, redactor.clone())?;
+    // Where that cannot be kept, the folder is only found again by a run with the same one.
+    let _ = interrupted::remember_temporary(workspace, area, temporary_parent(&outside.environment));
     Ok((context(workspace, id, folder.dir(), outside, redactor, events), folder))
 }
 
@@ -323,7 +331,7 @@ pub(super) fn context(
     redactor: Redactor,
     events: EventSender,
 ) -> RunContext {
-    let temporary = temporary_of(&outside.environment);
+    let temporary = Temporary::new_in(temporary_parent(&outside.environment), "run").ok();
     let folder = temporary.as_ref().map(|folder| folder.path().as_str().into());
     let toolbox = outside.toolbox(workspace).marked(format!("{dir}/tools")).with_temporary(folder);
     let Outside { environment, cancel, revision, source, .. } = outside;
@@ -344,11 +352,10 @@ pub(super) fn context(
     }
 }
 
-/// The folder for what the run's processes do not keep: most of them remove nothing when they are killed. Where none can be made, as on a
-/// full disk, they use what they are given, and fail by themselves.
-fn temporary_of(environment: &RunEnvironment) -> Option<Temporary> {
-    let parent = environment.variables.get(OsStr::new("TMPDIR")).and_then(|folder| folder.to_str()).unwrap_or("/tmp");
-    Temporary::new_in(parent.into(), "run").ok()
+/// Where the folder is for what the run's processes do not keep: most of them remove nothing when they are killed. Where none can be
+/// made, as on a full disk, they use what they are given, and fail by themselves.
+fn temporary_parent(environment: &RunEnvironment) -> &Utf8Path {
+    environment.variables.get(OsStr::new("TMPDIR")).and_then(|folder| folder.to_str()).unwrap_or("/tmp").into()
 }
 
 /// Hands every event to the observer until the run has finished.

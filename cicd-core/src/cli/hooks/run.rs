@@ -3,6 +3,8 @@ use std::ffi::OsString;
 use std::fs;
 use std::sync::{Arc, OnceLock};
 
+use camino::Utf8Path;
+
 use super::git::Git;
 use super::staged::Staged;
 use crate::cli::app::Build;
@@ -12,7 +14,8 @@ use crate::cli::link::{Announced, Link};
 use crate::cli::{Output, machine, signals};
 use crate::model::{Event, ExitStatus};
 use crate::pipeline::{
-    Observer, Pipeline, Plan, RunError, RunOptions, Selection, Summary, WhenBusy, abandon, run as run_pipeline,
+    Observer, Pipeline, Plan, RunError, RunOptions, Selection, Summary, WhenBusy, abandon, remember_temporary,
+    run as run_pipeline,
 };
 use crate::process::{Cancel, CancelReason};
 use crate::reporters::{Lines, brief};
@@ -50,6 +53,10 @@ pub(in crate::cli) fn run(
         let _ = left.get().map(fs::remove_dir_all);
     })?;
     let toolbox = outside.toolbox(workspace);
+    if let Some(folder) = Utf8Path::from_path(&std::env::temp_dir()) {
+        // Where that cannot be kept, what a killed run leaves is only found again by a run with the same one.
+        let _ = remember_temporary(workspace, AREA, folder);
+    }
     let staged =
         Git::find(workspace, &toolbox, &outside).and_then(|git| Staged::lay_out(&git, &outside.environment.variables));
     let cancel = outside.cancel.clone();
