@@ -82,6 +82,68 @@ pub(crate) fn add(ci: &mut Pipeline) {
         Ok(Outcome::of(()).findings(findings))
     });
     ci.add("exits-late", late, ());
+    // It goes on writing while the reports are written and the process ends.
+    ci.add("writes-late", Leaves, ());
+    ci.command("looks-up", Invocation::tool("sh").args(["-c", LOOKS_UP]));
+    ci.command("escapes", Invocation::tool("python3").args(["-c", ESCAPES]).deadline(Duration::from_secs(1)));
+    ci.command(
+        "escapes-to-us",
+        Invocation::tool("python3").args(["-c", ESCAPES_TO_US]).deadline(Duration::from_secs(1)),
+    );
+}
+
+/// How often a secret stands in the environment of the process that started this one.
+const LOOKS_UP: &str = "
+seen=$(tr '\\0' '\\n' 2>/dev/null </proc/$PPID/environ | grep -c ^CANARY=)
+echo seen: $seen
+";
+
+/// Leaves its process group, and its session not: what is sent to the group does not reach it.
+const ESCAPES: &str = "
+import os, time
+child = os.fork()
+if child == 0:
+    os.setpgid(0, 0)
+    time.sleep(60)
+    os._exit(0)
+time.sleep(0.2)
+os.setpgid(0, child)
+time.sleep(60)
+";
+
+/// Enters the process group of whoever runs the step.
+const ESCAPES_TO_US: &str = "
+import os, time
+os.setpgid(0, os.getpgid(os.getppid()))
+time.sleep(60)
+";
+
+/// A step that leaves a thread which writes its secret wherever it can, until the process ends.
+#[derive(Debug)]
+struct Leaves;
+
+impl Step for Leaves {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        let (secret, run) = (cx.secret("CANARY")?, cx.shared().dir.clone());
+        let (own, kept) = (cx.dir().to_owned(), cx.dir().join("kept"));
+        fs::write(&kept, "nothing").map_err(StepError::io("writing", &kept))?;
+        std::thread::spawn(move || {
+            for number in 0_u64.. {
+                let _ = fs::write(own.join(format!("late-{number}")), secret.expose());
+                let _ = fs::create_dir_all(run.join(format!("steps/late-{number}-{}", secret.expose())));
+                let _ = fs::write(&kept, secret.expose());
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        Ok(Outcome::of(()))
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        vec!["CANARY".into()]
+    }
 }
 
 /// A step whose secret is printed by a command that never ends, and that has started what leaves its session.

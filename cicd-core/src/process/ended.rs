@@ -12,8 +12,8 @@ const EXITING: u32 = 0x4;
 /// Whether a process is stopped: by whoever wants it to go on later, or by the system, as it has asked the terminal for something without
 /// being in its foreground.
 pub(super) fn is_stopped(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).unwrap_or_default();
-    state(&stat) == Some("T")
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
+    stat.is_ok_and(|stat| state(&stat) == Some("T"))
 }
 
 fn state(stat: &str) -> Option<&str> {

@@ -2,18 +2,26 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::process::Command;
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use cicd_core::pipeline::Summary;
+use nix::sys::signal::{SigSet, Signal as Sent};
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::{Fault, Place, Seen, code, table};
+use crate::support::{Fault, Place, Seen, code, contains, program, table};
 
 /// What is killed is gone a moment later; a machine that does other things too takes longer.
 const GONE_MAX: Duration = Duration::from_secs(20);
 /// The least that a pipe holds.
 const PIPE_BYTES: usize = 4096;
+/// A secret of a step.
+const CANARY: &str = "canary-8b1d5f2a90c7";
+/// A user who owns nothing.
+const SOMEBODY: u32 = 65_534;
 const RUNS: &str = "target/ci/runs";
 
 /// Runs the step, and requires the words in its record and on standard error.
@@ -160,7 +168,145 @@ fn kills_the_watcher(place: &Place, step: &str) -> Seen {
         .require(code(next.status) == 0, &String::from_utf8_lossy(&next.stderr))
 }
 
+/// A thread of a step goes on writing its secret when secrets were removed for the last time.
+fn written_late(place: &Place) -> Seen {
+    let output = place.command(&["ci", "--only", "writes-late"]).env("CANARY", CANARY).output().expect("started");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    let reason = place.summary("ci").and_then(|summary| summary.reason).unwrap_or_default();
+    let clear = files_with(place.root.join(RUNS).as_std_path(), CANARY);
+    let next = code(place.run(&["ci", "--only", "fine"]).status);
+    Seen::new(place, if clear.is_empty() { "hidden".to_owned() } else { format!("{clear:?}") }, code(output.status))
+        .require(told.contains("changed after secrets were removed from it"), &told)
+        .require(reason.contains("changed after secrets were removed from it"), &reason)
+        .require(next == 0, &format!("the next run ended with {next}"))
+}
+
+/// The names in a folder that have this in them, or in what they hold.
+fn files_with(folder: &Path, text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
+        let name = entry.display().to_string();
+        if name.contains(text) || (entry.is_file() && contains(&fs::read(&entry).expect("a file"), text.as_bytes())) {
+            found.push(name);
+        }
+        // A link leads to another place that is looked at, or to none of ours.
+        if entry.is_dir() && !entry.is_symlink() {
+            found.extend(files_with(&entry, text));
+        }
+    }
+    found
+}
+
+/// What stands in the environment of the runner is nothing that processes of its user can read; of root nothing is hidden, so that
+/// root becomes somebody else here.
+fn looked_up(place: &Place) -> Seen {
+    let own = place.root.join("faulty");
+    fs::copy(program("faulty"), &own).expect("copied");
+    let mut command = Command::new(&own);
+    command.args(["ci", "--only", "looks-up"]).current_dir(&place.root).env("CANARY", CANARY).stdin(Stdio::null());
+    let log = || String::from_utf8_lossy(&place.log("looks-up")).into_owned();
+    if rustix::process::geteuid().is_root() {
+        fs::set_permissions(&place.root, fs::Permissions::from_mode(0o755)).expect("set");
+        std::os::unix::fs::chown(&place.root, Some(SOMEBODY), Some(SOMEBODY)).expect("given");
+        command.output().expect("started");
+        assert!(log().contains("seen: 1"), "root sees all: {}", log());
+        fs::remove_dir_all(place.root.join("target")).expect("removed");
+        command.uid(SOMEBODY).gid(SOMEBODY).env("HOME", &place.root);
+    }
+    let output = command.output().expect("started");
+    Seen::new(place, place.status("ci", "looks-up"), code(output.status)).require(log().contains("seen: 0"), &log())
+}
+
+/// Whoever starts a run may have blocked what it is to be told by.
+fn blocked(place: &Place) -> Seen {
+    let before = SigSet::thread_get_mask().expect("a mask");
+    let both = SigSet::from_iter([Sent::SIGINT, Sent::SIGTERM]);
+    both.thread_block().expect("blocked");
+    let child = place.start(&["ci", "--only", "ignores-signals"]);
+    before.thread_set_mask().expect("as before");
+    interrupted(place, child)
+}
+
+/// Sends SIGINT to the watcher once a process of the step runs.
+fn interrupted(place: &Place, mut child: Child) -> Seen {
+    let until = Instant::now() + GONE_MAX;
+    while place.processes().is_empty() {
+        assert!(Instant::now() < until, "the step did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let watcher = Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("not zero");
+    kill_process(watcher, Signal::INT).expect("it runs");
+    let until = Instant::now() + GONE_MAX;
+    let exit = loop {
+        match child.try_wait().expect("it is ours") {
+            Some(exit) => break exit,
+            None if Instant::now() > until => child.kill().expect("it runs"),
+            None => std::thread::sleep(Duration::from_millis(10)),
+        }
+    };
+    Seen::new(place, place.status("ci", "ignores-signals"), code(exit))
+}
+
+/// Whoever starts a run may throw away how children end.
+fn forgotten(place: &Place) -> Seen {
+    let program = program("faulty");
+    let mut shell = Command::new("sh");
+    let line = format!("trap '' CHLD; exec {program} ci --only fine code");
+    let output = shell.args(["-c", &line]).current_dir(&place.root).stdin(Stdio::null()).output().expect("started");
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    Seen::new(place, place.status("ci", "code"), code(output.status))
+        .require(place.status("ci", "fine") == "passed", &told)
+        .require(!told.contains("No child processes"), &told)
+}
+
+/// A run that is killed leaves its temporary folder, and the next one may have another place for its own.
+fn elsewhere(place: &Place) -> Seen {
+    let folder = place.root.join("elsewhere");
+    fs::create_dir(&folder).expect("made");
+    let mut command = place.command(&["ci", "--only", "ignores-signals"]);
+    let mut child =
+        command.env("TMPDIR", &folder).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("started");
+    let until = Instant::now() + GONE_MAX;
+    while place.processes().is_empty() {
+        assert!(Instant::now() < until, "the step did not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let left = || fs::read_dir(&folder).expect("there").count();
+    let made = left();
+    [runner(place), Pid::from_raw(i32::try_from(child.id()).expect("a number")).expect("not zero")]
+        .into_iter()
+        .for_each(|pid| kill_process(pid, Signal::KILL).expect("it runs"));
+    child.wait().expect("it ends");
+    let next = place.run(&["ci", "--only", "fine"]);
+    Seen::new(place, place.status("ci", "fine"), code(next.status))
+        .require(made == 1, &format!("{made} temporary folders while it ran"))
+        .require(left() == 0, "its temporary folder is still there")
+}
+
+fn timed_out(place: &Place, step: &str) -> Seen {
+    let exit = code(place.run(&["ci", "--only", step]).status);
+    let reason = place.reason("ci", step);
+    Seen::new(place, place.status("ci", step), exit).require(reason.contains("timed out"), &reason)
+}
+
 const ENDS: &[Fault] = &[
+    Fault { name: "a thread writes when all is over", status: "hidden", exit: 3, run: written_late },
+    Fault { name: "the environment of the runner", status: "passed", exit: 0, run: looked_up },
+    Fault { name: "SIGINT and SIGTERM blocked from outside", status: "cancelled", exit: 130, run: blocked },
+    Fault { name: "SIGCHLD ignored from outside", status: "failed", exit: 1, run: forgotten },
+    Fault { name: "SIGKILL of a run with another TMPDIR", status: "passed", exit: 0, run: elsewhere },
+    Fault {
+        name: "a process that leaves its group, at its deadline",
+        status: "error",
+        exit: 3,
+        run: |place| timed_out(place, "escapes"),
+    },
+    Fault {
+        name: "a process in the runner's group, at its deadline",
+        status: "error",
+        exit: 3,
+        run: |place| timed_out(place, "escapes-to-us"),
+    },
     Fault { name: "exit(0) from a step", status: "error", exit: 3, run: beside_a_failure },
     Fault {
         name: "exit(0) from a thread of a step",
