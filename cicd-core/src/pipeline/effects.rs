@@ -3,9 +3,9 @@ use jiff::civil::Date;
 use super::Pipeline;
 use super::graph::{GraphProblem, Node};
 use super::job::JobEnd;
+use super::publishing::publishes;
 use crate::model::{Finding, Severity, finding_codes};
 use crate::policy::unsound;
-use crate::process::Invocation;
 use crate::step::StepError;
 
 finding_codes! {
@@ -18,48 +18,6 @@ finding_codes! {
         },
     }
 }
-
-/// Commands that change something elsewhere, by their program and the words after it. A command cannot be looked into, and neither
-/// can a closure; these are known by their names, so that they are not run on every `ci` by mistake.
-const KNOWN: &[(&str, &[&[&str]])] = &[
-    (
-        "docker",
-        &[
-            &["push"],
-            &["image", "push"],
-            &["manifest", "push"],
-            &["compose", "push"],
-            &["stack", "deploy"],
-            &["buildx", "imagetools", "create"],
-            &["buildx", "build", "--push"],
-            &["build", "--push"],
-        ],
-    ),
-    ("podman", &[&["push"], &["image", "push"], &["manifest", "push"]]),
-    ("buildah", &[&["push"]]),
-    ("skopeo", &[&["copy"], &["sync"], &["delete"]]),
-    ("crane", &[&["push"], &["copy"], &["tag"], &["delete"]]),
-    ("oras", &[&["push"], &["copy"]]),
-    ("cosign", &[&["sign"], &["attest"]]),
-    ("kubectl", &[&["apply"], &["create"], &["delete"], &["patch"], &["replace"], &["rollout"], &["scale"], &["set"]]),
-    ("helm", &[&["install"], &["upgrade"], &["uninstall"], &["rollback"], &["push"]]),
-    ("terraform", &[&["apply"], &["destroy"]]),
-    ("tofu", &[&["apply"], &["destroy"]]),
-    ("git", &[&["push"]]),
-    ("gh", &[&["release", "create"], &["release", "upload"], &["pr", "merge"]]),
-    ("aws", &[&["s3", "cp"], &["s3", "mv"], &["s3", "rm"], &["s3", "sync"], &["cloudformation", "deploy"]]),
-    ("gcloud", &[&["app", "deploy"], &["functions", "deploy"], &["run", "deploy"]]),
-    ("cargo", &[&["publish"], &["yank"]]),
-    ("npm", &[&["publish"]]),
-    ("pnpm", &[&["publish"]]),
-    ("yarn", &[&["publish"], &["npm", "publish"]]),
-    ("uv", &[&["publish"]]),
-    ("poetry", &[&["publish"]]),
-    ("twine", &[&["upload"]]),
-    ("gem", &[&["push"]]),
-    ("dotnet", &[&["nuget", "push"]]),
-    ("mvn", &[&["deploy"]]),
-];
 
 /// What is wrong with the effect of a step, if anything is.
 pub(super) fn problem(node: &Node) -> Option<GraphProblem> {
@@ -109,42 +67,6 @@ pub(super) fn refused(pipeline: &Pipeline, today: Date) -> Vec<GraphProblem> {
         wrong.map(problem).collect::<Vec<_>>()
     };
     pipeline.nodes.iter().flat_map(problems).collect()
-}
-
-/// The words of a command line that are known to change something elsewhere, also of one that stands in an argument of a shell.
-fn publishes(invocation: &Invocation) -> Option<String> {
-    let words: Vec<String> = std::iter::once(invocation.program_name().to_owned())
-        .chain(invocation.arguments().iter().map(|argument| argument.to_string_lossy().into_owned()))
-        .flat_map(|word| shlex::split(&word).filter(|parts| parts.len() > 1).unwrap_or_else(|| vec![word]))
-        .collect();
-    words.iter().enumerate().find_map(|(index, word)| {
-        let program = word.rsplit('/').next()?.trim_start_matches(['(', '`', '{']);
-        let (name, actions) = KNOWN.iter().find(|(name, _)| *name == program)?;
-        actions
-            .iter()
-            .find(|action| does(&words[index + 1..], action))
-            .map(|action| format!("{name} {}", action.join(" ")))
-    })
-}
-
-/// Whether the words after a program tell it to do this, whatever options stand between them.
-fn does(words: &[String], action: &[&str]) -> bool {
-    let ends = |word: &&String| !matches!(word.as_str(), ";" | "&&" | "||" | "|" | "&");
-    let mine: Vec<&str> =
-        words.iter().take_while(ends).map(|word| word.trim_end_matches([';', ')', '`', '}'])).collect();
-    let (options, wanted): (Vec<&str>, Vec<&str>) = action.iter().partition(|word| word.starts_with('-'));
-    let plain: Vec<&str> = mine.iter().copied().filter(|word| !word.starts_with('-')).collect();
-    // Where options come first, the word behind each may be its value.
-    let (mut before_max, mut after_option) = (0, false);
-    for word in &mine {
-        match (word.starts_with('-'), after_option) {
-            (true, _) => after_option = true,
-            (false, true) => (before_max, after_option) = (before_max + 1, false),
-            (false, false) => break,
-        }
-    }
-    let said = (0..=before_max).any(|before| plain.get(before..).is_some_and(|rest| rest.starts_with(&wanted)));
-    said && options.iter().all(|option| mine.iter().any(|word| word.starts_with(option)))
 }
 
 #[cfg(test)]

@@ -167,9 +167,11 @@ fn a_clearance_for_one_environment_lets_no_effect_in_another_happen() {
 #[test]
 fn a_command_that_is_known_to_publish_says_so() {
     let shell = |line: &str| Invocation::tool("sh").args(["-c", line]);
+    let python = |text: &str| Invocation::tool("python3").args(["-c", text]);
+    let docker = |args: &str| Invocation::tool("docker").args(args.split(' '));
     let publish = [
-        Invocation::tool("docker").args(["push", "x"]),
-        Invocation::tool("docker").args(["--config", "here", "image", "push", "x"]),
+        docker("push x"),
+        docker("--config here image push x"),
         Invocation::program("/usr/bin/docker").args(["buildx", "build", "--push", "."]),
         Invocation::tool("git").args(["-C", "there", "push", "origin"]),
         Invocation::tool("cargo").args(["publish", "--dry-run"]),
@@ -178,19 +180,106 @@ fn a_command_that_is_known_to_publish_says_so() {
         Invocation::tool("env").args(["A=b", "kubectl", "-n", "x", "apply", "-f", "y"]),
         shell("set -e; cd x && docker push x"),
         shell("(npm publish)"),
+        // Words between, and options that say so.
+        Invocation::tool("cargo").args(["+stable", "publish"]),
+        Invocation::tool("cargo").args(["+nightly", "--config", "x", "publish"]),
+        Invocation::tool("mvn").args(["-B", "clean", "deploy"]),
+        Invocation::program("./gradlew").args(["clean", ":app:publishPlugins"]),
+        docker("buildx build --output type=registry ."),
+        docker("build -o type=image,push=true ."),
+        docker("build --output=type=image,name=x,push=1 ."),
+        docker("build -otype=registry ."),
+        docker("buildx bake --push"),
+        docker("buildx bake --set *.output=type=registry"),
+        docker("build --cache-to type=registry,ref=x ."),
+        docker("compose -f y build --push"),
+        docker("compose push"),
+        Invocation::tool("docker-compose").args(["build", "--push"]),
+        Invocation::tool("buildctl").args(["build", "--output", "type=image,\"push=true\""]),
+        // Operators without blanks, line ends, quotes.
+        shell("true;docker push x"),
+        shell("true&&docker push x"),
+        shell("sleep 1&docker push x"),
+        shell("true|docker push x"),
+        shell("docker \\\n  push x"),
+        shell("do\"ck\"er 'pu'sh x"),
+        shell("\\docker push x"),
+        shell("docker\tpush x"),
+        shell("docker push x\ncat <<E\nit's\nE"),
+        shell("if true; then\n  { cargo +stable publish; }\nfi"),
+        // One in another.
+        shell("x=$(docker push x)"),
+        shell("echo \"$(docker push x)\""),
+        shell("echo `docker push x`"),
+        shell("bash -c 'docker push x'"),
+        shell("bash -c \"sh -c \\\"docker push x\\\"\""),
+        shell("eval 'docker push x'"),
+        docker("run x sh -c").arg("git push"),
+        // Variables, and what nobody can know.
+        shell("D=docker; $D push x"),
+        shell("D='docker'; ${D} push x"),
+        shell("D=echo; D=docker; $D push x"),
+        shell("A=docker; B=$A; $B push x"),
+        shell("docker ${X:-push} x"),
+        shell("docker${IFS}push${IFS}x"),
+        shell("P=push; docker $P x"),
+        shell("A=(docker push x); \"${A[@]}\""),
+        shell("alias d='docker push'; d x"),
+        shell("d() { docker \"$@\"; }; d push x"),
+        shell("$(which docker) push x"),
+        shell("$TOOL push x"),
+        shell("docker $(cat what) x"),
+        Invocation::tool("sh").args(["-c", "$D push x"]).env("D", "docker"),
+        Invocation::tool("sh").args(["-c", "\"$@\"", "sh", "docker", "push", "x"]),
+        // Given on standard input.
+        Invocation::tool("sh").stdin("docker push x\n"),
+        Invocation::tool("bash").arg("-s").stdin("set -e\nD=docker\n$D push x\n"),
+        Invocation::tool("xargs").arg("docker").stdin("push x"),
+        Invocation::tool("make").args(["-f", "-"]).stdin("D := docker\nall:\n\t@$(D) push x\n"),
+        // Other languages.
+        python("import os; os.system('docker push x')"),
+        python("import subprocess\nsubprocess.run([\"docker\",\n  \"push\", \"x\"])"),
+        python("import os\nd = \"docker\"\nos.system(d + \" push x\")"),
+        python("import os; os.system('true\\ndocker push x')"),
+        Invocation::tool("node").args(["-e", "require('child_process').execSync(`docker push x`)"]),
+        Invocation::tool("perl").args(["-e", "system(\"docker\", \"push\", \"x\")"]),
     ];
     let harmless = [
-        Invocation::tool("docker").args(["run", "--rm", "x", "push"]),
+        docker("run --rm x push"),
+        docker("build --cache-from type=registry,ref=x ."),
+        docker("build --push=false ."),
+        docker("build --output type=local,dest=out ."),
+        docker("compose up --build --detach"),
+        docker("compose pull"),
         Invocation::tool("git").args(["diff", "--exit-code"]),
         Invocation::tool("cargo").args(["test", "publish"]),
+        Invocation::tool("cargo").args(["+stable", "build", "--release"]),
+        Invocation::tool("mvn").args(["-B", "clean", "verify"]),
+        Invocation::tool("pytest").args(["-k", "push or publish"]),
+        Invocation::tool("kubectl").args(["get", "pods"]).env("X", "apply"),
         shell("echo docker; git status && ls push"),
+        shell("set -eu; for f in *.sh; do shellcheck \"$f\"; done"),
+        shell("docker build -t \"x:$(git rev-parse HEAD)\" ."),
+        shell("docker -H \"$H\" ps"),
+        Invocation::tool("sh").stdin("cargo test\n"),
+        python("print('push')"),
     ];
     for (expected, commands) in [(1, &publish[..]), (0, &harmless[..])] {
         for command in commands {
             let mut ci = Pipeline::new("commands");
             ci.command("command", command.clone());
-            assert_eq!(problems(&ci).len(), expected, "{command}");
+            assert_eq!(problems(&ci).len(), expected, "{command}: {:?}", problems(&ci));
         }
+    }
+}
+
+#[test]
+fn a_push_is_found_behind_a_long_text() {
+    for text in ["a=b=", "docker ", "$A$A ", "A=$A$A ", "'", "`", "$(", "docker=$docker ", "${", "a ", ",\n"] {
+        let long = format!("{}\n;docker push x", text.repeat((64 << 10) / text.len()));
+        let mut ci = Pipeline::new("long");
+        ci.command("command", Invocation::tool("sh").stdin(long));
+        assert_eq!(problems(&ci).len(), 1, "{text}");
     }
 }
 

@@ -18,6 +18,7 @@ mod outside;
 mod panics;
 mod plan;
 mod program;
+mod publishing;
 mod quote;
 mod redacted;
 mod resume;

@@ -223,6 +223,20 @@ impl Invocation {
         &self.args
     }
 
+    /// The standard input it is given, if any.
+    #[must_use]
+    pub fn input(&self) -> Option<&[u8]> {
+        self.stdin.as_deref()
+    }
+
+    /// The variables that it is given with a value that may be shown.
+    pub(crate) fn variables(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.env.iter().filter_map(|(name, change)| match change {
+            EnvChange::Set(value) => Some((name.as_os_str(), value.as_os_str())),
+            EnvChange::SetSecret(_) | EnvChange::Remove => None,
+        })
+    }
+
     /// The working directory, if one was set.
     #[must_use]
     pub fn working_dir(&self) -> Option<&Utf8Path> {

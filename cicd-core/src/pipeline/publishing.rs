@@ -1,0 +1,403 @@
+//! Commands that are known to change something elsewhere, so that none runs on every `ci` by mistake.
+//!
+//! A program cannot be looked into, but its command line can. What stands there is read in every way in which a shell or an interpreter
+//! could take it, and each reading is searched for known words: a text that only mentions a push is refused too, which an effect or a
+//! reason answers.
+
+use std::collections::BTreeMap;
+
+use crate::process::Invocation;
+
+/// Programs, and the words after them that tell them to do it.
+const KNOWN: &[(&str, &[&str])] = &[
+    ("docker", DOCKER),
+    ("podman", DOCKER),
+    ("nerdctl", DOCKER),
+    ("docker-compose", &["push"]),
+    ("podman-compose", &["push"]),
+    ("buildah", &["push", "manifest push"]),
+    ("skopeo", &["copy", "sync", "delete"]),
+    ("crane", &["push", "copy", "cp", "tag", "delete", "append", "mutate", "rebase"]),
+    ("regctl", &["image copy", "image import", "tag delete", "artifact put"]),
+    ("oras", &["push", "copy", "cp", "tag", "attach"]),
+    ("cosign", &["sign", "attest", "copy", "upload", "attach"]),
+    ("notation", &["sign"]),
+    ("ko", &["build", "publish", "apply", "create"]),
+    ("img", &["push"]),
+    ("pack", &["build --publish"]),
+    ("earthly", &["--push"]),
+    ("skaffold", &["run", "deploy", "build --push"]),
+    (
+        "kubectl",
+        &["apply", "create", "delete", "patch", "replace", "rollout", "scale", "set", "edit", "annotate", "label"],
+    ),
+    ("oc", &["apply", "create", "delete", "patch", "replace", "rollout", "scale", "set"]),
+    ("helm", &["install", "upgrade", "uninstall", "rollback", "push", "cm-push"]),
+    ("helmfile", &["apply", "sync", "destroy"]),
+    ("terraform", &["apply", "destroy", "import"]),
+    ("tofu", &["apply", "destroy", "import"]),
+    ("pulumi", &["up", "destroy"]),
+    ("cdk", &["deploy", "destroy"]),
+    ("sam", &["deploy", "delete"]),
+    ("serverless", &["deploy", "remove"]),
+    ("git", &["push", "send-pack", "send-email", "lfs push", "subtree push", "svn dcommit"]),
+    ("hg", &["push"]),
+    ("jj", &["git push"]),
+    (
+        "gh",
+        &[
+            "release create",
+            "release upload",
+            "release edit",
+            "release delete",
+            "pr create",
+            "pr merge",
+            "workflow run",
+        ],
+    ),
+    ("glab", &["release create", "release upload", "mr create", "mr merge"]),
+    (
+        "aws",
+        &[
+            "s3 cp",
+            "s3 mv",
+            "s3 rm",
+            "s3 sync",
+            "cloudformation deploy",
+            "ecs update-service",
+            "lambda update-function-code",
+        ],
+    ),
+    ("gcloud", &["app deploy", "functions deploy", "run deploy", "builds submit"]),
+    ("gsutil", &["cp", "mv", "rm", "rsync"]),
+    ("firebase", &["deploy"]),
+    ("fly", &["deploy"]),
+    ("flyctl", &["deploy"]),
+    ("netlify", &["deploy"]),
+    ("vercel", &["deploy", "--prod"]),
+    ("wrangler", &["deploy", "publish"]),
+    ("heroku", &["container:push", "container:release"]),
+    ("cargo", &["publish", "yank", "owner", "release", "smart-release", "workspaces publish", "ws publish"]),
+    ("cargo-release", &[""]),
+    ("release-plz", &["release"]),
+    ("goreleaser", &["release"]),
+    ("npm", &["publish", "unpublish", "deprecate", "dist-tag"]),
+    ("pnpm", &["publish", "unpublish", "deprecate", "dist-tag"]),
+    ("bun", &["publish"]),
+    ("yarn", &["publish", "npm publish", "npm tag"]),
+    ("lerna", &["publish"]),
+    ("changeset", &["publish"]),
+    ("semantic-release", &[""]),
+    ("vsce", &["publish"]),
+    ("uv", &["publish"]),
+    ("poetry", &["publish"]),
+    ("pdm", &["publish"]),
+    ("hatch", &["publish"]),
+    ("flit", &["publish"]),
+    ("twine", &["upload"]),
+    ("conda", &["upload"]),
+    ("anaconda", &["upload"]),
+    ("gem", &["push", "yank"]),
+    ("dotnet", &["nuget push", "nuget delete"]),
+    ("nuget", &["push", "delete"]),
+    ("curl", &["--upload-file", "-T"]),
+];
+
+const DOCKER: &[&str] = &[
+    "push",
+    "image push",
+    "manifest push",
+    "plugin push",
+    "trust sign",
+    "compose push",
+    "stack deploy",
+    "service create",
+    "service update",
+    "buildx imagetools create",
+];
+
+/// Builders, whose options tell whether what they make goes into a registry.
+const BUILDERS: &[&str] = &[
+    "docker",
+    "podman",
+    "nerdctl",
+    "docker-compose",
+    "podman-compose",
+    "docker-buildx",
+    "buildx",
+    "buildctl",
+    "depot",
+];
+
+/// Programs that are given goals, in any number and order, and how such a goal begins.
+const GOALS: &[(&str, &str)] = &[
+    ("mvn", "deploy"),
+    ("mvnw", "deploy"),
+    ("gradle", "publish"),
+    ("gradlew", "publish"),
+    ("sbt", "publish"),
+    ("lein", "deploy"),
+];
+
+/// What is hardly ever told to a program that keeps it to itself, where nobody can see which program that is.
+const ACTIONS: &[&str] = &["push", "publish", "upload", "deploy"];
+
+/// A command line has fewer words; what a text of a megabyte says behind a program is not about it.
+const WORDS_MAX: usize = 200;
+
+/// Values of one variable that are tried.
+const VALUES_MAX: usize = 4;
+
+/// A value may be made of others, so many deep.
+const DEPTH_MAX: usize = 3;
+
+/// A value is a name or a few words; of a longer one the beginning is put in.
+const VALUE_CHARS_MAX: usize = 128;
+
+/// By no more than this a text grows when values are put into it.
+const GROWTH_BYTES_MAX: usize = 4 << 20;
+
+/// Stands for what is only known when the command runs.
+const UNKNOWN: char = '\u{1}';
+
+/// The words of a command line that are known to change something elsewhere.
+pub(super) fn publishes(invocation: &Invocation) -> Option<String> {
+    let mut words = vec![invocation.program_name().to_owned()];
+    words.extend(invocation.arguments().iter().map(|argument| argument.to_string_lossy().into_owned()));
+    let mut text = words.join(" ");
+    if let Some(input) = invocation.input() {
+        text.push(' ');
+        text.push_str(&String::from_utf8_lossy(input));
+    }
+    let set = invocation.variables().map(|(name, value)| (name.to_string_lossy(), value.to_string_lossy()));
+    let text = text.replace("\\\r\n", "").replace("\\\n", "");
+    let variables = Variables::of(set.map(|(name, value)| (name.into_owned(), value.into_owned())), &text);
+    search(&words, true).or_else(|| Reading::every(&variables).find_map(|reading| reading.search(&text, &variables)))
+}
+
+/// What variables are set to, in the text or around it.
+struct Variables(BTreeMap<String, Vec<String>>);
+
+impl Variables {
+    fn of(set: impl Iterator<Item = (String, String)>, text: &str) -> Self {
+        let mut all: BTreeMap<String, Vec<String>> = BTreeMap::from([("IFS".to_owned(), vec![" ".to_owned()])]);
+        let assigned = text.match_indices('=').filter_map(|(at, _)| assignment(&text[..at], &text[at + 1..]));
+        for (name, value) in set.chain(assigned) {
+            let values = all.entry(name).or_default();
+            if !values.contains(&value) && values.len() < VALUES_MAX {
+                values.push(value);
+            }
+        }
+        Self(all)
+    }
+
+    fn value(&self, name: &str, pick: usize) -> Option<&str> {
+        let values = self.0.get(name)?;
+        values.get(pick % values.len()).map(String::as_str)
+    }
+
+    /// The text with the values of variables in their place.
+    fn put_in(&self, text: &str, pick: usize) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some(at) = rest.find('$').filter(|_| out.len() < text.len() + GROWTH_BYTES_MAX) {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            let name_end =
+                |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
+            let inside = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
+            let (name, default) = match inside {
+                Some((inside, after)) => {
+                    rest = after;
+                    let (name, more) = inside.split_at(name_end(inside));
+                    (name, more.trim_start_matches(':').strip_prefix(['-', '=']))
+                }
+                None => match rest.chars().next() {
+                    Some('(') => {
+                        out.extend([' ', UNKNOWN, ' ']);
+                        continue;
+                    }
+                    Some(c) if c.is_ascii_alphabetic() || c == '_' => {
+                        let (name, after) = rest.split_at(name_end(rest));
+                        rest = after;
+                        (name, None)
+                    }
+                    Some(c) if c.is_ascii_digit() || matches!(c, '@' | '*') => {
+                        rest = &rest[1..];
+                        ("", None)
+                    }
+                    _ => continue,
+                },
+            };
+            match self.value(name, pick).or(default) {
+                Some(value) => out.push_str(value),
+                None => out.push(UNKNOWN),
+            }
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// A name that is set before a `=`, and what is behind it.
+fn assignment(before: &str, behind: &str) -> Option<(String, String)> {
+    let before = before.trim_end_matches([':', '?', '+']).trim_end_matches([' ', '\t']);
+    let start = before.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_').map_or(0, |at| at + 1);
+    let name = before.get(start..).filter(|name| name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_'))?;
+    let behind = behind.trim_start_matches([' ', '\t']);
+    let behind = behind.char_indices().nth(VALUE_CHARS_MAX).map_or(behind, |(end, _)| &behind[..end]);
+    let quote = behind.chars().next().filter(|c| matches!(c, '\'' | '"'));
+    let value = match quote {
+        Some(quote) => behind[1..].split(quote).next()?,
+        None => behind.split(|c: char| c.is_whitespace() || matches!(c, ';' | '&' | '|' | ')' | ',')).next()?,
+    };
+    (!value.is_empty()).then(|| (name.to_owned(), value.to_owned()))
+}
+
+/// A way to take a text apart. Quotes and backslashes are undone in each.
+#[derive(Debug, Clone, Copy)]
+struct Reading {
+    /// Which value of a variable that has several.
+    pick: usize,
+    /// Whether `\n` is the end of a line, as in a text of Python.
+    escapes: bool,
+    /// Whether texts are put together by `+`, and names stand for their values without a dollar.
+    joined: bool,
+    /// Whether `=` and `,` part words.
+    loose: bool,
+}
+
+impl Reading {
+    fn every(variables: &Variables) -> impl Iterator<Item = Self> + use<> {
+        let picks = variables.0.values().map(Vec::len).max().unwrap_or(1);
+        let ways = (0..8_u8).map(|way| (way & 1 != 0, way & 2 != 0, way & 4 != 0));
+        (0..picks).flat_map(move |pick| {
+            ways.clone().map(move |(escapes, joined, loose)| Self { pick, escapes, joined, loose })
+        })
+    }
+
+    fn search(self, text: &str, variables: &Variables) -> Option<String> {
+        let mut text = text.to_owned();
+        for _ in 0..DEPTH_MAX {
+            if text.contains('$') {
+                text = variables.put_in(&text, self.pick);
+            }
+        }
+        self.commands(&text, variables).iter().find_map(|words| search(words, !self.loose))
+    }
+
+    /// The words of each command.
+    fn commands(self, text: &str, variables: &Variables) -> Vec<Vec<String>> {
+        let (mut all, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
+        // What goes on in the next line: a list, a call or a sum.
+        let mut is_open = false;
+        let mut chars = text.chars().peekable();
+        while let Some(c) = chars.next() {
+            let escaped =
+                (c == '\\' && self.escapes).then(|| chars.next_if(|next| matches!(next, 'n' | 'r' | 't'))).flatten();
+            let (ends_word, ends_command) = match (c, escaped) {
+                (_, Some('t')) => (true, false),
+                (_, Some(_)) => (true, true),
+                ('\n' | '\r', _) => (true, !is_open),
+                (';' | '&' | '|', _) => (true, true),
+                ('(' | ')' | '{' | '}' | '[' | ']' | '<' | '>' | '!', _) => (true, false),
+                (',' | '=', _) if self.loose => (true, false),
+                _ => (c.is_whitespace() || c == '`', false),
+            };
+            if !c.is_whitespace() {
+                is_open = matches!(c, ',' | '(' | '[' | '{' | '+');
+            }
+            if !ends_word {
+                let is_dropped = matches!(c, '\\' | '\'' | '"') || (c == '+' && self.joined);
+                word.extend((!is_dropped).then_some(c));
+                continue;
+            }
+            if !word.is_empty() {
+                words.push(self.known(std::mem::take(&mut word), variables));
+            }
+            if c == '`' {
+                words.push(UNKNOWN.to_string());
+            }
+            if ends_command {
+                all.push(std::mem::take(&mut words));
+            }
+        }
+        words.extend((!word.is_empty()).then(|| self.known(word, variables)));
+        all.push(words);
+        all
+    }
+
+    fn known(self, word: String, variables: &Variables) -> String {
+        let value = if self.joined { variables.value(&word, self.pick) } else { None };
+        value.map_or(word, str::to_owned)
+    }
+}
+
+/// What the words of one command are known to do. The program may stand anywhere: behind `sudo`, `xargs` or `if`. Whether an option is on
+/// is only seen where its value is a part of it.
+fn search(words: &[String], with_options: bool) -> Option<String> {
+    words.iter().enumerate().find_map(|(index, word)| {
+        let end = words.len().min(index + 1 + WORDS_MAX);
+        let rest = || words[index + 1..end].iter().map(String::as_str).collect::<Vec<&str>>();
+        if word.contains(UNKNOWN) {
+            return rest().first().filter(|next| ACTIONS.contains(next)).map(|action| format!("… {action}"));
+        }
+        let program = word.rsplit('/').next()?.trim_start_matches('@');
+        let program = program.strip_suffix(".exe").or_else(|| program.strip_suffix(".cmd")).unwrap_or(program);
+        if let Some((_, goal)) = GOALS.iter().find(|(name, _)| *name == program) {
+            let is_goal = |word: &&str| word.rsplit(':').next().is_some_and(|last| last.starts_with(goal));
+            return rest().into_iter().find(is_goal).map(|goal| format!("{program} {goal}"));
+        }
+        let builds = with_options && BUILDERS.contains(&program);
+        let known = KNOWN.iter().find(|(name, _)| *name == program).map(|(_, actions)| *actions);
+        if known.is_none() && !builds {
+            return None;
+        }
+        let rest = rest();
+        let mut known = known.unwrap_or_default().iter();
+        let found = known.find(|action| does(&rest, action)).map(|action| format!("{program} {action}"));
+        let option = || builds.then(|| pushing(&rest)).flatten().map(|option| format!("{program} {option}"));
+        let unknown = || rest.first().filter(|next| next.contains(UNKNOWN)).map(|_| format!("{program} …"));
+        found.or_else(option).or_else(unknown)
+    })
+}
+
+/// Whether the words after a program tell it to do this, whatever options stand between them.
+fn does(mine: &[&str], action: &str) -> bool {
+    let (options, wanted): (Vec<&str>, Vec<&str>) = action.split_whitespace().partition(|word| word.starts_with('-'));
+    // `+toolchain` chooses which cargo it is.
+    let plain: Vec<&str> = mine.iter().copied().filter(|word| !word.starts_with(['-', '+'])).collect();
+    // Where options come first, the word behind each may be its value.
+    let (mut before_max, mut after_option) = (0, false);
+    for word in mine.iter().filter(|word| !word.starts_with('+')) {
+        match (word.starts_with('-'), after_option) {
+            (true, _) => after_option = true,
+            (false, true) => (before_max, after_option) = (before_max + 1, false),
+            (false, false) => break,
+        }
+    }
+    let said = (0..=before_max).any(|before| plain.get(before..).is_some_and(|rest| rest.starts_with(&wanted)));
+    said && options.iter().all(|option| mine.iter().any(|word| word.starts_with(option)))
+}
+
+/// The option by which a builder puts what it made into a registry. That it takes a cache from there is none.
+fn pushing<'a>(words: &[&'a str]) -> Option<&'a str> {
+    let is_off = |value: &str| matches!(value.to_ascii_lowercase().as_str(), "false" | "f" | "0");
+    let before = std::iter::once("").chain(words.iter().copied());
+    let mut pairs = before.zip(words.iter().copied());
+    let found = pairs.find(|(before, word)| {
+        let word = word.trim_matches(['"', '\'']);
+        if let Some(value) = word.strip_prefix("--push") {
+            return value.strip_prefix('=').map_or(value.is_empty(), |value| !is_off(value));
+        }
+        let takes = [before, &word].iter().any(|option| option.starts_with("--cache-from"));
+        let mut parts = word.split([',', ' ']).map(|part| part.trim_matches(['"', '\'']));
+        !takes
+            && parts.any(|part| match part.rsplit_once('=') {
+                Some((key, value)) if key.ends_with("type") => value == "registry",
+                Some((key, value)) => key.ends_with("push") && !is_off(value),
+                None => false,
+            })
+    });
+    found.map(|(_, word)| word)
+}
