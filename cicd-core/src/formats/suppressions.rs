@@ -65,23 +65,18 @@ impl Suppressions {
         let found = found.target(target.clone()).at(place.location());
         let rules = [found.code.to_string()];
         let targets = std::slice::from_ref(&target);
-        let justified = [place.index].iter().chain(others).find_map(|&index| {
-            let exceptions = Suppression { index, ..place }.exceptions(&rules, targets);
-            exceptions.ok()
-        });
-        let is_justified = justified.is_some();
-        match justified {
-            Some(exceptions) => self.exceptions.extend(exceptions),
-            None => {
-                if let Err(problem) = justification_above(place.lines, place.index) {
-                    let message = format!("{} ({problem})", found.message);
-                    self.standing.push(Finding { message, ..found });
-                    return false;
-                }
-            }
+        // The first place where anything stands decides: what is wrong there is not mended by another, which may reach further.
+        let says = |index: &usize| !justification_above(place.lines, *index).is_err_and(|problem| problem.is_nothing());
+        let index = std::iter::once(place.index).chain(others.iter().copied()).find(says).unwrap_or(place.index);
+        if let Err(problem) = justification_above(place.lines, index) {
+            let message = format!("{} ({problem})", found.message);
+            self.standing.push(Finding { message, ..found });
+            return false;
         }
+        let exceptions = Suppression { index, ..place }.exceptions(&rules, targets);
+        self.exceptions.extend(exceptions.into_iter().flatten());
         self.standing.push(found);
-        is_justified
+        true
     }
 
     /// Refuses a comment that could not be justified.
@@ -96,5 +91,32 @@ impl Suppressions {
         findings.extend(self.standing);
         findings.extend(self.refused);
         self.exceptions
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Code;
+
+    #[test]
+    fn what_is_wrong_above_one_line_is_not_mended_above_another() {
+        let why = "# reason: the table is made by a program\n# owner: @example/shop\n# expires: 2027-01-01\n";
+        for (above, is_justified) in [
+            ("", true),
+            ("# Words about it.\n", true),
+            ("# environments: local\n", false),
+            ("# evironments: local\n", false),
+            ("# owner: @example/shop\n", false),
+            (&why.replace("2027", "soon"), false),
+        ] {
+            let text = format!("{why}[table]\nx = 1\n{above}key = 1\n");
+            let lines: Vec<_> = text.lines().collect();
+            let place = Suppression { path: "a".into(), lines: &lines, index: lines.len() - 1 };
+            let mut comments = Suppressions::default();
+            let found = Finding::with_code(Code::from_static("X1"), "it softens");
+            assert_eq!(comments.judge_found(place, &[3], found), is_justified, "{above}");
+            assert_eq!(comments.settle(&mut Vec::new()).len(), usize::from(is_justified), "{above}");
+        }
     }
 }

@@ -4,12 +4,12 @@ use super::entry::{Judge, Placed, RawEntry, defect, read_date};
 use super::{IgnoreCode, IgnoreFile};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::{Finding, Location};
+use crate::policy::{CommentLine, LIMIT, comment_line};
 
 /// Trivy reads lines into a buffer of 64 KiB; at the first longer line it stops reading, without a word.
 const LINE_BYTES_MAX: usize = (64 << 10) - 1;
 
-const KEYS: [&str; 9] =
-    ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path", "found-by", "environments"];
+const KEYS: [&str; 9] = ["reason", "owner", "expires", "ticket", "fix-blocked-by", "purl", "path", "found-by", LIMIT];
 
 /// Reads the plain form: identifiers on lines of their own, each with a block of comments directly above it.
 #[must_use]
@@ -32,7 +32,7 @@ pub fn read_plain(path: &Utf8Path, bytes: &[u8]) -> IgnoreFile {
             break;
         }
     }
-    reader.judge.defects(reader.block.defects);
+    reader.judge.defects(reader.block.without_entry());
     reader.judge.finish()
 }
 
@@ -56,6 +56,8 @@ struct Block {
     purls: Vec<Placed>,
     paths: Vec<Placed>,
     defects: Vec<Finding>,
+    /// What is written as a key, and is near none: above an entry nobody would read it, any other comment may say what it likes.
+    strange: Vec<Finding>,
 }
 
 /// What stands above a line whose own block is empty.
@@ -94,6 +96,17 @@ impl Line<'_> {
 }
 
 impl Block {
+    /// What is wrong with a block that belongs to no entry. A limit that is cut off from its entry would widen it.
+    fn without_entry(self) -> Vec<Finding> {
+        let Self { environments, purls, paths, mut defects, .. } = self;
+        let limits = environments.into_iter().chain(purls).chain(paths);
+        defects.extend(limits.map(|limit| {
+            defect(IgnoreCode::UnknownKey, limit.at, "this limit belongs to no entry")
+                .help("write it directly above its entry, without an empty line between them, or delete it")
+        }));
+        defects
+    }
+
     fn has_keys(&self) -> bool {
         let Self { reason, owner, expires, ticket, fix_blocked_by, found_by, environments, .. } = self;
         let texts = [reason, owner, expires, ticket, fix_blocked_by, found_by, environments];
@@ -101,42 +114,41 @@ impl Block {
     }
 
     fn comment(&mut self, line: &Line<'_>, comment: &str) {
-        let Some((key, value)) = comment.trim_start_matches('#').split_once(':') else { return };
-        let (key, value) = (key.trim(), value.trim());
-        let name = key.to_ascii_lowercase();
-        let slot = match name.as_str() {
+        let (name, value) = match comment_line(comment, &KEYS) {
+            CommentLine::Key(name, value) => (name, value),
+            CommentLine::Unknown { written, meant: Some(meant) } => {
+                return self.defects.push(unknown(line, written).help(format!("did you mean `{meant}`?")));
+            }
+            CommentLine::Unknown { written, meant: None } => {
+                let help = format!("the keys are {}; other comments end with an empty line", KEYS.join(", "));
+                return self.strange.push(unknown(line, written).help(help));
+            }
+            CommentLine::Other => return,
+        };
+        let slot = match name {
             "reason" => &mut self.reason,
             "owner" => &mut self.owner,
             "expires" => &mut self.expires,
             "ticket" => &mut self.ticket,
             "found-by" => &mut self.found_by,
-            "environments" => &mut self.environments,
             "fix-blocked-by" => &mut self.fix_blocked_by,
             "path" => return self.paths.push(line.placed(value)),
             "purl" => return self.purls.push(line.placed(value)),
-            _ => return self.defects.extend(mistyped(line, key, &name)),
+            _ => &mut self.environments,
         };
         if slot.is_some() {
             let message = format!("`{name}` stands twice above one entry");
+            let key = comment.trim_start_matches('#').trim_start();
             self.defects.push(defect(IgnoreCode::UnknownKey, line.at(key), message));
         // A limit without a name must not become none at all.
-        } else if !value.is_empty() || name == "environments" {
+        } else if !value.is_empty() || name == LIMIT {
             *slot = Some(line.placed(value));
         }
     }
 }
 
-/// Comments are free text, but one word that is nearly a key is a key that nobody would read.
-fn mistyped(line: &Line<'_>, key: &str, name: &str) -> Option<Finding> {
-    let near = |known: &&&str| strsim::damerau_levenshtein(known, name) <= if known.len() > 4 { 2 } else { 1 };
-    let also = match name {
-        "expiry" | "expiration" | "expired_at" | "until" => Some("expires"),
-        "statement" | "justification" => Some("reason"),
-        _ => None,
-    };
-    let meant = also.or_else(|| KEYS.iter().find(near).copied())?;
-    let message = format!("the key `{}` is not known", printable(key));
-    Some(defect(IgnoreCode::UnknownKey, line.at(key), message).help(format!("did you mean `{meant}`?")))
+fn unknown(line: &Line<'_>, written: &str) -> Finding {
+    defect(IgnoreCode::UnknownKey, line.at(written), format!("the key `{}` is not known", printable(written)))
 }
 
 impl Reader {
@@ -148,7 +160,7 @@ impl Reader {
                 self.above = Above::Detached { line: line.number };
             }
             self.judge.defects(odd);
-            self.judge.defects(std::mem::take(&mut self.block).defects);
+            self.judge.defects(std::mem::take(&mut self.block).without_entry());
         } else if text.starts_with('#') {
             self.block.comment(line, text);
             self.block.defects.extend(odd);
@@ -167,6 +179,7 @@ impl Reader {
         };
         self.above = Above::Entry { line: line.number };
         let mut defects = block.defects;
+        defects.extend(block.strange);
         defects.extend(odd);
         if !line.text.is_ascii() {
             defects.extend(not_ascii(line));

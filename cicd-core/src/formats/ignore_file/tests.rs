@@ -386,3 +386,42 @@ fn a_limit_that_cannot_be_read_makes_the_entry_void() {
         assert_eq!(yaml(wrong), 0, "{wrong:?}");
     }
 }
+
+/// The class: a limit that nobody reads makes an exception wider than its reader believes.
+#[test]
+fn a_limit_that_is_not_read_never_widens_an_entry() {
+    let ok = format!("# Notes on it.\n{BLOCK}# see: https://example.com/advisory\nCVE-2023-32681\n");
+    assert_eq!(complaints(&plain(&ok)), [""; 0]);
+    for line in [
+        "# \u{435}nvironments: local",
+        "# evironments: local",
+        "# only-in: local",
+        "# valid-for: local",
+        "# environments = local",
+        "# environments local",
+        "# environments\u{ff1a} local",
+        "# - environments: local",
+        "# for none but these environments: local",
+        "# package: pkg:pypi/requests",
+        "# pur1: pkg:pypi/requests",
+        "# purl pkg:pypi/requests",
+        "# paths: a.env",
+    ] {
+        for text in [format!("{line}\n{BLOCK}CVE-2023-32681\n"), format!("{BLOCK}{line}\nCVE-2023-32681\n")] {
+            let file = plain(&text);
+            assert_eq!(
+                file.findings.first().map(|one| one.code.as_str()),
+                Some("IGN-011"),
+                "{line}: {:?}",
+                file.findings
+            );
+        }
+    }
+    // Cut off from the entry by an empty line, or behind the last one.
+    for limit in ["# environments: local", "# evironments: local", "# purl: pkg:pypi/requests", "# path: a"] {
+        for text in [format!("{limit}\n\n{BLOCK}CVE-2023-32681\n"), format!("{BLOCK}CVE-2023-32681\n{limit}\n")] {
+            let found = complaints(&plain(&text));
+            assert!(found.len() == 1 && found[0].starts_with("IGN-011"), "{text}: {found:?}");
+        }
+    }
+}

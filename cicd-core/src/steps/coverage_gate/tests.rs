@@ -175,7 +175,7 @@ fn a_pragma_needs_somebody_who_answers_for_it() {
     assert_eq!(judged.exceptions.len(), 1);
     assert!(shown(&judged).iter().any(|line| line.starts_with("COV-006") && line.ends_with("@ app/shop/cart.py:23")));
     let mut bare = sources();
-    bare.insert("app/shop/cart.py".into(), CART.replace("# owner", "# by").into_bytes());
+    bare.insert("app/shop/cart.py".into(), CART.replace("# owner: ", "# ").into_bytes());
     let judged = look(&full(), JSON, &bare).expect("judged");
     assert!(judged.exceptions.is_empty());
     assert!(
