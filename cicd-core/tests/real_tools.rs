@@ -1,11 +1,12 @@
 //! The steps around Python and Dockerfiles with the real tools. A tool that is missing makes a test fail.
 #![expect(clippy::expect_used, clippy::panic, reason = "helpers of tests")]
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use camino::Utf8Path;
 
-use cicd_core::model::{Event, Status};
+use cicd_core::model::{Event, Finding, Status};
 use cicd_core::pipeline::{Observer, Outside, Pipeline, RunOptions, run};
 use cicd_core::policy::Justification;
 use cicd_core::step::{Step, Workspace};
@@ -197,6 +198,57 @@ fn hadolint_takes_no_configuration_that_it_was_not_given() {
         fs::remove_file(repository.path().join(path)).expect("removed");
     }
     assert!(repository.error(&Hadolint::every_dockerfile(), ()).contains("there is no Dockerfile to look at"));
+}
+
+#[test]
+fn python_is_scanned_wherever_it_lies() {
+    let repository = Repository::new();
+    let call = "import subprocess\n\nsubprocess.run(\"ls \" + input(), shell=True)\n";
+    let method = "class A:\n    def run(self):\n        import subprocess\n\n        subprocess.run(\"ls \" + input(), shell=True)\n\n\nA().run()\n";
+    let indented = "if True:\n    import subprocess\n\n    subprocess.run(\"ls \" + input(), shell=True)\n";
+    let files = [
+        ("job_a", format!("print(\"hi\")\n{call}")),
+        ("job_b", indented.to_owned()),
+        ("job_d", method.to_owned()),
+        ("job_e", format!("{}{call}", "# a history\n".repeat(100_000))),
+        ("job.task", call.to_owned()),
+        ("job.py ", call.to_owned()),
+        ("theme.txt", call.to_owned()),
+        ("theme.py.txt", call.to_owned()),
+        ("job.toml", call.to_owned()),
+        ("job.md", call.to_owned()),
+        ("job.ipynb", call.to_owned()),
+        ("job.a:b,c", call.to_owned()),
+        ("job.js", call.to_owned()),
+    ];
+    for (name, text) in &files {
+        repository.write(&format!("app/shop/{name}"), text);
+    }
+    repository.commit();
+    let mut all: BTreeSet<String> = files.iter().map(|(name, _)| format!("app/shop/{name}")).collect();
+    let found = |findings: &[Finding], rules: &[&str]| -> BTreeSet<String> {
+        let those = findings.iter().filter(|one| rules.contains(&one.code.as_str()));
+        those.filter_map(|one| Some(one.location.as_ref()?.path.to_string())).collect()
+    };
+    let step = Sast::bandit("app");
+    assert_eq!(found(&repository.verdict(&step, ()).findings, &["B602"]), all);
+    // Ruff does not look at these, which is said.
+    let (lint, format) = (RuffLint::in_dir("app"), RuffFormat::check("app"));
+    for path in ["app/shop/job.md", "app/shop/job.toml"] {
+        let (of_lint, of_format) = (repository.error(&lint, ()), repository.error(&format, ()));
+        assert!(of_lint.contains(path) && of_format.contains(path), "{of_lint} {of_format}");
+        fs::remove_file(repository.path().join(path)).expect("removed");
+        all.remove(path);
+    }
+    assert_eq!(found(&repository.verdict(&lint, ()).findings, &["S602"]), all);
+    for (name, text) in files.iter().filter(|(name, _)| all.contains(&format!("app/shop/{name}"))) {
+        repository.write(&format!("app/shop/{name}"), &text.replace("input()", "input( )"));
+    }
+    assert_eq!(found(&repository.verdict(&format, ()).findings, &["unformatted"]), all);
+    // Neither tool has a rule for this one, but it is looked at.
+    repository.write("app/shop/job_f", "__import__(\"os\").system(\"ls \" + input())\n");
+    let searched = Sast::bandit("app").run(&repository.context("sast"), ()).expect("looked").value;
+    assert!(searched.paths().any(|path| path == "app/shop/job_f"));
 }
 
 const WORKFLOW: &str = "name: good\non: push\npermissions: {}\nconcurrency:\n  group: good\n  cancel-in-progress: true\njobs:\n  a:\n    name: a\n    runs-on: ubuntu-24.04\n    timeout-minutes: 5\n    steps:\n      - run: echo hello\n";

@@ -1,13 +1,18 @@
-//! What a file is, told from its name and from how it begins.
+//! What a file is, told from its name and from its content.
+
+mod python;
+
+use std::io::{self, Read};
 
 use camino::Utf8Path;
 
+use self::python::Does;
 use super::dockerfile::KEYWORDS;
 
-/// How many bytes of a file are enough to tell what it is: a licence, a history and a docstring may stand before the first statement.
-pub const HEAD_BYTES: usize = 1 << 20;
-/// How much of a Dockerfile's instructions is read.
-const INSTRUCTIONS_BYTES: usize = 4096;
+/// So much of a file is read first. Hardly a file of another kind could still be Python, or a Dockerfile, after it.
+const HEAD_BYTES: u64 = 64 << 10;
+/// What could be Python after so much more is taken for it, where its name does not say what else it is.
+const REST_BYTES_MAX: u64 = 64 << 20;
 
 /// A kind of file that some tool judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,24 +38,72 @@ pub enum FileKind {
 /// The kinds of a file, in order. Name and content may disagree, as in `tool.rs` whose first line starts Python; it is both then,
 /// and who judges either kind has to look at it.
 ///
-/// `head` is the start of the file, of which [`HEAD_BYTES`] are enough.
+/// By content are told: scripts whose first line names the interpreter; Dockerfiles, as their builder reads them; services of Compose in
+/// YAML; and Python, wherever Python 3 could run the whole text, and it imports, defines or calls something. Where the name is that of
+/// another format a call alone is not enough, and where it is that of a language with the same words (`OF_LIKE_LANGUAGES`), nothing is.
+///
+/// `content` is the whole file. [`kinds_of`] reads no more of one than is needed.
 ///
 /// ```
 /// use cicd_core::formats::file_kind::{FileKind, kinds};
 ///
 /// assert_eq!(kinds("bin/tool".into(), b"#!/usr/bin/env -S python3 -u\n"), [FileKind::Python]);
 /// assert_eq!(kinds("release".into(), b"FROM debian:12\nRUN true\n"), [FileKind::Dockerfile]);
+/// assert_eq!(kinds("job.task".into(), b"print(open('/etc/passwd').read())\n"), [FileKind::Python]);
 /// ```
 #[must_use]
-pub fn kinds(path: &Utf8Path, head: &[u8]) -> Vec<FileKind> {
-    let head = head.get(..HEAD_BYTES).unwrap_or(head);
-    let text = String::from_utf8_lossy(head);
-    // Python takes a carriage return alone for a line end too.
-    let text = text.trim_start_matches('\u{FEFF}').replace("\r\n", "\n").replace('\r', "\n");
-    let mut all: Vec<_> = by_name(path).into_iter().chain(by_content(path, &text)).collect();
+pub fn kinds(path: &Utf8Path, content: &[u8]) -> Vec<FileKind> {
+    let mut all: Vec<_> = by_name(path).into_iter().chain(by_content(path, &text_of(content))).collect();
     all.sort();
     all.dedup();
     all
+}
+
+/// The kinds of the file that is read here, as [`kinds`] has them.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn kinds_of(path: &Utf8Path, file: impl Read) -> io::Result<Vec<FileKind>> {
+    kinds_within(path, file, [HEAD_BYTES, REST_BYTES_MAX])
+}
+
+fn kinds_within(path: &Utf8Path, mut file: impl Read, parts: [u64; 2]) -> io::Result<Vec<FileKind>> {
+    let (mut content, mut is_cut) = (Vec::new(), false);
+    for bytes_max in parts {
+        is_cut = file.by_ref().take(bytes_max).read_to_end(&mut content)? as u64 == bytes_max;
+        if !is_cut || !may_go_on(path, &text_of(whole_lines(&content))) {
+            break;
+        }
+    }
+    if !is_cut {
+        return Ok(kinds(path, &content));
+    }
+    let mut all = kinds(path, whole_lines(&content));
+    let text = text_of(whole_lines(&content));
+    if python_counts_from(path, &text) == Some(Does::Calls) && python::may_go_on(&text) {
+        all.insert(0, FileKind::Python);
+        all.dedup();
+    }
+    Ok(all)
+}
+
+/// The start of a file without the line in which it is cut.
+fn whole_lines(start: &[u8]) -> &[u8] {
+    let end = start.iter().rposition(|byte| matches!(byte, b'\n' | b'\r'));
+    end.map_or(start, |end| &start[..=end])
+}
+
+/// The text without its mark and with line feeds alone: Python takes a carriage return for a line end too.
+fn text_of(content: &[u8]) -> String {
+    let text = String::from_utf8_lossy(content);
+    text.trim_start_matches('\u{FEFF}').replace("\r\n", "\n").replace('\r', "\n")
+}
+
+/// Whether what follows this start of a file may still decide what it is.
+fn may_go_on(path: &Utf8Path, text: &str) -> bool {
+    is_yaml(path)
+        || is_dockerfile(text) != Told::IsNot
+        || (python_counts_from(path, text).is_some() && python::may_go_on(text))
 }
 
 /// What follows `dockerfile.` in the names of programs and texts that are about Dockerfiles, and of the list of what a build ignores.
@@ -60,7 +113,7 @@ fn by_name(path: &Utf8Path) -> Option<FileKind> {
     let name = path.file_name()?.to_ascii_lowercase();
     let folder = path.parent().map_or("", Utf8Path::as_str);
     let extension = Utf8Path::new(&name).extension().unwrap_or("");
-    let is_yaml = matches!(extension, "yml" | "yaml");
+    let is_yaml = is_yaml(path);
     let stem = Utf8Path::new(&name).file_stem().unwrap_or("");
     if name.split('.').any(|part| part == "dockerfile" || part == "containerfile")
         && !NOT_BUILT_FROM.contains(&extension)
@@ -85,18 +138,127 @@ fn is_compose_name(stem: &str) -> bool {
         .any(|name| stem.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-', '_'])))
 }
 
+fn is_yaml(path: &Utf8Path) -> bool {
+    path.extension().is_some_and(|extension| ["yml", "yaml"].iter().any(|yaml| extension.eq_ignore_ascii_case(yaml)))
+}
+
+/// Extensions of other languages, of data and of settings: calls look the same there.
+const OF_OTHERS: [&str; 86] = [
+    "adoc",
+    "awk",
+    "bat",
+    "build",
+    "c",
+    "cc",
+    "cfg",
+    "cjs",
+    "clj",
+    "cmake",
+    "conf",
+    "cpp",
+    "cs",
+    "css",
+    "csv",
+    "cts",
+    "d",
+    "dart",
+    "el",
+    "env",
+    "erl",
+    "ex",
+    "exs",
+    "f90",
+    "fish",
+    "fs",
+    "gn",
+    "go",
+    "graphql",
+    "h",
+    "hcl",
+    "hpp",
+    "htm",
+    "html",
+    "ini",
+    "ipynb",
+    "java",
+    "js",
+    "json",
+    "jsonl",
+    "jsx",
+    "less",
+    "lock",
+    "lua",
+    "md",
+    "mdx",
+    "mjs",
+    "mount",
+    "mts",
+    "path",
+    "php",
+    "pl",
+    "po",
+    "properties",
+    "proto",
+    "ps1",
+    "r",
+    "rb",
+    "rs",
+    "rst",
+    "sass",
+    "scss",
+    "service",
+    "sh",
+    "slice",
+    "socket",
+    "sol",
+    "sql",
+    "svelte",
+    "svg",
+    "target",
+    "tcl",
+    "tex",
+    "tf",
+    "timer",
+    "toml",
+    "ts",
+    "tsv",
+    "tsx",
+    "v",
+    "vim",
+    "vue",
+    "xml",
+    "yaml",
+    "yml",
+    "zig",
+];
+/// Names of other languages' files that calls are in, too.
+const NAMED_BY_OTHERS: [&str; 8] =
+    ["buck", "build", "cmakelists.txt", "jenkinsfile", "meson_options.txt", "module.bazel", "tiltfile", "workspace"];
+/// Extensions of languages in which imports and definitions look as in Python: Starlark, Groovy, Julia, Swift and the like.
+const OF_LIKE_LANGUAGES: [&str; 14] =
+    ["bazel", "bzl", "gd", "gradle", "groovy", "hs", "jl", "kt", "kts", "m", "nim", "scala", "star", "swift"];
+
+/// The least that a text of this name has to do so that it is Python; nothing where that does not tell.
+fn python_counts_from(path: &Utf8Path, text: &str) -> Option<Does> {
+    let name = path.file_name().unwrap_or("").to_ascii_lowercase();
+    let extension = Utf8Path::new(&name).extension().unwrap_or("");
+    if OF_LIKE_LANGUAGES.contains(&extension) && !NAMED_BY_OTHERS.contains(&name.as_str()) {
+        return None;
+    }
+    // The first line names another interpreter only for whoever starts the file by its own name.
+    let is_of_another = OF_OTHERS.contains(&extension) || NAMED_BY_OTHERS.contains(&name.as_str());
+    Some(if is_of_another || text.starts_with("#!") { Does::Imports } else { Does::Calls })
+}
+
 fn by_content(path: &Utf8Path, text: &str) -> Vec<FileKind> {
-    let mut kinds = Vec::new();
-    if text.starts_with("#!") {
-        kinds.extend(interpreted(text));
-    } else if path.extension().is_none() && begins_as_python(text) && text.lines().any(is_python_line) {
-        // Without an extension only its text can tell, where no first line names an interpreter.
+    let mut kinds = if text.starts_with("#!") { interpreted(text) } else { Vec::new() };
+    if python_counts_from(path, text).is_some_and(|least| python::does(text) >= least) {
         kinds.push(FileKind::Python);
     }
-    if is_dockerfile(text) {
+    if is_dockerfile(text) == Told::Is {
         kinds.push(FileKind::Dockerfile);
     }
-    if matches!(path.extension(), Some("yml" | "yaml")) && is_compose(text) {
+    if is_yaml(path) && is_compose(text) {
         kinds.push(FileKind::Compose);
     }
     kinds
@@ -140,48 +302,20 @@ fn is_python(word: &str) -> bool {
     rest.is_some_and(|rest| rest.trim_end_matches(['w', 't', 'd']).bytes().all(|b| b.is_ascii_digit() || b == b'.'))
 }
 
-/// Whether the first line that says something could begin a Python program; prose that quotes one begins otherwise.
-fn begins_as_python(text: &str) -> bool {
-    let first = text.lines().find(|line| !line.trim().is_empty() && !line.trim_start().starts_with('#')).unwrap_or("");
-    let is_name = |name: &str| !name.is_empty() && name.chars().all(|c| c.is_alphanumeric() || c == '_');
-    let assigns = first.split_once('=').is_some_and(|(name, _)| is_name(name.split(':').next().unwrap_or("").trim()));
-    let opens = ["\"", "'", "r\"", "r'", "@", "if ", "try:", "class ", "async def ", "with ", "for ", "while "];
-    is_python_line(first) || assigns || opens.iter().any(|word| first.starts_with(word))
-}
-
-/// Whether a line is one that only Python has: an import, or the head of a function.
-fn is_python_line(line: &str) -> bool {
-    let is_path = |word: &str| {
-        !word.is_empty() && word.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '.')) && !word.ends_with('.')
-    };
-    let is_module = |part: &str| match part.split_whitespace().collect::<Vec<_>>().as_slice() {
-        [module] => is_path(module),
-        [module, "as", name] => is_path(module) && is_path(name),
-        _ => false,
-    };
-    let line = line.trim_end();
-    let statement = line.split([';', '#']).next().unwrap_or(line).trim_end();
-    if let Some(modules) = statement.strip_prefix("import").filter(|rest| rest.starts_with(char::is_whitespace)) {
-        return modules.split(',').all(is_module);
-    }
-    match statement.split_whitespace().collect::<Vec<_>>().as_slice() {
-        ["from", module, "import", _, ..] => statement.starts_with("from") && is_path(module),
-        ["def", _, ..] => {
-            line.starts_with("def ") && line.contains('(') && (line.ends_with(':') || line.contains("):"))
-        }
-        _ => false,
-    }
+/// What a text says of being a Dockerfile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Is,
+    IsNot,
+    /// It holds nothing yet that a Dockerfile may not begin with.
+    NotYet,
 }
 
 /// Whether this begins as a Dockerfile must: a `FROM` before anything but `ARG`, and every line an instruction, up to the first
 /// here-document.
-fn is_dockerfile(text: &str) -> bool {
-    let (mut from, mut continued, mut read_bytes) = (false, false, 0);
+fn is_dockerfile(text: &str) -> Told {
+    let (mut from, mut continued) = (false, false);
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
-        read_bytes += line.len();
-        if read_bytes > INSTRUCTIONS_BYTES {
-            break;
-        }
         let goes_on = line.ends_with(['\\', '`']);
         if continued {
             continued = goes_on;
@@ -191,7 +325,7 @@ fn is_dockerfile(text: &str) -> bool {
         let mut words = line.split_whitespace();
         let word = words.next().unwrap_or("").to_ascii_uppercase();
         if !KEYWORDS.contains(&word.as_str()) {
-            return false;
+            return Told::IsNot;
         }
         match word.as_str() {
             "FROM" => {
@@ -200,17 +334,17 @@ fn is_dockerfile(text: &str) -> bool {
                     matches!(rest, [_] | [_, _, _]) && rest.get(1).is_none_or(|word| word.eq_ignore_ascii_case("as"))
                 };
                 if !goes_on && !is_stage(&rest) {
-                    return false;
+                    return Told::IsNot;
                 }
                 from = true;
             }
             "ARG" => {}
-            _ if !from => return false,
-            "RUN" | "COPY" | "ADD" if line.contains("<<") => return true,
+            _ if !from => return Told::IsNot,
+            _ if line.contains("<<") => return Told::Is,
             _ => {}
         }
     }
-    from
+    if from { Told::Is } else { Told::NotYet }
 }
 
 fn is_compose(text: &str) -> bool {
@@ -297,12 +431,92 @@ mod tests {
             ("x", "#!/usr/bin/perl\n"),
             ("x", "text about python3\nwe import goods from everywhere\n"),
             ("METADATA", "Name: flask\n\nfrom flask import Flask\ndef hello():\n"),
-            ("x.txt", "import os\n"),
             ("x", "\u{7F}ELF\0\0"),
         ] {
             assert_eq!(kinds(path.into(), head.as_bytes()), [], "{head:?}");
         }
         assert_eq!(kinds("lib.rs".into(), b"#![forbid(unsafe_code)]\n"), [Rust]);
+    }
+
+    #[test]
+    fn python_is_told_by_its_text_wherever_it_lies() {
+        let call = "import subprocess\nsubprocess.run(\"ls \" + input(), shell=True)\n";
+        let behind = |comment: &str, code: &str| format!("{}{code}", comment.repeat(1_100_000 / comment.len()));
+        for (path, text) in [
+            ("app/job_a", &format!("print(\"hi\")\n{call}")[..]),
+            ("app/job_b", "if True:\n    import subprocess\n    subprocess.run(\"ls \" + input(), shell=True)\n"),
+            ("app/job_d", "class A:\n    def run(self):\n        import os\nA().run()\n"),
+            ("app/job_e", &behind("# a history\n", call)),
+            ("app/job_f", "__import__(\"os\").system(\"ls \" + input())\n"),
+            ("app/job.task", call),
+            ("app/trail.py ", call),
+            ("app/theme.txt", call),
+            ("app/theme.py.txt", call),
+            ("app/job.cfg", call),
+            ("app/job.json", call),
+            ("app/job.js", call),
+            ("app/job.sh", "#!/bin/sh\nimport os\n"),
+            ("app/job.rb", "#!/usr/bin/ruby\nimport os\n"),
+            ("app/Jenkinsfile", "exec (\"1\")\n"),
+            ("app/BUILD", "def f():\n    pass\n"),
+            ("app/long", &behind("\n", "print(1)\n")),
+            ("app/longer", &behind("x = 1\r", "print(1)\r")),
+            ("app/text", &format!("\"\"\"{}\"\"\"\nprint(1)\n", "a text\n".repeat(100_000))),
+            ("app/line", &format!("x = \"{}\"; print(x)", "a".repeat(1_100_000))),
+            ("app/utf7", "# coding: utf-7\n# +AAo-import os\n"),
+            ("app/joined", "\\\n  print(1)\n"),
+        ] {
+            let told = kinds_of(path.into(), text.as_bytes()).expect("read");
+            assert!(told.contains(&Python), "{path}");
+            assert_eq!(told, kinds(path.into(), text.as_bytes()), "{path}");
+        }
+    }
+
+    #[test]
+    fn what_only_looks_like_python_is_none() {
+        for (path, text) in [
+            ("words.txt", "abstract\nand\nclass\ndef\neval\nimport\nlambda\nreturn\n"),
+            ("requirements.txt", "flask==3.1.3 \\\n    --hash=sha256:0123\nrequests[socks]>=2.0,<3\n"),
+            ("top_level.txt", "flask\n"),
+            ("x.target", "[Unit]\nDescription=Basic\nDocumentation=man:systemd.special(7)\nRequires=sysinit.target\n"),
+            ("x.list", "Documentation=man:systemd.special(7)\n"),
+            ("CMakeLists.txt", "project(shop)\nadd_subdirectory(src)\n"),
+            ("BUILD", "cc_library(name = \"a\", srcs = [\"a.cc\"])\n"),
+            ("rules.bzl", "load(\"x\", \"y\")\ndef f(a):\n    return y(a)\n"),
+            ("x.jl", "import Pkg\nPkg.add(\"X\")\n"),
+            ("x.ts", "import x = require(\"y\")\n"),
+            ("x.js", "import { x } from \"y\"\nx()\n"),
+            ("x.mdx", "import X from \"y\"\n"),
+            ("x.lua", "print(\"x\")\n"),
+            ("x.json", "{\"import\": [\"def\", 1.5, \"eval(x)\"]}\n"),
+            ("x.toml", "[package]\nname = \"x\"\nimport = \"y\"\n"),
+            ("x.yaml", "import: x\nclass: y\n"),
+            ("x.md", "# Heading\n\nimport goods from everywhere.\n"),
+            ("CODEOWNERS", "*  @a/b\n/ci/ @a/c\n"),
+            (".gitignore", "*.pyc\n__pycache__/\n"),
+            ("Makefile", "all:\n\tpython -c 'import os'\n"),
+            ("numbers.dat", "1,2,3\n4,5,6\n"),
+        ] {
+            assert_eq!(kinds(path.into(), text.as_bytes()), [], "{path}");
+        }
+    }
+
+    #[test]
+    fn no_more_of_a_file_is_read_than_is_needed_to_tell() {
+        let (head, all) = (100, 350);
+        for (line, path, told, bytes) in [
+            ("\u{7F}ELF\n", "a", None, head),
+            ("a text of prose\n", "a", None, head),
+            ("import os\n", "a.jl", None, head),
+            ("1,2\n", "a", Some(Python), all),
+            ("1,2\n", "a.csv", None, all),
+            ("import os\n", "a.csv", Some(Python), all),
+            ("ARG X\nFROM a\n", "a", Some(Dockerfile), all),
+        ] {
+            let mut file = io::Cursor::new(line.repeat(100));
+            let kinds = kinds_within(path.into(), &mut file, [head, all - head]).expect("read");
+            assert_eq!((kinds, file.position()), (Vec::from_iter(told), bytes), "{line} {path}");
+        }
     }
 
     #[test]
@@ -319,6 +533,10 @@ mod tests {
         assert_eq!(kinds("release".into(), behind_a_licence.as_bytes()), [Dockerfile]);
         let long = format!("FROM a\n{}", "RUN echo a long line of a long file\n".repeat(400));
         assert_eq!(kinds("x.txt".into(), long.as_bytes()), [Dockerfile]);
+        for padding in ["ARG X=a\n", "# a licence\n", "\n"] {
+            let behind = format!("{}FROM a\n", padding.repeat(200_000));
+            assert_eq!(kinds_of("x".into(), behind.as_bytes()).expect("read"), [Dockerfile], "{padding}");
+        }
         for head in ["FROM the desk of\nSomebody\n", "RUN x\n", "ARG X\n", "SELECT a\nFROM b\n", "", "From a b\n"] {
             assert_eq!(kinds("x".into(), head.as_bytes()), [], "{head:?}");
         }

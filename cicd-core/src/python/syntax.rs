@@ -1,10 +1,9 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::formats::file_kind::{FileKind, HEAD_BYTES, kinds};
+use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::formats::python_syntax::{PythonSyntax, PythonSyntaxError, read_python_syntax};
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
@@ -30,10 +29,8 @@ pub(crate) fn python_sources(cx: &Context, folder: &Utf8Path) -> Result<Vec<Utf8
         if !path.starts_with(&folder) || path.extension() == Some("pyi") || !place.is_file() {
             continue;
         }
-        let mut head = Vec::new();
-        let read = |file: File| file.take(HEAD_BYTES as u64).read_to_end(&mut head);
-        File::open(&place).and_then(read).map_err(StepError::io("reading", &place))?;
-        if kinds(&path, &head).contains(&FileKind::Python) {
+        let kinds = File::open(&place).and_then(|file| kinds_of(&path, file));
+        if kinds.map_err(StepError::io("reading", &place))?.contains(&FileKind::Python) {
             found.push(path);
         }
     }

@@ -1,10 +1,9 @@
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::formats::file_kind::{FileKind, HEAD_BYTES, kinds};
+use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::process::Tool;
 use crate::step::{Context, StepError};
 
@@ -67,19 +66,12 @@ impl Selection {
         if wanted.is_empty() {
             return Ok(false);
         }
-        Ok(kinds(path, &head(cx, path)?).iter().any(|kind| wanted.contains(kind)))
+        let full = cx.path(path);
+        // What is no file is of no kind, and what cannot be read may be of any.
+        let kinds = || kinds_of(path, File::open(&full)?);
+        let kinds = if full.is_file() { kinds().map_err(StepError::io("reading", path))? } else { Vec::new() };
+        Ok(kinds.iter().any(|kind| wanted.contains(kind)))
     }
-}
-
-/// The start of a file; nothing where it is no file. What cannot be read may be of any kind.
-fn head(cx: &Context, path: &Utf8Path) -> Result<Vec<u8>, StepError> {
-    let full = cx.path(path);
-    let mut head = Vec::new();
-    if full.is_file() {
-        let read = File::open(&full).and_then(|file| file.take(HEAD_BYTES as u64).read_to_end(&mut head));
-        read.map_err(StepError::io("reading", path))?;
-    }
-    Ok(head)
 }
 
 /// A file that is looked at.

@@ -1,3 +1,5 @@
+use std::collections::BTreeSet;
+
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::comments::{format_pragmas, lint_pragmas};
@@ -15,6 +17,8 @@ use crate::step::{Context, Seal, StepError};
 const MINIMUM: &str = "E4,E7,E9,F,PLE,B,S102,S307,S602,S604,S605";
 /// The newest syntax that ruff knows: an older one would make errors of what is none.
 const NEWEST: &str = "py314";
+/// What to do when ruff passed over a file.
+const MISSED: &str = "name Python .py: ruff looks at none whose name says that it is Markdown or TOML";
 
 finding_codes! {
     /// What comments and settings keep from ruff without a trace in its report; its rules keep their own names.
@@ -96,7 +100,10 @@ fn ruff(command: &[&str]) -> Invocation {
 
 /// A call that looks at these files whatever the settings exclude, or take for another language.
 fn named(invocation: Invocation, files: &[Utf8PathBuf]) -> Invocation {
-    let languages = ["--extension", "py:python", "--extension", "pyi:pyi", "--extension", "pyw:python"];
+    // What cannot be said of an extension holds anyway, unless the settings say otherwise; then ruff cannot read the file.
+    let extensions: BTreeSet<_> = files.iter().filter_map(|file| file.extension()).collect();
+    let extensions = extensions.into_iter().filter(|extension| !extension.contains([':', ',']));
+    let languages = extensions.map(|one| format!("--extension={one}:{}", if one == "pyi" { "pyi" } else { "python" }));
     invocation.arg("--no-force-exclude").args(languages).arg("--").args(files)
 }
 
@@ -176,6 +183,10 @@ impl Scanner for RuffLintScanner {
         settings::judge(cx, sources.paths(), files)
     }
 
+    fn missed_help(&self) -> &'static str {
+        MISSED
+    }
+
     fn explain(&self) -> Vec<Invocation> {
         let files = [self.dir.join("<every Python file>")];
         vec![shown(&files), linted(&files, false), linted(&files, true)]
@@ -213,6 +224,10 @@ impl Scanner for RuffFormatScanner {
 
     fn pragmas(&self, lines: &[&str]) -> Vec<Pragma> {
         format_pragmas(lines)
+    }
+
+    fn missed_help(&self) -> &'static str {
+        MISSED
     }
 
     fn explain(&self) -> Vec<Invocation> {

@@ -33,6 +33,7 @@ const CONFIGURATION: [Setting; 1] = [Setting::file(".semgrepignore")];
 /// It looks at the files that bandit has searched, and takes them from its output: semgrep passes over what it cannot parse, often
 /// without a word, and bandit has parsed every one of them. Each rule is a file `<rule>.yaml` with an example `<rule>.py.txt`
 /// beside it; every line that is marked `# finds: <rule>` has to be found in the same run, and no other, or nothing is proven.
+/// The examples are Python, as their text says: leave the folder out of the steps that search or format Python.
 /// Comments (`# nosemgrep: shell-command`) are judged as bandit's are: only with `# reason:`, `# owner:` and `# expires:` above.
 pub type Semgrep = Scan<SemgrepScanner>;
 

@@ -1,0 +1,59 @@
+//! Whether a text is Python, told from its words alone.
+//!
+//! Python's own parser is of one version, and would have to be started. Here the whole text is taken apart as each Python since 3.7
+//! does it, and refused at the first place that none of them accepts: two words beside each other of which neither is a keyword, a
+//! bracket or string without its end, an operator where none may be, an indent that nothing asks for. So nothing that runs is missed;
+//! a text of another language that has no such place, and imports, defines or calls something, is taken for Python.
+
+mod reader;
+mod strings;
+
+use reader::Reader;
+
+/// So many letters further on decide at most what a word is, as in `1.e-5`.
+const LOOKED_AHEAD: usize = 4;
+
+/// What a text could do as Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Does {
+    /// Nothing: names, numbers, texts, settings; or no Python would run it.
+    Nothing,
+    /// It calls something, as texts of many languages do.
+    Calls,
+    /// It imports, defines or runs something in Python's way.
+    Imports,
+}
+
+/// What this whole text could do as Python. Its lines end in line feeds.
+pub(super) fn does(text: &str) -> Does {
+    if has_other_letters(text) {
+        return Does::Calls;
+    }
+    let mut reader = Reader::new(text.as_bytes());
+    match reader.read() {
+        Some(()) => reader.does,
+        None => Does::Nothing,
+    }
+}
+
+/// Whether something may follow this text with which it is Python.
+pub(super) fn may_go_on(text: &str) -> bool {
+    let mut reader = Reader::new(text.as_bytes());
+    // What is refused at the end could be half a word.
+    has_other_letters(text) || reader.read().is_some() || reader.at + LOOKED_AHEAD >= text.len()
+}
+
+/// Whether one of the first two lines says that the letters are not what they look like, as in `# coding: utf-7`.
+fn has_other_letters(text: &str) -> bool {
+    text.lines().take(2).filter(|line| line.trim_start().starts_with('#')).any(|line| {
+        let Some((_, name)) = line.split_once("coding:").or_else(|| line.split_once("coding=")) else { return false };
+        let name = name.trim_start().to_ascii_lowercase().replace('_', "-");
+        !["utf-8", "utf8", "ascii", "us-ascii", "latin", "iso-8859", "cp125", "windows-125"]
+            .iter()
+            .any(|known| name.starts_with(known))
+    })
+}
+
+#[cfg(test)]
+#[path = "python_tests.rs"]
+mod tests;
