@@ -20,6 +20,13 @@ const WORDS: [&str; 7] = [
     "you don't have enough free space",
 ];
 
+/// A word of each of them, in the cases that programs write it in: the processor looks for a few such words many bytes at a time, and for
+/// letters in any case byte by byte, which takes as long as everything else that is done with output.
+const HINTS: [&str; 16] = [
+    "space", "Space", "SPACE", "quota", "Quota", "QUOTA", "enospc", "Enospc", "ENOSPC", " 28", "full", "Full", "FULL",
+    "enough", "Enough", "ENOUGH",
+];
+
 /// A file system with less than this is full: what is left are crumbs into which no file of any size fits.
 const FREE_BYTES_MIN: u64 = 64 << 10;
 /// The same for the number of files.
@@ -28,6 +35,7 @@ const FREE_FILES_MIN: u64 = 4;
 /// Nothing where the words are no search, which a test rules out.
 static SEARCH: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).ok());
+static HINT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(HINTS).ok());
 
 /// Hands output on and sees whether a program complains of a full disk.
 pub(super) struct Watching<S> {
@@ -48,12 +56,13 @@ impl<S> Watching<S> {
     }
 
     fn look(&mut self, stream: Stream, bytes: &[u8]) {
-        let (Some(search), None) = (SEARCH.as_ref(), self.said) else { return };
+        let (Some(search), Some(hint), None) = (SEARCH.as_ref(), HINT.as_ref(), self.said) else { return };
         let longest = search.max_pattern_len();
         let end = &mut self.ends[stream as usize];
         // Where the last piece ends and this one begins, then this one alone.
         end.extend_from_slice(&bytes[..bytes.len().min(longest)]);
-        let found = search.find(end.as_slice()).or_else(|| search.find(bytes));
+        let found = search.find(end.as_slice());
+        let found = found.or_else(|| hint.is_match(bytes).then(|| search.find(bytes)).flatten());
         self.said = found.and_then(|found| WORDS.get(found.pattern().as_usize()).copied());
         let rest = &bytes[bytes.len().min(longest)..];
         end.extend_from_slice(&rest[rest.len().saturating_sub(longest)..]);
@@ -98,7 +107,7 @@ mod tests {
 
     #[test]
     fn a_complaint_about_a_full_disk_is_heard_wherever_it_is_cut() {
-        assert!(SEARCH.is_some());
+        assert!(SEARCH.is_some() && HINT.is_some());
         for text in [
             "OSError: [Errno 28] No space left on device: '/tmp/x'",
             "dd: error writing '/x': No space left on device",
@@ -106,6 +115,8 @@ mod tests {
             "E: You don't have enough free space in /var/cache/apt/archives/.",
             "sqlite3.OperationalError: database or disk is full",
             "cannot create: Disk quota exceeded",
+            "No Space Left on Device",
+            "DISK IS FULL",
         ] {
             let text = text.as_bytes();
             assert!(said(&[text]).is_some());
