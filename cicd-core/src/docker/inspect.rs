@@ -21,6 +21,10 @@ pub struct ImageDetails {
     pub entrypoint: Vec<String>,
     /// The arguments, or the program where there is no entry point.
     pub command: Vec<String>,
+    /// The environment, as `NAME=value`.
+    pub environment: Vec<String>,
+    /// The folder it is started in.
+    pub working_folder: String,
     /// Whether it says how its health is checked. `HEALTHCHECK NONE` does not.
     pub has_healthcheck: bool,
     /// The platform, such as `linux/amd64` or `linux/arm64/v8`.
@@ -56,6 +60,8 @@ struct Config {
     labels: Option<BTreeMap<String, String>>,
     entrypoint: Option<Vec<String>>,
     cmd: Option<Vec<String>>,
+    env: Option<Vec<String>>,
+    working_dir: Option<String>,
     healthcheck: Option<Healthcheck>,
 }
 
@@ -93,6 +99,8 @@ pub fn read_inspect(json: &[u8]) -> Result<ImageDetails, ReadError> {
         labels: config.labels.unwrap_or(BTreeMap::new()),
         entrypoint: config.entrypoint.unwrap_or(Vec::new()),
         command: config.cmd.unwrap_or(Vec::new()),
+        environment: config.env.unwrap_or(Vec::new()),
+        working_folder: config.working_dir.unwrap_or(String::new()),
         has_healthcheck: test.is_some_and(|test| test.first().is_some_and(|kind| kind != "NONE")),
         platform: format!("{}/{}{}", image.os, image.architecture, variant.unwrap_or(String::new())),
         repository_digests: image.repo_digests.unwrap_or(Vec::new()),

@@ -2,14 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
-use super::{Content, Distribution, FileTree, Form, Kind, Node, System, file_name_in_archive};
+use super::{Content, Distribution, FileTree, Form, Kind, Node, SearchFolder, System, file_name_in_archive};
 use crate::formats::python_bytecode::{Claim, claim, source_of};
 use crate::formats::read_python_record;
 
 /// What Python can import, by the end of its name.
 const CODE: &[&str] = &["py", "pyc", "pyd", "pyw", "so", "pth"];
 /// Where packages are, by the folder's name.
-const SITE_NAMES: &[&str] = &["site-packages", "dist-packages"];
+pub(super) const SITE_NAMES: &[&str] = &["site-packages", "dist-packages"];
 /// What Python runs whenever it starts, if it finds it.
 const STARTUP: &[&str] = &["sitecustomize", "usercustomize"];
 /// Where a package keeps copies of others.
@@ -47,13 +47,18 @@ pub(crate) enum StrayKind {
 }
 
 /// Compares every file of every package with what was recorded when it was installed, and looks for code that no package has
-/// recorded.
-pub(crate) fn strays(tree: &FileTree, system: &System, distributions: &[Distribution]) -> Vec<Stray> {
+/// recorded: in the folders that packages are in, and in those that `PYTHONPATH` puts before them.
+pub(crate) fn strays(
+    tree: &FileTree,
+    system: &System,
+    distributions: &[Distribution],
+    search: &[SearchFolder],
+) -> Vec<Stray> {
     let mut look = Look { tree, system, claimed: BTreeSet::new(), found: BTreeMap::new() };
     for one in distributions.iter().filter(|one| one.folder.extension() != Some("egg-link")) {
         look.record(&one.folder);
     }
-    look.sites(distributions);
+    look.sites(distributions, search);
     look.everywhere();
     look.bundles();
     look.strays()
@@ -120,16 +125,18 @@ impl Look<'_> {
     }
 
     /// Everything in the folders that packages are in.
-    fn sites(&mut self, distributions: &[Distribution]) {
+    fn sites(&mut self, distributions: &[Distribution], search: &[SearchFolder]) {
         let tree = self.tree;
         let of_packages = distributions.iter().map(|one| one.folder.parent().map_or("", Utf8Path::as_str));
         let by_name = tree.iter().filter(|(path, node)| {
             node.is_folder() && path.rsplit('/').next().is_some_and(|name| SITE_NAMES.contains(&name))
         });
-        let sites: BTreeSet<&str> = of_packages.chain(by_name.map(|(path, _)| path)).collect();
+        // What else is searched holds data and programs too.
+        let mut sites: BTreeMap<&str, bool> = search.iter().map(|folder| (folder.real.as_str(), true)).collect();
+        sites.extend(of_packages.chain(by_name.map(|(path, _)| path)).map(|site| (site, site.is_empty())));
         let mut seen = BTreeSet::new();
         // The innermost folder first, so that a package is named by the folder that it is in.
-        for site in sites.into_iter().rev() {
+        for (site, code_alone) in sites.into_iter().rev() {
             for (path, node) in tree.below(site) {
                 let is_code_or_data = matches!(node.kind, Kind::File(_) | Kind::Link(_));
                 if !is_code_or_data || !seen.insert(path) || self.is_known(path) || is_compiled(path) {
@@ -137,8 +144,7 @@ impl Look<'_> {
                 }
                 // An archive and what runs at the start are told as such.
                 let is_told = node.content().is_some_and(|content| importable(content).is_some()) || is_startup(path);
-                // The root of an image holds much else.
-                if is_told || (site.is_empty() && !is_code(path)) {
+                if is_told || (code_alone && !is_code(path)) {
                     continue;
                 }
                 let inside = path.get(site.len()..).unwrap_or(path).trim_start_matches('/');

@@ -113,5 +113,10 @@ finding_codes! {
             help: "do without it, or fetch it in a RUN with a checksum; `.accept(…)` takes a justification",
             example: "RUN --mount=type=cache,target=/cache pip install .",
         },
+        Variable = "IMG-024" {
+            summary: "a variable of the image has code taken from elsewhere than its program names",
+            help: "leave it to the program's own arguments, and keep packages in site-packages; `.accept(…)` takes a justification for `NAME=value`",
+            example: "ENV LD_PRELOAD=/opt/app/lib/x.so, or PYTHONPATH=/opt/app/lib",
+        },
     }
 }

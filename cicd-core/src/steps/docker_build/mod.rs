@@ -57,6 +57,7 @@ mod runtime;
 mod shipped;
 mod step;
 mod system;
+mod variables;
 
 pub use codes::ImageCode;
 pub use intermediate::IntermediateBuild;

@@ -6,7 +6,7 @@ use super::codes::ImageCode;
 use super::intermediate::IntermediateBuild;
 use super::shipped::{FilePattern, Search};
 use super::system::{self, Compared};
-use super::{bases, configuration, freshness, health, privileges, runtime};
+use super::{bases, configuration, freshness, health, privileges, runtime, variables};
 use crate::docker::{
     Bases, Build, BuildRecipe, Built, CacheUse, Fresh, Image, ImageDetails, Pull, docker_tool, engine_info,
     require_image, walk_image,
@@ -157,7 +157,8 @@ impl DockerBuild {
     }
 
     /// Accepts a finding about something in the image. `pattern` is what the finding is about: mostly a path from `/`, where `*` is
-    /// anything in a folder and `**` anything; for `IMG-017` a package, for `IMG-020` a port, for `IMG-023` what is taken in, such as `--mount=type=cache`.
+    /// anything in a folder and `**` anything; for `IMG-017` a package, for `IMG-020` a port, for `IMG-024`
+    /// a variable as `NAME=value`, for `IMG-023` what is taken in, such as `--mount=type=cache`.
     #[must_use]
     #[track_caller]
     pub fn accept(mut self, code: ImageCode, pattern: impl Into<String>, justification: Justification) -> Self {
@@ -219,6 +220,7 @@ impl DockerBuild {
         if purpose == Purpose::Run {
             findings.extend(privileges::judge(&layers.tree, &config));
             findings.extend(runtime::judge(&config, &build.dockerfile_path));
+            findings.extend(variables::judge(&config, &layers.tree, &build.dockerfile_path));
             cx.progress("running the health check where it has to fail");
             findings.extend(health::judge(cx, &built.id, &config, &build.dockerfile_path)?);
         }

@@ -1,6 +1,9 @@
 use std::collections::BTreeMap;
 
-use crate::docker::{Distribution, ExportedImage, FileTree, Stray, System, ecosystems, read_distributions, strays};
+use crate::docker::{
+    Distribution, ExportedImage, FileTree, Stray, System, ecosystems, python_path, read_distributions, require_image,
+    strays,
+};
 use crate::step::{Context, ReadError, StepError};
 
 /// What an image holds, as far as licences go.
@@ -15,10 +18,11 @@ pub(super) struct Found {
 }
 
 impl Found {
-    pub(super) fn in_tree(tree: &FileTree) -> Result<Self, ReadError> {
+    /// What is in a file system, of which programs are started in this folder with this environment.
+    pub(super) fn in_tree(tree: &FileTree, environment: &[String], working_folder: &str) -> Result<Self, ReadError> {
         let system = System::read(tree)?;
         let distributions = read_distributions(tree, &system);
-        let strays = strays(tree, &system, &distributions);
+        let strays = strays(tree, &system, &distributions, &python_path(tree, environment, working_folder));
         Ok(Self { distributions, strays, others: ecosystems(tree, &system) })
     }
 }
@@ -26,7 +30,8 @@ impl Found {
 /// The packages of an image.
 pub(super) fn packages_of(cx: &Context, image: &str) -> Result<Found, StepError> {
     let exported = ExportedImage::of(cx, image)?;
-    let found = Found::in_tree(&exported.files()?)?;
+    let details = require_image(cx, image)?;
+    let found = Found::in_tree(&exported.files()?, &details.environment, &details.working_folder)?;
     exported.remove()?;
     if found.distributions.is_empty() {
         return Err(StepError::not_looked(

@@ -61,6 +61,11 @@ impl Image {
     }
 
     fn found(&self) -> Found {
+        self.found_with(&[])
+    }
+
+    /// What is found where Python is started in /opt/app with this environment.
+    fn found_with(&self, environment: &[&str]) -> Found {
         let mut archive = tar::Builder::new(Vec::new());
         for (path, content, link) in &self.0 {
             let mut header = tar::Header::new_gnu();
@@ -78,12 +83,17 @@ impl Image {
         }
         let archive = archive.into_inner().expect("in memory");
         let tree = read_file_system(|| Ok(Box::new(Cursor::new(archive.clone())) as Box<dyn Read>)).expect("whole");
-        Found::in_tree(&tree).expect("readable")
+        let environment: Vec<String> = environment.iter().map(|entry| (*entry).to_owned()).collect();
+        Found::in_tree(&tree, &environment, "/opt/app").expect("readable")
     }
 
     /// The codes and places of what is found.
     fn codes(&self) -> Vec<String> {
-        let findings = self.found().strays.iter().map(judge_stray).collect::<Vec<_>>();
+        self.codes_with(&[])
+    }
+
+    fn codes_with(&self, environment: &[&str]) -> Vec<String> {
+        let findings = self.found_with(environment).strays.iter().map(judge_stray).collect::<Vec<_>>();
         findings
             .iter()
             .map(|one| {
@@ -337,4 +347,21 @@ fn packages_of_every_kind_are_counted() {
         ]
     );
     assert_eq!(judge_other("npm", 2).level, crate::model::Level::BlockClearance);
+}
+
+#[test]
+fn no_folder_that_python_searches_holds_code_of_no_package() {
+    let image = Image::good()
+        .file("opt/app/lib/flask/__init__.py", "evil = 1\n")
+        .file("opt/app/lib/words.txt", "data")
+        .link("opt/app/other", "lib");
+    assert_eq!(image.codes(), Vec::<String>::new(), "nothing has Python look there");
+    for path in ["/opt/app/lib", "lib", "/opt/app/site-packages:/opt/app/lib", "/opt/app/other", "/opt/app/lib/../lib/"]
+    {
+        assert_eq!(image.codes_with(&[&format!("PYTHONPATH={path}")]), ["LIC-012 /opt/app/lib/flask"], "{path}");
+    }
+    let twice = ["PYTHONPATH=/opt/app/site-packages", "PYTHONPATH=/opt/app/lib"];
+    assert_eq!(image.codes_with(&twice), ["LIC-012 /opt/app/lib/flask"]);
+    assert_eq!(image.codes_with(&["PYTHONPATH=/opt/app/site-packages"]), Vec::<String>::new());
+    assert_eq!(image.codes_with(&["PYTHONPATH=/opt/app"]), ["LIC-012 /opt/app/lib"], "packages in it are known");
 }

@@ -75,7 +75,7 @@ impl ImageFiles {
 
 fn read(archive: Vec<u8>) -> std::io::Result<Vec<Distribution>> {
     let tree = read_file_system(|| Ok(Box::new(Cursor::new(archive.clone())) as Box<dyn Read>))?;
-    Ok(Found::in_tree(&tree).map_err(std::io::Error::other)?.distributions)
+    Ok(Found::in_tree(&tree, &[], "").map_err(std::io::Error::other)?.distributions)
 }
 
 /// An image with these packages, as they were installed, and nothing else.
