@@ -143,7 +143,7 @@ impl<'a> Reader<'a> {
 
     /// Takes the letters that are such.
     pub(super) fn take(&mut self, is_such: impl Fn(u8) -> bool) -> &'a [u8] {
-        let rest = self.text.get(self.at..).unwrap_or_default();
+        let rest = self.text.get(self.at..).unwrap_or(&[]);
         let length = rest.iter().position(|&byte| !is_such(byte)).unwrap_or(rest.len());
         self.at += length;
         &rest[..length]
