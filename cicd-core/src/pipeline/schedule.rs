@@ -69,7 +69,8 @@ impl Schedule {
             })
             .collect();
         let agrees = |index: usize| running.iter().all(|claims| claims.agree_with(&self.claims[index]));
-        let gives_way = |index: usize| ready.iter().any(|&other| self.claims[index].gives_way_to(&self.claims[other]));
+        let reader_waits = ready.iter().any(|&index| self.claims[index].only_reads());
+        let gives_way = |index: usize| reader_waits && self.claims[index].runs_code();
         let next = ready
             .iter()
             .copied()

@@ -61,11 +61,11 @@ impl Claims {
             && !shows_other_files(other, self)
     }
 
-    /// Whether this one waits while a step with those claims could start: what only reads is quick, and goes before code runs that could
-    /// leave something behind.
+    /// Whether steps that run code of the repository wait while this one could start: what only reads is quick, and goes before code runs
+    /// that could leave something behind.
     #[must_use]
-    pub(crate) fn gives_way_to(&self, other: &Self) -> bool {
-        self.runs_code && other.reads_source && !other.runs_code
+    pub(crate) fn only_reads(&self) -> bool {
+        self.reads_source && !self.runs_code
     }
 }
 
@@ -119,7 +119,6 @@ mod tests {
         for (one, other) in [(&reads, &runs), (&both, &runs), (&both, &reads), (&both, &both)] {
             assert!(!one.agree_with(other) && !other.agree_with(one), "{one:?} {other:?}");
         }
-        assert!(runs.gives_way_to(&reads) && both.gives_way_to(&reads));
-        assert!(!reads.gives_way_to(&runs) && !both.gives_way_to(&both) && !runs.gives_way_to(&Claims::none()));
+        assert!(reads.only_reads() && !both.only_reads() && !runs.only_reads() && !Claims::none().only_reads());
     }
 }
