@@ -437,6 +437,49 @@ fn what_is_accepted_is_accepted_by_path_and_for_a_while() {
 }
 
 #[test]
+fn nothing_is_shown_in_another_order_than_it_is_read_in() {
+    let repository = Repository::new();
+    for (path, text) in [
+        ("Dockerfile", "FROM a\n# \u{202E}b\nRUN c\n"),
+        (".github/workflows/ci.yml", "on: push\n# \u{2066}x\u{2069}\n"),
+        ("app/run", "#!/bin/sh\necho '\u{202B}'\n"),
+        ("app/lib.rs", "// \u{202A}\u{202D}\u{202C}\n"),
+        ("app/data.bin", "\u{1}\0\u{2067}"),
+        ("app/a\u{2068}b.py", ""),
+        ("locale/he.po", "msgid \"a\"\nmsgstr \"\u{2067}א\u{2069}\"\n"),
+        ("app/shalom", "שלום, é, \\u202e, \u{200F}\n"),
+    ] {
+        repository.write(path, text);
+    }
+    fs::write(repository.root.join("app/code"), b"\xFF\xE2\x80\xAE").expect("written");
+    symlink("\u{202E}yp.a", repository.root.join("app/other")).expect("linked");
+    fs::remove_file(repository.root.join("app/b.py")).expect("removed");
+    repository.git(&["add", "--all"]);
+    repository.commit();
+    let justification = Justification::new("words in Hebrew among signs", "@example/team", "2027-01-01");
+    let step = SourceCheck::new().accept_turns("locale", justification.expect("valid"));
+    let outcome = repository.check(&step);
+    let today = jiff::civil::date(2026, 11, 21);
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), today);
+    let found = |accepted: bool| {
+        let those = verdict.findings.iter().filter(|one| one.exception.is_some() == accepted);
+        let shown = those.map(|one| format!("{} {}", one.code, one.location.as_ref().expect("a place")));
+        shown.collect::<std::collections::BTreeSet<_>>()
+    };
+    let expected = [
+        "SRC-005 .github/workflows/ci.yml:2",
+        "SRC-005 Dockerfile:2",
+        "SRC-005 app/a\u{2068}b.py",
+        "SRC-005 app/data.bin:1",
+        "SRC-005 app/lib.rs:1",
+        "SRC-005 app/other:1",
+        "SRC-005 app/run:2",
+    ];
+    assert_eq!(found(false), expected.map(str::to_owned).into());
+    assert_eq!(found(true), ["SRC-005 locale/he.po:2".to_owned()].into());
+}
+
+#[test]
 fn files_of_other_repositories_are_told() {
     let module = Repository::new();
     let repository = Repository::new();

@@ -8,6 +8,7 @@ pub mod config;
 mod container;
 pub mod coverage;
 mod diagnostic;
+pub mod direction;
 pub mod dockerfile;
 mod dpkg_status;
 mod exceptions_file;

@@ -1,10 +1,13 @@
+use std::{fs, io};
+
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::formats::direction::Turns;
 use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, Justification, Scope};
-use crate::source::Source;
-use crate::step::{Author, Context, Outcome, Seal, Step, StepError, proof};
+use crate::source::{Source, SourceFile};
+use crate::step::{Author, Claims, Context, Outcome, Seal, Step, StepError, proof};
 
 finding_codes! {
     /// What can be wrong with the files that are judged.
@@ -29,6 +32,11 @@ finding_codes! {
             help: "remove what does not belong there; nothing of it can get into an image",
             example: "an untracked file of 20 GB, a log, a .env",
         },
+        Turned = "SRC-005" {
+            summary: "a file, or its name, is shown in another order than the one in which a machine reads it",
+            help: "remove the characters that turn the direction of writing, or write them as escapes; a text that needs them takes `.accept_turns(…)`",
+            example: "U+202E in a comment of a Dockerfile",
+        },
     }
 }
 
@@ -38,7 +46,7 @@ const FINDINGS_MAX: usize = 100;
 const NAMED_MAX: usize = 3;
 
 /// Says in what the files of the checkout are not those of the commit, and what lies beside them that no step looks at although tools
-/// read it. See [`source`](crate::source) for the rules.
+/// read it. See [`source`](crate::source) for the rules. And what is not read by a machine as it is shown to a reviewer, in files of any kind.
 ///
 /// ```
 /// use cicd_core::steps::SourceCheck;
@@ -76,6 +84,15 @@ impl SourceCheck {
         self.accept(path, exception)
     }
 
+    /// Accepts characters that turn the direction of writing in this file, or in all of a folder, relative to the workspace (`SRC-005`).
+    #[must_use]
+    #[track_caller]
+    pub fn accept_turns(self, path: impl Into<Utf8PathBuf>, justification: Justification) -> Self {
+        let path = path.into();
+        let exception = Exception::in_pipeline(SourceCode::Turned, scope(&path), justification);
+        self.accept(path, exception)
+    }
+
     fn accept(mut self, path: Utf8PathBuf, exception: Exception) -> Self {
         self.accepted.push(path);
         self.exceptions.push(exception);
@@ -87,6 +104,32 @@ impl SourceCheck {
         let target = self.accepted.iter().find(|accepted| path.starts_with(accepted));
         let target = target.map_or(path, |accepted| accepted.as_path());
         Finding::new(code, message).at(Location::file(path)).target(Target::file(target))
+    }
+
+    /// What a reader sees in another order than a machine, whatever kind of file it stands in.
+    fn turned(&self, cx: &Context, source: &Source) -> Result<Vec<Finding>, StepError> {
+        let (mut accepted, mut open) = (Vec::new(), Vec::new());
+        for SourceFile { path, .. } in source.files() {
+            let name = Turns::read(path.as_str().as_bytes()).map_err(StepError::io("reading", path))?;
+            let text = match name {
+                Some(_) => None,
+                None => turns_in(&cx.path(path)).map_err(StepError::io("reading", path))?,
+            };
+            let (turns, place) = match (name, text) {
+                (Some(turns), _) => (turns, Location::file(path)),
+                (None, Some(turns)) => (turns, Location::line(path, turns.line)),
+                (None, None) => continue,
+            };
+            let (first, count) = (u32::from(turns.first), turns.count);
+            let message =
+                format!("U+{first:04X} turns the direction of writing (1 of {count}): this is not read as it is shown");
+            let finding = self.about(SourceCode::Turned, path, message).severity(Severity::High).at(place);
+            let is_accepted = self.exceptions.iter().any(|exception| exception.covers(&finding));
+            if is_accepted { &mut accepted } else { &mut open }.push(finding);
+        }
+        let more = Finding::new(SourceCode::Turned, "").severity(Severity::High);
+        accepted.extend(limited(open, more));
+        Ok(accepted)
     }
 
     fn judge(&self, source: &Source) -> Vec<Finding> {
@@ -128,6 +171,15 @@ impl SourceCheck {
     }
 }
 
+/// The characters that turn the direction of writing in a file, or in what a link names.
+fn turns_in(path: &Utf8Path) -> io::Result<Option<Turns>> {
+    let kind = fs::symlink_metadata(path)?.file_type();
+    if kind.is_symlink() {
+        return Turns::read(path.read_link_utf8()?.as_str().as_bytes());
+    }
+    if kind.is_file() { Turns::read(fs::File::open(path)?) } else { Ok(None) }
+}
+
 fn scope(path: &Utf8Path) -> Scope {
     Scope::target(Target::file(path))
 }
@@ -166,6 +218,10 @@ impl Step for SourceCheck {
         self.exceptions.clone()
     }
 
+    fn claims(&self) -> Claims {
+        Claims::none().reading_source()
+    }
+
     fn author(&self, _: &Seal) -> Author {
         Author::Library
     }
@@ -174,7 +230,8 @@ impl Step for SourceCheck {
         let source = cx.source()?;
         let commit = cx.revision()?.commit.clone();
         let files = source.files().len();
-        let findings = self.judge(source);
+        let mut findings = self.judge(source);
+        findings.extend(self.turned(cx, source)?);
         let headline = match source.differences().len() {
             0 => format!("{}, all as in the commit", counted(files, "file")),
             differences => format!("{}, {}", counted(files, "file"), counted(differences, "difference")),

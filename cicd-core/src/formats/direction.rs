@@ -1,0 +1,96 @@
+//! Characters that turn the direction of writing: with them a text is shown in another order than the one in which a machine reads it.
+//!
+//! Those of [Trojan Source](https://trojansource.codes): embeddings, overrides and isolates. Marks (U+200E, U+200F) turn nothing that
+//! stands beside them.
+
+use std::io::{self, Read};
+
+/// So much is read at a time.
+const PART_BYTES: usize = 64 << 10;
+
+/// Whether a character turns the direction of what follows it.
+#[must_use]
+pub fn turns(letter: char) -> bool {
+    matches!(letter, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// The characters of a text that turn the direction of writing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Turns {
+    /// The first one.
+    pub first: char,
+    /// Its line, from 1.
+    pub line: u32,
+    /// How many there are.
+    pub count: u64,
+}
+
+impl Turns {
+    /// Those of the text that is read here, of any length; none where it is no UTF-8, in which these bytes are chance.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    ///
+    /// ```
+    /// use cicd_core::formats::direction::Turns;
+    ///
+    /// let turns = Turns::read("a\nif level != \"user\u{202E}\":\n".as_bytes())?.expect("some");
+    /// assert_eq!((turns.first, turns.line, turns.count), ('\u{202E}', 2, 1));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn read(mut text: impl Read) -> io::Result<Option<Self>> {
+        let (mut found, mut line): (Option<Self>, u32) = (None, 1);
+        let mut part = Vec::new();
+        loop {
+            let read = text.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)?;
+            let whole = match std::str::from_utf8(&part) {
+                Ok(_) => part.len(),
+                // A character may be cut in two by the end of what was read, but not by that of the file.
+                Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
+                Err(_) => return Ok(None),
+            };
+            for letter in String::from_utf8_lossy(&part[..whole]).chars() {
+                if letter == '\n' {
+                    line = line.saturating_add(1);
+                } else if turns(letter) {
+                    found.get_or_insert(Self { first: letter, line, count: 0 }).count += 1;
+                }
+            }
+            part.drain(..whole);
+            if read == 0 {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &[u8]) -> Option<(char, u32, u64)> {
+        Turns::read(text).expect("read").map(|turns| (turns.first, turns.line, turns.count))
+    }
+
+    #[test]
+    fn each_character_that_turns_is_found_wherever_it_stands() {
+        for turn in ('\u{202A}'..='\u{202E}').chain('\u{2066}'..='\u{2069}') {
+            for before in [0, 1, PART_BYTES - 2, PART_BYTES - 1, PART_BYTES, 3 * PART_BYTES - 1] {
+                let text = format!("{}\n{turn}{turn} é", "a".repeat(before));
+                assert_eq!(read(text.as_bytes()), Some((turn, 2, 2)), "{turn:?} behind {before}");
+            }
+        }
+    }
+
+    #[test]
+    fn other_letters_and_what_is_no_text_turn_nothing() {
+        for text in ["", "שלום — “é” \u{200E}\u{200F}\u{FEFF}\u{202F}\u{2029}\u{2060}\u{206A}", "\\u202e"] {
+            assert_eq!(read(text.as_bytes()), None, "{text:?}");
+        }
+        for bytes in
+            [&b"\xE2\x80\xAE\xFF"[..], b"\xFF\xE2\x80\xAE", b"\xE2\x80\xAE\xE2\x80", b"\x7FELF\xE2\x80\xAE\xC0"]
+        {
+            assert_eq!(read(bytes), None, "{bytes:?}");
+        }
+    }
+}
