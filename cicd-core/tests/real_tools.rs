@@ -130,6 +130,12 @@ fn ruff_checks_every_file_or_fails() {
     assert_eq!(repository.look(&lint, ()), (Status::Failed, vec!["F401".to_owned()]));
     assert_eq!(repository.look(&format, ()), (Status::Failed, vec!["unformatted".to_owned()]));
     assert!(repository.error(&RuffLint::in_dir("nowhere"), ()).contains("nowhere"));
+    // Too deep for ruff's stack.
+    fs::remove_file(repository.path().join("app/ruff.toml")).expect("removed");
+    repository.write("app/shop/deep.py", &format!("X = {}1\n", "not ".repeat(100_000)));
+    for error in [repository.error(&lint, ()), repository.error(&format, ())] {
+        assert!(error.contains("app/shop/deep.py:1"), "{error}");
+    }
 }
 
 #[test]
@@ -270,6 +276,17 @@ fn zizmor_looks_at_every_workflow_or_fails() {
     // It is exempted, but for far longer than a finding of this severity may be.
     assert_eq!(repository.look(&step, ()).1, ["unpinned-uses", "IGN-017", "EXC-004"]);
 
+    fs::remove_file(repository.path().join(".github/workflows/bad.yml")).expect("removed");
+    for (path, right) in [
+        (".github/workflows/Bad.YML", ".github/workflows/Bad.yml"),
+        ("tools/ACTION.yml", "tools/action.yml"),
+        (".github/dependabot.Yaml", ".github/dependabot.yaml"),
+    ] {
+        repository.write(path, WORKFLOW);
+        let error = repository.error(&step, ());
+        assert!(error.contains(path) && error.contains(&format!("name it {right}")), "{error}");
+        fs::remove_file(repository.path().join(path)).expect("removed");
+    }
     for broken in ["name: x\non: [\n", "hello: 1\n", ""] {
         repository.write(".github/workflows/bad.yml", broken);
         let error = repository.error(&step, ());

@@ -4,7 +4,7 @@ mod python;
 
 use std::io::{self, Read};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use self::python::Does;
 use super::dockerfile::KEYWORDS;
@@ -130,6 +130,25 @@ fn by_name(path: &Utf8Path) -> Option<FileKind> {
         _ if is_yaml && is_compose_name(stem) => Some(FileKind::Compose),
         _ => None,
     }
+}
+
+/// What GitHub reads, and tools for it, where a name differs in capital letters alone: it takes them as they are.
+///
+/// ```
+/// use cicd_core::formats::file_kind::name_on_github;
+///
+/// assert_eq!(name_on_github(".github/workflows/CI.YML".into()), Some(".github/workflows/CI.yml".into()));
+/// assert_eq!(name_on_github("ACTION.yml".into()), Some("action.yml".into()));
+/// assert_eq!(name_on_github(".github/workflows/CI.yml".into()), None);
+/// ```
+#[must_use]
+pub fn name_on_github(path: &Utf8Path) -> Option<Utf8PathBuf> {
+    let right = match by_name(path)? {
+        FileKind::Workflow => path.with_extension(path.extension()?.to_ascii_lowercase()),
+        FileKind::Action | FileKind::Dependabot => path.with_file_name(path.file_name()?.to_ascii_lowercase()),
+        _ => return None,
+    };
+    (right != path).then_some(right)
 }
 
 fn is_compose_name(stem: &str) -> bool {

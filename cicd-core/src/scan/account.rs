@@ -3,7 +3,7 @@ use std::fs::File;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::formats::file_kind::{FileKind, kinds_of};
+use crate::formats::file_kind::{FileKind, kinds_of, name_on_github};
 use crate::process::Tool;
 use crate::step::{Context, StepError};
 
@@ -137,6 +137,20 @@ impl Sources {
     #[must_use]
     pub fn tool(&self) -> &Tool {
         &self.tool
+    }
+
+    /// Nothing, where each has the name under which GitHub reads a file of its kind.
+    ///
+    /// # Errors
+    /// Otherwise: neither GitHub nor a tool takes it for what its name says.
+    pub(crate) fn check_names_on_github(&self) -> Result<(), StepError> {
+        match self.paths().find_map(|path| Some((path, name_on_github(path)?))) {
+            None => Ok(()),
+            Some((path, right)) => {
+                let what = format!("neither GitHub nor {} reads {path}, by its name", self.tool.name);
+                Err(StepError::not_looked(what, format!("name it {right}, or remove it")))
+            }
+        }
     }
 
     pub(super) fn all_paths(&self) -> &BTreeSet<Utf8PathBuf> {

@@ -72,8 +72,8 @@ impl Scanner for WorkflowScanner {
         Selection::of_kinds("workflow", [FileKind::Workflow, FileKind::Action, FileKind::Dependabot])
     }
 
-    fn lay_out(&self, _: &Context, _: &Sources) -> Result<(), StepError> {
-        Ok(())
+    fn lay_out(&self, _: &Context, sources: &Sources) -> Result<(), StepError> {
+        sources.check_names_on_github()
     }
 
     fn commands(&self, sources: &Sources, (): &()) -> Vec<Invocation> {

@@ -87,6 +87,7 @@ impl Scanner for IacScanner {
     }
 
     fn lay_out(&self, cx: &Context, sources: &Sources) -> Result<Copies, StepError> {
+        sources.check_names_on_github()?;
         let bench = Bench::new(cx)?;
         bench.make_folder("home")?;
         bench.write("checkov.yaml", NEUTRAL_CONFIGURATION)?;

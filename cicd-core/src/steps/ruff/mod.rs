@@ -2,6 +2,7 @@
 //! settings that do.
 
 mod comments;
+mod depth;
 mod report;
 mod settings;
 mod step;

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::comments::{format_pragmas, lint_pragmas};
 use super::report::read_report;
-use super::settings;
+use super::{depth, settings};
 use crate::formats::Suppressions;
 use crate::formats::file_kind::FileKind;
 use crate::model::finding_codes;
@@ -167,8 +167,9 @@ impl Scanner for RuffLintScanner {
         vec![shown(&files), linted(&files, false), linted(&files, true)]
     }
 
-    fn read(&self, _: &Sources, root: &Root, captured: &[Captured]) -> Result<Report, StepError> {
+    fn read(&self, sources: &Sources, root: &Root, captured: &[Captured]) -> Result<Report, StepError> {
         let [shown, own, minimum] = captured else { return Err(unrun()) };
+        depth::survived(sources, captured)?;
         let report = root.shown(shown)?;
         let own_hits = read_report(own, &root.0, &[0, 1])?;
         let minimum_hits = read_report(minimum, &root.0, &[0, 1])?;
@@ -215,8 +216,9 @@ impl Scanner for RuffFormatScanner {
         vec![shown(&files), formatted(&files)]
     }
 
-    fn read(&self, _: &Sources, root: &Root, captured: &[Captured]) -> Result<Report, StepError> {
+    fn read(&self, sources: &Sources, root: &Root, captured: &[Captured]) -> Result<Report, StepError> {
         let [shown, formatted] = captured else { return Err(unrun()) };
+        depth::survived(sources, captured)?;
         // 2 stands for a file that cannot be parsed, which is in the report, as well as for a wrong command line, which is not.
         let hits = read_report(formatted, &root.0, &[0, 1, 2])?;
         Ok(root.shown(shown)?.with(formatted, hits))
