@@ -29,6 +29,11 @@ impl Stamp {
         }
     }
 
+    /// Whether a folder is another one now, or nothing came to it or went and it changed all the same: that is what being renamed leaves.
+    pub(crate) fn was_renamed(&self, now: &Self) -> bool {
+        self.inode != now.inode || (self.changed != now.changed && self.modified == now.modified)
+    }
+
     /// When the system last changed it, in whatever way.
     #[cfg(test)]
     pub(crate) fn changed_ns(&self) -> (i64, i64) {

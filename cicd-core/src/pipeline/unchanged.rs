@@ -16,7 +16,7 @@ const AGAIN: &str = "run it again, and let nothing change the checkout meanwhile
 const NAME: &str = "unchanged";
 
 fn written_to(what: &str) -> String {
-    format!("{what} was written to while the run went on: nobody knows what its steps have looked at")
+    format!("{what} was written to or moved while the run went on: nobody knows what its steps have looked at")
 }
 
 /// Tells, when all steps have ended, that files of the checkout or tools were written to meanwhile, whether or not they are as they were.

@@ -89,7 +89,74 @@ fn a_run_in_which_a_file_was_another_one_for_a_while_is_an_error() {
         let last = summary.steps.last().expect("steps");
         assert_eq!((summary.exit_code, last.name.as_str(), last.status), (3, NAME, Status::Error));
         let reason = last.reason.as_deref().unwrap_or("");
-        assert!(reason.starts_with(&format!("{path} was written to while the run went on")), "{reason}");
+        assert!(reason.starts_with(&format!("{path} was written to or moved while the run went on")), "{reason}");
+    }
+}
+
+#[test]
+fn a_run_in_which_a_folder_was_another_one_for_a_while_is_an_error() {
+    /// Shows another folder in this place, and then the first one again.
+    fn swap(folder: &Utf8Path, away: &Utf8Path) {
+        fs::rename(folder, away).expect("moved");
+        fs::create_dir(folder).expect("made");
+        fs::write(folder.join("a.py"), "A = 2\n").expect("written");
+        fs::remove_dir_all(folder).expect("removed");
+        fs::rename(away, folder).expect("moved back");
+    }
+    type Change = fn(&Utf8Path);
+    let changes: [Change; 3] = [
+        |root| swap(&root.join("app"), &root.join("target/app")),
+        // What comes and goes in it would explain why it changed.
+        |root| {
+            swap(&root.join("app"), &root.join("target/app"));
+            fs::write(root.join("app/new"), "").expect("written");
+            fs::remove_file(root.join("app/new")).expect("removed");
+        },
+        |root| {
+            let other = root.join("target/other");
+            fs::create_dir(&other).expect("made");
+            for _ in 0..2 {
+                let (flags, cwd) = (rustix::fs::RenameFlags::EXCHANGE, rustix::fs::CWD);
+                rustix::fs::renameat_with(cwd, other.as_str(), cwd, root.join("app").as_str(), flags)
+                    .expect("exchanged");
+            }
+        },
+    ];
+    for change in changes {
+        let summary = with(change);
+        let last = summary.steps.last().expect("steps");
+        assert_eq!((summary.exit_code, last.name.as_str(), last.status), (3, NAME, Status::Error));
+        let reason = last.reason.as_deref().unwrap_or("");
+        assert!(reason.contains("/app was written to or moved while the run went on"), "{reason}");
+    }
+    // What comes and goes in folders is no such thing, nor is a folder that nothing of the source is in.
+    let harmless: [Change; 2] = [
+        |root| {
+            fs::create_dir(root.join("app/__pycache__")).expect("made");
+            fs::remove_dir(root.join("app/__pycache__")).expect("removed");
+        },
+        |root| {
+            fs::create_dir(root.join("target/one")).expect("made");
+            fs::rename(root.join("target/one"), root.join("target/two")).expect("moved");
+        },
+    ];
+    for change in harmless {
+        assert_eq!(with(change).exit_code, 0);
+    }
+
+    // The workspace itself, and what it lies in.
+    let folder = tempfile::tempdir().expect("a folder");
+    let all = Utf8Path::from_path(folder.path()).expect("UTF-8").canonicalize_utf8().expect("a place");
+    let root = all.join("up/work");
+    fs::create_dir_all(&root).expect("made");
+    git(&root, &["init", "--quiet"]);
+    fs::write(root.join("a.py"), "A = 1\n").expect("written");
+    git(&root, &["add", "--all"]);
+    for place in [root.as_path(), &all.join("up")] {
+        let source = Outside::gather(&Workspace::at(&root), Vec::new()).expect("descriptors").source.expect("listed");
+        assert_eq!(source.written_since(&root), [""; 0]);
+        swap(place, &all.join("away"));
+        assert_eq!(source.written_since(&root), [place]);
     }
 }
 

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::blob::{Format, name_of, open_plain, read_name};
 use super::committed::{Committed, Head, Indexed, SUBMODULE, index};
+use super::folders::Folders;
 use super::git::{Git, entries, line, told};
 use super::kinds::{BYTE_CODE_FOLDER, Kind, is_personal, is_tool_folder};
 use super::walk::{self, Lying, Seen, Tracked};
@@ -45,6 +47,8 @@ pub struct Source {
     personal: Vec<Utf8PathBuf>,
     notes: Vec<String>,
     identity: String,
+    /// The folders on the way to the files.
+    pub(super) folders: Arc<Folders>,
 }
 
 impl Source {
@@ -93,8 +97,22 @@ impl Source {
         hidden.sort_by(|one, other| one.path.cmp(&other.path));
         foreign.sort_by(|one, other| one.path.cmp(&other.path));
         personal.sort();
+        // From here on: what was another one when it was read has other files, which are stamped.
+        let folders = Arc::new(Folders::of(&root, files.iter().map(|file| file.path.as_path())));
         let (commit, committed_s) = head.map_or((None, 0), |head| (Some(head.commit), head.committed_s));
-        Ok(Self { format, committed_s, commit, files, differences, hidden, foreign, personal, notes, identity })
+        Ok(Self {
+            format,
+            committed_s,
+            commit,
+            files,
+            differences,
+            hidden,
+            foreign,
+            personal,
+            notes,
+            identity,
+            folders,
+        })
     }
 
     /// The commit, and whether anything differs from it.

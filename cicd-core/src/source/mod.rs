@@ -16,6 +16,7 @@
 mod blob;
 mod committed;
 mod difference;
+mod folders;
 mod gather;
 mod git;
 mod kinds;

@@ -1,4 +1,4 @@
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Source;
 use super::blob::name_of;
@@ -6,11 +6,12 @@ use super::kinds::{Kind, SourceFile};
 use crate::files::Stamp;
 
 impl Source {
-    /// The files below `root` that somebody has written to since they were gathered, or put back since: their bytes may be as they were,
-    /// but nobody knows what was read meanwhile.
-    pub(crate) fn written_since(&self, root: &Utf8Path) -> Vec<&Utf8Path> {
+    /// The files below `root` that somebody has written to since they were gathered, or put back since, and the folders that were renamed:
+    /// their bytes may be as they were, but nobody knows what was read meanwhile.
+    pub(crate) fn written_since(&self, root: &Utf8Path) -> Vec<Utf8PathBuf> {
         let changed = |file: &&SourceFile| Stamp::read(&root.join(&file.path)).ok() != Some(file.stamp);
-        self.files().iter().filter(changed).map(|file| file.path.as_path()).collect()
+        let written = self.files().iter().filter(changed).map(|file| file.path.clone());
+        written.chain(self.folders.renamed()).collect()
     }
 
     /// Whether a path of the workspace is on the list.
@@ -28,7 +29,7 @@ impl Source {
 }
 
 /// A few of them, and how many more.
-pub(crate) fn named(paths: &[&Utf8Path]) -> String {
+pub(crate) fn named(paths: &[Utf8PathBuf]) -> String {
     const NAMED_MAX: usize = 5;
     let more = paths.len().saturating_sub(NAMED_MAX);
     let named: Vec<&str> = paths.iter().take(NAMED_MAX).map(|path| path.as_str()).collect();
