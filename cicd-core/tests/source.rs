@@ -6,6 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use camino::{Utf8Path, Utf8PathBuf};
+use cicd_core::formats::file_kind::FileKind;
 use cicd_core::model::{Finding, Level};
 use cicd_core::pipeline::{Outside, alone};
 use cicd_core::policy::{Justification, Policy, evaluate};
@@ -362,7 +363,8 @@ fn ignored_code_is_hidden_whatever_rule_ignores_it() {
         );
         assert!(!repository.files().contains(&"app/evil.py".to_owned()));
         let outcome = repository.check(&SourceCheck::new());
-        let [finding] = outcome.findings.as_slice() else { panic!("{:?}", outcome.findings) };
+        let [finding, unjudged] = outcome.findings.as_slice() else { panic!("{:?}", outcome.findings) };
+        assert_eq!((unjudged.code.as_str(), unjudged.level), ("SRC-006", Level::Warn));
         assert_eq!((finding.code.as_str(), finding.level), ("SRC-001", Level::Deny));
         assert_eq!(finding.location.as_ref().expect("a place").path, "app/evil.py");
     }
@@ -431,9 +433,41 @@ fn what_is_accepted_is_accepted_by_path_and_for_a_while() {
     let today = jiff::civil::date(2026, 11, 21);
     let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), today);
     let open: Vec<&Finding> = verdict.findings.iter().filter(|finding| finding.exception.is_none()).collect();
-    assert_eq!(open.len(), 1, "{open:?}");
-    assert_eq!(open[0].location.as_ref().expect("a place").path, "app/evil.py");
-    assert_eq!(verdict.findings.len(), 2);
+    let places = open.iter().map(|one| one.location.as_ref().expect("a place").path.as_str());
+    // `app/run.sh` is told as what no step judges.
+    assert_eq!(places.collect::<Vec<_>>(), ["app/evil.py", "app/run.sh"], "{open:?}");
+    assert_eq!(verdict.findings.len(), 3);
+}
+
+#[test]
+fn files_that_no_step_judges_are_told_by_kind() {
+    let repository = Repository::new();
+    for (path, text) in [
+        ("start", "#!/usr/bin/env -S bash -e\n"),
+        ("ci/a.bash", ""),
+        ("ci/b.sh", ""),
+        ("compose.yaml", "services: {}\n"),
+        ("stack.yml", "services:\n  a:\n    image: b\n    privileged: true\n"),
+        ("deploy/k8s.YAML", "apiVersion: v1\nkind: Pod\n"),
+        ("deploy/main.tf", ""),
+    ] {
+        repository.write(path, text);
+    }
+    repository.commit();
+    let justification = Justification::new("shellcheck runs over them in another job", "@example/team", "2027-01-01");
+    let step = SourceCheck::new().accept_unjudged(FileKind::Shell, justification.expect("valid"));
+    let outcome = repository.check(&step);
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
+    let shown = verdict.findings.iter().map(|one| (one.exception.is_some(), one.level, one.message.as_str()));
+    assert_eq!(
+        shown.collect::<Vec<_>>(),
+        [
+            (true, Level::Warn, "no step judges 4 shell scripts: app/run.sh, ci/a.bash, ci/b.sh and 1 more"),
+            (false, Level::Warn, "no step judges 2 Compose files: compose.yaml, stack.yml"),
+            (false, Level::Warn, "no step judges 1 Kubernetes manifest: deploy/k8s.YAML"),
+            (false, Level::Warn, "no step judges 1 Terraform file: deploy/main.tf"),
+        ]
+    );
 }
 
 #[test]
@@ -474,6 +508,7 @@ fn nothing_is_shown_in_another_order_than_it_is_read_in() {
         "SRC-005 app/lib.rs:1",
         "SRC-005 app/other:1",
         "SRC-005 app/run:2",
+        "SRC-006 app/run",
     ];
     assert_eq!(found(false), expected.map(str::to_owned).into());
     assert_eq!(found(true), ["SRC-005 locale/he.po:2".to_owned()].into());
@@ -494,7 +529,7 @@ fn files_of_other_repositories_are_told() {
         });
         shown.collect()
     };
-    assert_eq!(codes(&repository), ["SRC-003 module true"]);
+    assert_eq!(codes(&repository), ["SRC-003 module true", "SRC-006 app/run.sh false"]);
     assert!(!repository.files().iter().any(|path| path.starts_with("module/")));
 
     let repository = Repository::new();
@@ -502,14 +537,14 @@ fn files_of_other_repositories_are_told() {
     fs::create_dir(&nested).expect("made");
     git(&nested, &["init", "--quiet"]);
     repository.write("app/nested/evil.py", "import os\n");
-    assert_eq!(codes(&repository), ["SRC-003 app/nested true", "SRC-002 app/nested false"]);
+    assert_eq!(codes(&repository), ["SRC-003 app/nested true", "SRC-002 app/nested false", "SRC-006 app/run.sh false"]);
     repository.write(".git/info/exclude", "nested\n");
-    assert_eq!(codes(&repository), ["SRC-003 app/nested true"], "ignored as well");
+    assert_eq!(codes(&repository), ["SRC-003 app/nested true", "SRC-006 app/run.sh false"], "ignored as well");
     // A `.git` among tracked files makes git look away from what lies beside them.
     let repository = Repository::new();
     repository.write("app/.git", "gitdir: /nowhere\n");
     repository.write("app/evil.py", "import os\n");
-    assert_eq!(codes(&repository), ["SRC-003 app true", "SRC-002 app/evil.py false"]);
+    assert_eq!(codes(&repository), ["SRC-003 app true", "SRC-002 app/evil.py false", "SRC-006 app/run.sh false"]);
 }
 
 #[test]

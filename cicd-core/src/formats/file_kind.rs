@@ -33,13 +33,17 @@ pub enum FileKind {
     Dependabot,
     /// Containers that are started together.
     Compose,
+    /// What a cluster of Kubernetes is to run.
+    Kubernetes,
+    /// What Terraform is to make.
+    Terraform,
 }
 
 /// The kinds of a file, in order. Name and content may disagree, as in `tool.rs` whose first line starts Python; it is both then,
 /// and who judges either kind has to look at it.
 ///
-/// By content are told: scripts whose first line names the interpreter; Dockerfiles, as their builder reads them; services of Compose in
-/// YAML; and Python, wherever Python 3 could run the whole text, and it imports, defines or calls something. Where the name is that of
+/// By content are told: scripts whose first line names the interpreter; Dockerfiles, as their builder reads them; services of Compose
+/// and objects of Kubernetes in YAML; and Python, wherever Python 3 could run the whole text, and it imports, defines or calls something. Where the name is that of
 /// another format a call alone is not enough, and where it is that of a language with the same words (`OF_LIKE_LANGUAGES`), nothing is.
 ///
 /// `content` is the whole file. [`kinds_of`] reads no more of one than is needed.
@@ -124,6 +128,7 @@ fn by_name(path: &Utf8Path) -> Option<FileKind> {
         "py" | "pyi" | "pyw" | "wsgi" => Some(FileKind::Python),
         "rs" => Some(FileKind::Rust),
         "sh" | "bash" | "dash" | "ksh" => Some(FileKind::Shell),
+        "tf" => Some(FileKind::Terraform),
         _ if is_yaml && folder == ".github/workflows" => Some(FileKind::Workflow),
         _ if is_yaml && stem == "action" => Some(FileKind::Action),
         _ if is_yaml && stem == "dependabot" && folder == ".github" => Some(FileKind::Dependabot),
@@ -280,6 +285,9 @@ fn by_content(path: &Utf8Path, text: &str) -> Vec<FileKind> {
     if is_yaml(path) && is_compose(text) {
         kinds.push(FileKind::Compose);
     }
+    if is_yaml(path) && ["apiVersion:", "kind:"].iter().all(|key| text.lines().any(|line| line.starts_with(key))) {
+        kinds.push(FileKind::Kubernetes);
+    }
     kinds
 }
 
@@ -377,7 +385,7 @@ fn is_compose(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use FileKind::{Action, Compose, Dependabot, Dockerfile, Python, Rust, Shell, Workflow};
+    use FileKind::{Action, Compose, Dependabot, Dockerfile, Kubernetes, Python, Rust, Shell, Terraform, Workflow};
 
     use super::*;
 
@@ -389,6 +397,7 @@ mod tests {
             ("X.PYW", Some(Python)),
             ("src/lib.rs", Some(Rust)),
             ("run.sh", Some(Shell)),
+            ("deploy/main.tf", Some(Terraform)),
             ("Dockerfile", Some(Dockerfile)),
             ("a/dockerfile.dev", Some(Dockerfile)),
             ("a/app.Dockerfile", Some(Dockerfile)),
@@ -561,5 +570,7 @@ mod tests {
         }
         assert_eq!(kinds("stack.yml".into(), b"services:\n  a:\n    image: x\n"), [Compose]);
         assert_eq!(kinds("ci.yml".into(), b"image: x\nservices: [a]\n"), []);
+        assert_eq!(kinds("a.yaml".into(), b"# x\napiVersion: v1\nkind: Pod\n"), [Kubernetes]);
+        assert_eq!(kinds("a.yaml".into(), b"kind: x\nspec:\n  apiVersion: v1\n"), []);
     }
 }

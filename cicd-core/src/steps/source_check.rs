@@ -3,6 +3,7 @@ use std::{fs, io};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::formats::direction::Turns;
+use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::formats::printable::counted;
 use crate::model::{Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, Justification, Scope};
@@ -37,6 +38,11 @@ finding_codes! {
             help: "remove the characters that turn the direction of writing, or write them as escapes; a text that needs them takes `.accept_turns(…)`",
             example: "U+202E in a comment of a Dockerfile",
         },
+        Unjudged = "SRC-006" {
+            summary: "files are of a kind that no step of this library judges",
+            help: "look at them with a step of your own, and accept that with `.accept_unjudged(kind, justification)`",
+            example: "run.sh, compose.yaml, an object of Kubernetes, main.tf",
+        },
     }
 }
 
@@ -44,6 +50,13 @@ finding_codes! {
 const FINDINGS_MAX: usize = 100;
 /// So many files are named in one line.
 const NAMED_MAX: usize = 3;
+/// The kinds of files that run something, and that no step of the library judges.
+const UNJUDGED: [(FileKind, &str); 4] = [
+    (FileKind::Shell, "shell script"),
+    (FileKind::Compose, "Compose file"),
+    (FileKind::Kubernetes, "Kubernetes manifest"),
+    (FileKind::Terraform, "Terraform file"),
+];
 
 /// Says in what the files of the checkout are not those of the commit, and what lies beside them that no step looks at although tools
 /// read it. See [`source`](crate::source) for the rules. And what is not read by a machine as it is shown to a reviewer, in files of any kind.
@@ -91,6 +104,17 @@ impl SourceCheck {
         let path = path.into();
         let exception = Exception::in_pipeline(SourceCode::Turned, scope(&path), justification);
         self.accept(path, exception)
+    }
+
+    /// Accepts that no step of the library judges files of this kind (`SRC-006`): the justification says who does.
+    #[must_use]
+    #[track_caller]
+    pub fn accept_unjudged(mut self, kind: FileKind, justification: Justification) -> Self {
+        // A kind that some step does judge is never found, so that this is said to have no effect.
+        let noun = UNJUDGED.iter().find(|(unjudged, _)| *unjudged == kind).map_or("judged", |(_, noun)| *noun);
+        let scope = Scope::target(Target::name(noun));
+        self.exceptions.push(Exception::in_pipeline(SourceCode::Unjudged, scope, justification));
+        self
     }
 
     fn accept(mut self, path: Utf8PathBuf, exception: Exception) -> Self {
@@ -159,16 +183,43 @@ impl SourceCheck {
             |message: String| Finding::new(SourceCode::NotLookedAt, message).severity(Severity::Low).level(Level::Warn);
         findings.extend(source.notes().iter().map(|text| note(text.clone())));
         if let Some(first) = source.personal().first() {
-            let named: Vec<&str> = source.personal().iter().take(NAMED_MAX).map(|path| path.as_str()).collect();
-            let more = match source.personal().len() - named.len() {
-                0 => String::new(),
-                more => format!(" and {more} more"),
-            };
-            let message = format!("git ignores personal files: {}{more}", named.join(", "));
-            findings.push(note(message).at(Location::file(first)));
+            let personal: Vec<&Utf8Path> = source.personal().iter().map(Utf8PathBuf::as_path).collect();
+            findings.push(note(format!("git ignores personal files: {}", named(&personal))).at(Location::file(first)));
         }
         findings
     }
+}
+
+/// The first of these files, and how many more there are.
+fn named(paths: &[&Utf8Path]) -> String {
+    let first: Vec<&str> = paths.iter().take(NAMED_MAX).map(|path| path.as_str()).collect();
+    let more = match paths.len() - first.len() {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", first.join(", "))
+}
+
+/// The files that no step of the library judges although they run something, a finding for each kind.
+fn unjudged(cx: &Context, source: &Source) -> Result<Vec<Finding>, StepError> {
+    let mut found: Vec<Vec<&Utf8Path>> = vec![Vec::new(); UNJUDGED.len()];
+    for SourceFile { path, .. } in source.files() {
+        let full = cx.path(path);
+        if !full.is_file() {
+            continue;
+        }
+        let kinds = fs::File::open(&full).and_then(|file| kinds_of(path, file));
+        let kinds = kinds.map_err(StepError::io("reading", path))?;
+        for (files, _) in found.iter_mut().zip(UNJUDGED).filter(|(_, (kind, _))| kinds.contains(kind)) {
+            files.push(path);
+        }
+    }
+    let of_kind = found.iter().zip(UNJUDGED).filter_map(|(files, (_, noun))| {
+        let message = format!("no step judges {}: {}", counted(files.len(), noun), named(files));
+        let finding = Finding::new(SourceCode::Unjudged, message).severity(Severity::Low).level(Level::Warn);
+        Some(finding.target(Target::name(noun)).at(Location::file(files.first()?)))
+    });
+    Ok(of_kind.collect())
 }
 
 /// The characters that turn the direction of writing in a file, or in what a link names.
@@ -232,6 +283,7 @@ impl Step for SourceCheck {
         let files = source.files().len();
         let mut findings = self.judge(source);
         findings.extend(self.turned(cx, source)?);
+        findings.extend(unjudged(cx, source)?);
         let headline = match source.differences().len() {
             0 => format!("{}, all as in the commit", counted(files, "file")),
             differences => format!("{}, {}", counted(files, "file"), counted(differences, "difference")),

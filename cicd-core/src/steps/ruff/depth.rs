@@ -25,7 +25,7 @@ fn longest(text: &str) -> (usize, usize) {
     let mut in_word = false;
     for byte in text.bytes() {
         let is_word = byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80;
-        words += usize::from(!byte.is_ascii_whitespace() && !(is_word && in_word));
+        words += usize::from(!(byte.is_ascii_whitespace() || (is_word && in_word)));
         in_word = is_word;
         match byte {
             b'(' | b'[' | b'{' => open += 1,
