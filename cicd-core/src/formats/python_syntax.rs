@@ -16,6 +16,34 @@ pub struct PythonSyntax {
     pub tests: Vec<TestFunction>,
     /// What changes how tests run, or what no measurement of lines can see.
     pub marks: Vec<Mark>,
+    /// Every lambda and generator expression.
+    pub deferred: Vec<Deferred>,
+}
+
+/// Code that runs later than its line, if ever, and shows in it alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u32, u32, String, bool)", into = "(u32, u32, String, bool)")]
+pub struct Deferred {
+    /// Its first line.
+    pub first: u32,
+    /// Its last line.
+    pub last: u32,
+    /// What it is.
+    pub what: String,
+    /// Whether no other code that is entered by itself begins on its first line.
+    pub alone: bool,
+}
+
+impl From<(u32, u32, String, bool)> for Deferred {
+    fn from((first, last, what, alone): (u32, u32, String, bool)) -> Self {
+        Self { first, last, what, alone }
+    }
+}
+
+impl From<Deferred> for (u32, u32, String, bool) {
+    fn from(one: Deferred) -> Self {
+        (one.first, one.last, one.what, one.alone)
+    }
 }
 
 /// One statement. Lines count from 1.
@@ -175,7 +203,7 @@ pub enum MarkKind {
     String,
     /// Code on the line of the condition that decides about it.
     Line,
-    /// A lambda outside of functions.
+    /// A lambda outside of functions. Where it is known which code was entered, that tells more.
     Lambda,
     /// `TYPE_CHECKING` is given a value, or hides more than imports.
     Checking,
@@ -280,7 +308,7 @@ mod tests {
     fn a_file_that_was_not_read_is_an_error() {
         let files = [Utf8PathBuf::from("a.py")];
         let whole = br#"{"a.py": {"statements": [[1,1,1,"Expr","",true,0,1]], "blocks": [[1,1,2,2,"stub"]],
-            "tests": [[["TestA","test_b"],3,4]], "marks": [[1,"hook","x"]]}}"#;
+            "tests": [[["TestA","test_b"],3,4]], "marks": [[1,"hook","x"]], "deferred": [[1,2,"lambda",true]]}}"#;
         let read = read_python_syntax(whole, &files).expect("whole");
         assert!(!read[&files[0]].has_code());
         let again = serde_json::to_vec(&read).expect("written");
@@ -289,10 +317,11 @@ mod tests {
             &b""[..],
             b"{}",
             b"null",
-            br#"{"b.py": {"statements": [], "blocks": [], "tests": [], "marks": []}}"#,
+            br#"{"b.py": {"statements": [], "blocks": [], "tests": [], "marks": [], "deferred": []}}"#,
+            br#"{"a.py": {"statements": [], "blocks": [], "tests": [], "marks": []}}"#,
             br#"{"a.py": {"statements": []}}"#,
             br#"{"a.py": {"error": "SyntaxError: x"}}"#,
-            br#"{"a.py": {"statements": [], "blocks": [], "tests": [], "marks": [[1, "other", ""]]}}"#,
+            br#"{"a.py": {"statements": [], "blocks": [], "tests": [], "marks": [[1, "other", ""]], "deferred": []}}"#,
         ] {
             assert!(read_python_syntax(bad, &files).is_err(), "{}", String::from_utf8_lossy(bad));
         }

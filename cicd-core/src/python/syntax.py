@@ -1,10 +1,11 @@
 """Says what Python sources hold, from their syntax alone: nothing of them is run.
 
 The paths to read are on standard input, one JSON list of [path shown, path to read]. The answer, in the file that is named, is
-{path: {"error": text} or {"statements", "blocks", "tests", "marks"}}. Lines count from 1.
+{path: {"error": text} or {"statements", "blocks", "tests", "marks", "deferred"}}. Lines count from 1.
 """
 
 import ast
+import collections
 import json
 import sys
 import warnings
@@ -26,6 +27,8 @@ ATTRIBUTES = {
     "settrace": "replaces the measurement",
     "setprofile": "replaces the measurement",
     "monitoring": "replaces the measurement",
+    "gettrace": "reaches what the measurement holds",
+    "getprofile": "reaches the program that records the tests",
     "_getframe": "reaches the program that records the tests",
     "_current_frames": "reaches the program that records the tests",
     "__closure__": "reaches the program that records the tests",
@@ -397,6 +400,18 @@ def lambdas(tree):
         pending.extend(ast.iter_child_nodes(node))
 
 
+def deferred(tree):
+    """Code that runs later than its line, if ever: from which line to which, what it is, and whether other code that is entered by
+    itself begins on its first line."""
+    kinds = {ast.Lambda: "lambda", ast.GeneratorExp: "generator expression"}
+    # Until Python 3.12 each comprehension is code of its own.
+    entered = (*kinds, ast.ClassDef, *((ast.ListComp, ast.SetComp, ast.DictComp) if sys.version_info < (3, 12) else ()))
+    found = [node for node in ast.walk(tree) if isinstance(node, entered)]
+    begin = collections.Counter(first(node) for node in found)
+    return sorted([node.lineno, node.end_lineno, kinds[type(node)], begin[node.lineno] == 1]
+                  for node in found if type(node) in kinds)
+
+
 def read(path, shown):
     with open(path, "rb") as source:
         text = source.read()
@@ -412,7 +427,7 @@ def read(path, shown):
         if name in TRUSTED or name in MODULES:
             reader.marks.append([1, "reach", f"a file of the repository is called `{name}`, as a module of Python or pytest is"])
     return {"statements": reader.statements, "blocks": reader.blocks, "tests": reader.tests,
-            "marks": sorted(map(list, {tuple(one) for one in reader.marks}))}
+            "marks": sorted(map(list, {tuple(one) for one in reader.marks})), "deferred": deferred(tree)}
 
 
 def main():

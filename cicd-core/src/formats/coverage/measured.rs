@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -24,6 +24,8 @@ pub struct MeasuredSource {
     pub sha256: String,
     /// What it holds.
     pub syntax: PythonSyntax,
+    /// The code of it that was entered: the line on which it begins, and the one that ran first.
+    pub entered: BTreeSet<(u32, u32)>,
 }
 
 /// Where a file of a report may be, relative to the workspace: below the report's own roots, below `dir`, or as it is.

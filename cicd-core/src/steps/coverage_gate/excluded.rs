@@ -8,7 +8,7 @@ use regex::Regex;
 use super::CoverageCode;
 use crate::formats::Suppressions;
 use crate::formats::coverage::{FileCoverage, LineRanges, Ratio};
-use crate::formats::python_syntax::{Block, Free, PythonSyntax, Statement};
+use crate::formats::python_syntax::{Block, Deferred, Free, Mark, MarkKind, PythonSyntax, Statement};
 use crate::model::{Finding, Severity};
 use crate::policy::Suppression;
 
@@ -20,6 +20,8 @@ pub(super) struct Measured<'a> {
     pub(super) path: &'a Utf8Path,
     pub(super) lines: &'a [&'a str],
     pub(super) syntax: &'a PythonSyntax,
+    /// The code of it that was entered, where that is known.
+    pub(super) entered: Option<&'a BTreeSet<(u32, u32)>>,
     pub(super) branches_required: bool,
 }
 
@@ -47,6 +49,9 @@ impl Measured<'_> {
         }
         self.pragmas(pragma, comments, &mut left);
         self.marks(comments);
+        if let Some(entered) = self.entered {
+            self.deferred(entered, file, comments, &left);
+        }
         let measured: BTreeSet<u32> = &file.covered_lines | &file.missing_lines;
         self.unmeasured(file, &measured, comments, &mut left);
         if self.branches_required {
@@ -103,9 +108,42 @@ impl Measured<'_> {
 
     /// What no line or branch shows.
     fn marks(&self, comments: &mut Suppressions) {
-        for mark in self.syntax.marks.iter().filter(|mark| mark.kind.concerns_coverage()) {
-            let finding = Finding::new(CoverageCode::Unmeasurable, format!("{}: {}", self.path, mark.what));
-            comments.judge_found(self.place(mark.line), &[], finding.severity(Severity::Low));
+        let is_known = |mark: &&Mark| mark.kind == MarkKind::Lambda && self.entered.is_some();
+        for mark in self.syntax.marks.iter().filter(|mark| mark.kind.concerns_coverage() && !is_known(mark)) {
+            self.unmeasurable(mark.line, &mark.what, comments);
+        }
+    }
+
+    fn unmeasurable(&self, line: u32, what: &str, comments: &mut Suppressions) {
+        let finding = Finding::new(CoverageCode::Unmeasurable, format!("{}: {what}", self.path));
+        comments.judge_found(self.place(line), &[], finding.severity(Severity::Low));
+    }
+
+    /// Lambdas and generator expressions whose own code was not entered, on lines that ran.
+    fn deferred(
+        &self,
+        entered: &BTreeSet<(u32, u32)>,
+        file: &FileCoverage,
+        comments: &mut Suppressions,
+        left: &LeftOut,
+    ) {
+        let heads = self.syntax.statements.iter().map(|one| one.first..=one.head.max(one.first));
+        let missing: BTreeSet<u32> =
+            heads.filter(|head| head.clone().any(|line| file.missing_lines.contains(&line))).flatten().collect();
+        let is_said = |line| missing.contains(line) || left.lines.contains(line) || left.said.contains(line);
+        let mut lines = BTreeMap::new();
+        for Deferred { first, last, what, alone } in self.syntax.deferred.iter().filter(|one| !is_said(&one.first)) {
+            let ran = entered.range((*first, *first)..=(*first, *last)).next().is_some();
+            if !ran {
+                lines.insert(*first, format!("the body of this {what} never ran"));
+            } else if !alone {
+                lines.entry(*first).or_insert_with(|| {
+                    format!("this {what} is not alone on its line: which of its lambdas, comprehensions and generators ran is not told")
+                });
+            }
+        }
+        for (line, what) in lines {
+            self.unmeasurable(line, &what, comments);
         }
     }
 

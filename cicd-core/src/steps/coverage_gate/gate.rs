@@ -210,16 +210,20 @@ impl Step for CoverageGate {
             let bytes = cx.read_file(&path)?;
             texts.insert(path, bytes);
         }
-        let (report, dir, syntax) = match (input, &self.report) {
+        let (report, dir, syntax, entered) = match (input, &self.report) {
             (CoverageInput::Measured(measured), None) => {
                 unchanged(&measured, &texts)?;
                 let MeasuredCoverage { report, dir, sources } = measured;
-                (report, dir, sources.into_iter().map(|(path, source)| (path, source.syntax)).collect())
+                let (syntax, entered) = sources
+                    .into_iter()
+                    .map(|(path, source)| ((path.clone(), source.syntax), (path, source.entered)))
+                    .unzip();
+                (report, dir, syntax, Some(entered))
             }
             (CoverageInput::OwnReport, Some(report)) => {
                 let (report, dir) = self.read_own(cx, report, sources, texts.keys())?;
                 let paths: Vec<_> = texts.keys().cloned().collect();
-                (report, dir, read_syntax(cx, None, &paths)?)
+                (report, dir, read_syntax(cx, None, &paths)?, None)
             }
             (CoverageInput::NotMeasured, _) => {
                 return Err(StepError::not_looked(
@@ -240,7 +244,8 @@ impl Step for CoverageGate {
                 ));
             }
         };
-        let measurement = Measurement { report: &report, dir: &dir, root: cx.root(), sources: &texts, syntax: &syntax };
+        let (root, entered) = (cx.root(), entered.as_ref());
+        let measurement = Measurement { report: &report, dir: &dir, root, sources: &texts, syntax: &syntax, entered };
         let judged = judge(self, &measurement, |path| cx.path(path).is_file())?;
         self.outcome(cx, judged)
     }

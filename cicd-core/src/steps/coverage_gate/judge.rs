@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use regex::Regex;
@@ -52,7 +52,7 @@ finding_codes! {
         },
         Unmeasurable = "COV-008" {
             summary: "whether code runs shows in no line and no branch",
-            help: "give it lines of its own, or justify it with reason, owner and expiry on the lines above it",
+            help: "test it, give it lines of its own, or justify it with reason, owner and expiry on the lines above it",
             example: "def unlock(): door.open()",
         },
     }
@@ -83,6 +83,8 @@ pub(super) struct Measurement<'a> {
     pub(super) sources: &'a BTreeMap<Utf8PathBuf, Vec<u8>>,
     /// What each of them holds.
     pub(super) syntax: &'a BTreeMap<Utf8PathBuf, PythonSyntax>,
+    /// The code of each of them that was entered, where that is known.
+    pub(super) entered: Option<&'a BTreeMap<Utf8PathBuf, BTreeSet<(u32, u32)>>>,
 }
 
 /// What there is to say of a measurement.
@@ -201,7 +203,8 @@ impl Measurement<'_> {
             if let Some(line) = file.missing_lines.iter().find(|line| !code.contains(line)) {
                 return Err(stale(format!("the coverage report misses line {line} of {path}, where there is no code")));
             }
-            let measured = Measured { path, lines: &lines, syntax, branches_required };
+            let entered = self.entered.and_then(|entered| entered.get(path));
+            let measured = Measured { path, lines: &lines, syntax, entered, branches_required };
             counted.insert(path.as_path(), measured.judge(file, &pragma, comments));
         }
         Ok(counted)

@@ -1,11 +1,11 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::civil::date;
 
 use super::judge::{Judgement, Measurement, judge};
 use super::*;
-use crate::formats::coverage::read_coverage;
+use crate::formats::coverage::{CoverageReport, read_coverage};
 use crate::formats::python_syntax::{PythonSyntax, read_python_syntax};
 use crate::model::Status;
 use crate::policy::{Justification, Policy, evaluate};
@@ -78,8 +78,16 @@ fn syntax_of(sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> BTreeMap<Utf8PathBuf, 
 fn look(gate: &CoverageGate, bytes: &[u8], sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<Judgement, StepError> {
     let report = read_coverage(bytes).expect("a report");
     let syntax = syntax_of(sources);
-    let measurement = Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources, syntax: &syntax };
-    judge(gate, &measurement, |_| false)
+    judge(gate, &measurement(&report, sources, &syntax, None), |_| false)
+}
+
+fn measurement<'a>(
+    report: &'a CoverageReport,
+    sources: &'a BTreeMap<Utf8PathBuf, Vec<u8>>,
+    syntax: &'a BTreeMap<Utf8PathBuf, PythonSyntax>,
+    entered: Option<&'a BTreeMap<Utf8PathBuf, BTreeSet<(u32, u32)>>>,
+) -> Measurement<'a> {
+    Measurement { report, dir: "app".into(), root: "/src".into(), sources, syntax, entered }
 }
 
 fn full() -> CoverageGate {
@@ -214,9 +222,8 @@ fn a_report_of_other_sources_is_an_error() {
     let report = read_coverage(JSON).expect("a report");
     let elsewhere = BTreeMap::from([("other/x.py".into(), b"x = 1\n".to_vec())]);
     let syntax = syntax_of(&elsewhere);
-    let measurement =
-        Measurement { report: &report, dir: "app".into(), root: "/src".into(), sources: &elsewhere, syntax: &syntax };
-    let error = judge(&full(), &measurement, |_| true).expect_err("nothing").to_string();
+    let error =
+        judge(&full(), &measurement(&report, &elsewhere, &syntax, None), |_| true).expect_err("nothing").to_string();
     assert!(error.contains("holds no statement of the sources"), "{error}");
 }
 
@@ -310,6 +317,44 @@ fn code_that_no_line_shows_is_found() {
         let (status, found) = shown_of(text, &report);
         assert!(status == Status::Failed && found.contains("COV-008"), "{name}: {found}");
     }
+}
+
+/// What was entered is the line on which code begins, with the one that ran first: a function that begins there is other code.
+#[test]
+fn code_that_was_not_entered_is_found_whatever_became_of_its_line() {
+    let function = "def f(n):\n    g = (x for x in n)\n    return g\n";
+    let decorated = "def d(k):\n    return k\n\n\n@d(lambda: 1)\ndef f():\n    return 1\n";
+    let never = "the body of this lambda never ran";
+    let generator = "the body of this generator expression never ran";
+    for (name, text, covered, entered, told) in [
+        ("a lambda that ran", "f = lambda: 1\n", &[1][..], &[(1, 1)][..], ""),
+        ("a lambda", "f = lambda: 1\n", &[1], &[], never),
+        ("a generator", function, &[1, 2, 3], &[(1, 2)], generator),
+        ("a generator that ran", function, &[1, 2, 3], &[(1, 2), (2, 2)], ""),
+        ("a lambda on the line of a function that ran", decorated, &[1, 2, 5, 6, 7], &[(1, 2), (5, 7)], never),
+        ("a body on lines of its own", "f = lambda: (\n    1)\n", &[1], &[(1, 2)], ""),
+        ("one of two", "f = [lambda: 1, lambda: 2]\n", &[1], &[(1, 1)], "is not alone on its line"),
+        ("none of two", "f = [lambda: 1, lambda: 2]\n", &[1], &[], never),
+        ("in a class on one line", "class A: f = lambda: 1\n", &[1], &[(1, 1)], "is not alone on its line"),
+    ] {
+        let sources = BTreeMap::from([(Utf8PathBuf::from("app/shop/a.py"), text.as_bytes().to_vec())]);
+        let entered = BTreeMap::from([(Utf8PathBuf::from("app/shop/a.py"), entered.iter().copied().collect())]);
+        let report = read_coverage(&report(covered, &[], &[], &[], &[])).expect("a report");
+        let syntax = syntax_of(&sources);
+        let judged = judge(&full(), &measurement(&report, &sources, &syntax, Some(&entered)), |_| false);
+        let found = shown(&judged.expect("judged")).join("\n");
+        let is_told =
+            if told.is_empty() { found.is_empty() } else { found.contains("COV-008") && found.contains(told) };
+        assert!(is_told && found.lines().count() <= 1, "{name}: {found}");
+    }
+    // A line that did not run is said once, and a pragma that somebody answers for speaks of what is in its lines too.
+    let (text, entered) =
+        ("A = 1\nif A:\n    f = lambda: 1\nA = 2\n", BTreeMap::from([("app/shop/a.py".into(), BTreeSet::new())]));
+    let sources = BTreeMap::from([(Utf8PathBuf::from("app/shop/a.py"), text.as_bytes().to_vec())]);
+    let report = read_coverage(&report(&[1, 2, 4], &[3], &[], &[(2, 4)], &[(2, 3)])).expect("a report");
+    let syntax = syntax_of(&sources);
+    let judged = judge(&full(), &measurement(&report, &sources, &syntax, Some(&entered)), |_| false).expect("judged");
+    assert!(!shown(&judged).join("\n").contains("COV-008"), "{:?}", shown(&judged));
 }
 
 #[test]

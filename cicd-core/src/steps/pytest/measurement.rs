@@ -1,7 +1,7 @@
 //! What the tests cover. The recorder measures it in its process, beneath the tests, and tells it in its record, line by line:
 //! no file holds it that a test, a process of one or a handler at the end could write to.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
@@ -10,7 +10,7 @@ use super::Pytest;
 use super::judge::{Source, Sources};
 use super::record::Record;
 use super::step::{START, remove};
-use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, read_coverage};
+use crate::formats::coverage::{MeasuredCoverage, MeasuredSource, candidate_paths, read_coverage};
 use crate::process::Invocation;
 use crate::step::{Context, ReadError, StepError};
 
@@ -31,6 +31,11 @@ partial_branches = (?!)
 
 /// From which line to which code went; a negative one is that of what was entered or left.
 pub(super) type Arc = (i64, i64);
+
+/// Where code begins that was entered, and the line that it ran first.
+fn entry(&(from, to): &Arc) -> Option<(u32, u32)> {
+    Some((u32::try_from(from.checked_neg()?).ok()?, u32::try_from(to).ok()?))
+}
 
 /// What the reporter is told on standard input.
 #[derive(Serialize)]
@@ -72,9 +77,19 @@ impl Pytest {
             read_coverage(captured.report_bytes()?).map_err(|error| ReadError::new("the coverage report", error))?;
         let bytes = captured.report_bytes()?.to_vec();
         remove(out)?;
+        let mut entered: BTreeMap<Utf8PathBuf, BTreeSet<(u32, u32)>> = BTreeMap::new();
+        for (path, arcs) in &ran.measured {
+            let path = candidate_paths(path, &[], &self.dir, cx.root())
+                .into_iter()
+                .find(|path| sources.files.contains_key(path));
+            if let Some(path) = path {
+                entered.entry(path).or_default().extend(arcs.iter().filter_map(entry));
+            }
+        }
         let source = |(path, source): (&Utf8PathBuf, &Source)| {
             let Source { sha256, syntax, .. } = source.clone();
-            (path.clone(), MeasuredSource { sha256, syntax })
+            let entered = entered.get(path).cloned().unwrap_or_else(BTreeSet::new);
+            (path.clone(), MeasuredSource { sha256, syntax, entered })
         };
         let sources = sources.files.iter().map(source).collect();
         Ok((MeasuredCoverage { report, dir: self.dir.clone(), sources }, bytes))
