@@ -9,5 +9,5 @@ mod test_report;
 pub(crate) use environment::Environment;
 pub use interpreter::Interpreter;
 pub use lock_file::{LockCode, LockFile};
-pub(crate) use syntax::{python_sources, read_syntax};
+pub(crate) use syntax::{is_python, python_sources, read_syntax};
 pub use test_report::TestReport;

@@ -29,12 +29,21 @@ pub(crate) fn python_sources(cx: &Context, folder: &Utf8Path) -> Result<Vec<Utf8
         if !path.starts_with(&folder) || path.extension() == Some("pyi") || !place.is_file() {
             continue;
         }
-        let kinds = File::open(&place).and_then(|file| kinds_of(&path, file));
-        if kinds.map_err(StepError::io("reading", &place))?.contains(&FileKind::Python) {
+        if is_python(cx, &path)? {
             found.push(path);
         }
     }
     Ok(found)
+}
+
+/// Whether a file of the repository is Python, by its name or by how it begins.
+///
+/// # Errors
+/// When it cannot be read.
+pub(crate) fn is_python(cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
+    let place = cx.path(path);
+    let kinds = File::open(&place).and_then(|file| kinds_of(path, file)).map_err(StepError::io("reading", &place))?;
+    Ok(kinds.contains(&FileKind::Python))
 }
 
 /// Reads the syntax of these sources, paths relative to the workspace, with this interpreter. Nothing of them is run: neither the

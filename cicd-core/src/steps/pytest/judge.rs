@@ -178,6 +178,19 @@ impl<'a> Judged<'a> {
         }
     }
 
+    /// Files of the repository that these processes ran as Python, beside the sources of the project.
+    pub(super) fn unknown_texts(&self, records: &[&Record]) -> BTreeSet<Utf8PathBuf> {
+        let all = records.iter().flat_map(|record| &record.texts).filter_map(|path| self.relative(path));
+        all.filter(|path| self.sources.listed.contains(path) && !self.sources.files.contains_key(path)).collect()
+    }
+
+    /// One that nothing says to be Python: no step scans it, and no gate asks whether it is covered.
+    pub(super) fn judge_text(&mut self, path: Utf8PathBuf) {
+        let message = format!("{path} is run as Python, but no step knows that it is");
+        let finding = Finding::new(PytestCode::Interference, message).at(Location::file(path));
+        self.findings.push(finding.help("give it the extension .py: as it is called, nobody scans or measures it"));
+    }
+
     fn judge_named(&mut self, place: Option<&(String, u32)>, what: String) {
         let inside = place.and_then(|(path, line)| Some((self.relative(path)?, *line)));
         match inside {

@@ -19,7 +19,9 @@ pub(super) struct Record {
     pub(super) chosen: Option<usize>,
     pub(super) phases: BTreeMap<String, Vec<Phase>>,
     pub(super) reports: BTreeMap<String, Vec<Report>>,
-    /// The code that ran as each test, each time that it ran.
+    /// The test whose code was entered since the last one was called.
+    entered: Option<String>,
+    /// The code that ran as each test, each time that it ran; none where what was called did not enter it.
     pub(super) called: BTreeMap<String, Vec<Option<(String, u32)>>>,
     /// Hooks that come from neither pytest nor a package of the environment.
     pub(super) hooks: Vec<Named>,
@@ -27,6 +29,8 @@ pub(super) struct Record {
     pub(super) patched: Vec<Named>,
     /// Files that were loaded as code and belong to neither Python nor the environment.
     pub(super) loaded: BTreeSet<String>,
+    /// Files of the repository that were run as the Python that they hold, whatever they are called.
+    pub(super) texts: BTreeSet<String>,
     /// What was measured of each file, by its path as coverage.py shows it.
     pub(super) measured: BTreeMap<String, Vec<Arc>>,
     /// What pytest came to.
@@ -111,14 +115,19 @@ enum Line {
         #[serde(flatten)]
         report: Report,
     },
+    Entered {
+        id: String,
+    },
     Called {
         id: String,
         code: Option<(String, u32)>,
+        raised: bool,
     },
     Hook(Named),
     Patched(Named),
     Loaded {
         paths: BTreeSet<String>,
+        texts: BTreeSet<String>,
     },
     Measured {
         path: String,
@@ -173,10 +182,17 @@ impl Record {
             Line::Chosen { count } => self.chosen = Some(count),
             Line::Phase { id, phase } => self.phases.entry(id).or_default().push(phase),
             Line::Report { id, report } => self.reports.entry(id).or_default().push(report),
-            Line::Called { id, code } => self.called.entry(id).or_default().push(code),
+            Line::Entered { id } => self.entered = Some(id),
+            Line::Called { id, code, raised } => {
+                let has_run = self.entered.take().as_ref() == Some(&id) || raised;
+                self.called.entry(id).or_default().push(code.filter(|_| has_run));
+            }
             Line::Hook(one) => self.hooks.push(one),
             Line::Patched(one) => self.patched.push(one),
-            Line::Loaded { paths } => self.loaded.extend(paths),
+            Line::Loaded { paths, texts } => {
+                self.loaded.extend(paths);
+                self.texts.extend(texts);
+            }
             Line::Measured { path, arcs } => {
                 self.measured.insert(path, arcs);
             }

@@ -39,7 +39,8 @@ def main(order):
     file = os.open(order["record"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
     state = [b""]
     pid = os.getpid()
-    sha256, dumps, put, getpid, profile = hashlib.sha256, json.dumps, os.write, os.getpid, sys.setprofile
+    sha256, dumps, put, getpid = hashlib.sha256, json.dumps, os.write, os.getpid
+    profile, running = sys.setprofile, sys._getframe
 
     def write(kind, **fields):
         if getpid() != pid:
@@ -148,6 +149,8 @@ def main(order):
 
     # Captured before code of the repository runs, and called through these names alone.
     compiled_from, read_file, digest = compile, open, rewrite._rewrite_test
+    absolute = os.path.abspath
+    # Code is equal to code of another file that says the same: each is kept with its file.
     meant, compared, written = {}, set(), set()
 
     def keep(code):
@@ -155,7 +158,7 @@ def main(order):
         pending = [code]
         while pending:
             one = pending.pop()
-            written.add(one)
+            written.add((one.co_filename, one))
             pending.extend(inner for inner in one.co_consts if isinstance(inner, types.CodeType))
 
     def sources():
@@ -176,9 +179,8 @@ def main(order):
                 except (SyntaxError, ValueError):
                     continue  # Pytest says it when it collects.
 
-    def as_written(code):
+    def as_written(code, path):
         """Whether the code of a module is what its file says: whoever replaces a part of Python may give it another meaning."""
-        path = code.co_filename
         if meant.get(path) == code:
             keep(meant[path])
             return True
@@ -189,6 +191,20 @@ def main(order):
             return False
         keep(plain)
         return plain == code
+
+    # Whoever says of his code that it is of a measured file would have that covered.
+    package = absolute(order["measured"]["package_dir"]) + os.sep if order["measured"] else None
+
+    def is_made_up(event, what, path):
+        """Whether code is made, out of this, that says it is of a measured file."""
+        if package is None or not isinstance(path, str) or not path.endswith(".py") or not absolute(path).startswith(package):
+            return False
+        if event == "compile" and isinstance(what, (bytes, str)):
+            what = what.encode() if isinstance(what, str) else what
+            with read_file(path, "rb") as file:
+                return file.read().replace(b"\r\n", b"\n") != what.replace(b"\r\n", b"\n")
+        # Pytest compiles the trees of tests, wherever they lie.
+        return event != "compile" or absolute(path) not in meant
 
     def hooks(manager):
         for plugin in manager.get_plugins():
@@ -217,7 +233,7 @@ def main(order):
             return "skipped"
         return "xfailed" if all(isinstance(one, pytest.xfail.Exception) for one in kinds) else "failed"
 
-    executed = set()
+    executed, texts = set(), set()
     # Python asks there for what it has compiled; the folder is this process's own, and was empty.
     compiled = os.path.join(sys.pycache_prefix, "")
 
@@ -226,13 +242,23 @@ def main(order):
         if event == "exec":
             code = arguments[0]
             path = getattr(code, "co_filename", None)
+            if not isinstance(path, str) or path.startswith("<"):
+                return
+            path = absolute(path)
             executed.add(path)
             # Engines of templates name the template that they made code of. No test is in one: it counts only if its file says it.
-            if isinstance(path, str) and path.startswith(workspace) and path.endswith(".py") and code.co_name == "<module>" and (
-                    code not in compared):
-                compared.add(code)
-                if not is_ours(path) and not as_written(code):
-                    write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
+            if path.startswith(workspace) and code.co_name == "<module>" and (path, code) not in compared:
+                compared.add((path, code))
+                if not is_ours(path):
+                    is_plain = as_written(code, path)
+                    if path.endswith(".py") and not is_plain:
+                        write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
+                    elif is_plain:
+                        texts.add(path)
+        elif event in ("compile", "code.__new__"):
+            if is_made_up(event, *arguments[:2]):
+                path = absolute(arguments[1])
+                write("patched", name=f"code that says it is of {path[len(workspace):]}", place=[path, 1])
         elif event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
             if not arguments[0].startswith(compiled):
                 executed.add(arguments[0])
@@ -246,7 +272,8 @@ def main(order):
         paths = executed | {getattr(one, "__file__", None) for one in list(sys.modules.values())}
         paths = {os.path.abspath(one) for one in paths if isinstance(one, str) and one and not one.startswith("<")}
         write("loaded", paths=sorted(one for one in paths if not is_ours(one)
-                                     and not (own is not None and os.path.realpath(one).startswith(own))))
+                                     and not (own is not None and os.path.realpath(one).startswith(own))),
+              texts=sorted(texts))
 
     def measured():
         """What was covered, from memory: nothing that came to lie on the disk meanwhile has a part in it."""
@@ -256,18 +283,18 @@ def main(order):
             for path in sorted(data.measured_files()):
                 write("measured", path=path, arcs=sorted(data.arcs(path) or []))
 
-    class Entry:
-        """Whether the code of a test is entered, told by the interpreter: what is called may have been replaced behind any name."""
+    def entry(item):
+        """Tells that the code of a test is entered, as the interpreter says: what is called may have been replaced behind any name."""
+        found, name = list(codes(getattr(item, "obj", None))), item.nodeid
+        code = found[-1] if found else None
 
-        def __init__(self, item):
-            found = list(codes(getattr(item, "obj", None)))
-            self.code = found[-1] if found else None
-            self.entered = False
-
-        def __call__(self, frame, event, argument):
-            if frame.f_code is self.code and self.code in written:
-                self.entered = True
+        def entered(frame, event, argument):
+            # Whoever finds this function can call it, but not out of the code of the test.
+            if frame.f_code is code and frame is running(1) and (code.co_filename, code) in written:
                 profile(None)
+                write("entered", id=name)
+
+        return entered
 
     class Recorder:
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
@@ -303,18 +330,18 @@ def main(order):
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_call(self, item):
-            found, entry = place(getattr(item, "obj", None)), Entry(item)
+            found = place(getattr(item, "obj", None))
             # As with pytest-cov: what such a test runs is not covered by it.
             apart = measurement is not None and (
                 item.get_closest_marker("no_cover") or "no_cover" in getattr(item, "fixturenames", ()))
             if apart:
                 measurement.stop()
-            profile(entry)
+            profile(entry(item))
             outcome = yield
             profile(None)
             if apart:
                 measurement.start()
-            write("called", id=item.nodeid, code=found if entry.entered or outcome.excinfo is not None else None)
+            write("called", id=item.nodeid, code=found, raised=outcome.excinfo is not None)
 
         @pytest.hookimpl(hookwrapper=True, tryfirst=True)
         def pytest_runtest_makereport(self, item, call):

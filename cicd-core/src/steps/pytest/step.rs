@@ -19,7 +19,7 @@ use crate::formats::{Suppressions, hex, read_junit};
 use crate::model::{Finding, Location, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
-use crate::python::{Interpreter, TestReport, python_sources, read_syntax};
+use crate::python::{Interpreter, TestReport, is_python, python_sources, read_syntax};
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
 
 /// The program that runs pytest and records what happens.
@@ -145,6 +145,7 @@ struct Order<'a> {
 #[derive(Serialize)]
 struct Measured<'a> {
     package: &'a str,
+    package_dir: Utf8PathBuf,
     settings: Utf8PathBuf,
 }
 
@@ -216,7 +217,11 @@ impl Step for Pytest {
         let out = fresh_folder(cx, &options)?;
         let args = self.arguments(cx.root(), &out, &options);
         let running = self.recorder(&python.path, cx.root(), &out, &[args, vec![Self::reporting(&out)]].concat());
-        let measured = self.package.as_deref().map(|package| Measured { package, settings: out.join(COVERAGE_FILE) });
+        let package = self.package.as_deref().zip(self.package_dir());
+        let measured = package.map(|(package, folder)| {
+            let (package_dir, settings) = (cx.path(&folder), out.join(COVERAGE_FILE));
+            Measured { package, package_dir, settings }
+        });
         let Recorded { captured, record: ran, bytes } = self.process(cx, running, &out, &files, measured)?;
         environment.check()?;
         let written = out.join("junit.xml");
@@ -229,6 +234,11 @@ impl Step for Pytest {
         judged.judge_process(&collected);
         judged.judge_process(&ran);
         sources.judge_marks(&mut judged);
+        for path in judged.unknown_texts(&[&collected, &ran]) {
+            if !is_python(cx, &path)? {
+                judged.judge_text(path);
+            }
+        }
         let counts = judged.judge_tests(&collected, &ran, &report)?;
         if counts.failed + counts.not_run == 0 && ended(&captured)? != 0 {
             let what = "pytest ended with exit code 1, but no test failed";
