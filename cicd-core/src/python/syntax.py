@@ -52,7 +52,7 @@ TEXT_NAMES = {
 MACHINERY = {"_callTestMethod", "_callSetUp", "_callTearDown", "_callCleanup", "_executeTestPart", "defaultTestResult"}
 RUNNERS = {"run", "__call__", "debug", "__getattribute__"}
 # What pytest calls a test by; one that is given another is another test.
-ITEM = {"runtest", "_obj", "_callTestMethod", "__class__", "_testMethodName", "_request"}
+ITEM = {"runtest", "_testMethodName"}
 ASSIGNED = {
     "pytest_plugins": "loads plugins into pytest",
     "collect_ignore": "leaves files out of the tests",
@@ -310,9 +310,9 @@ class Reader:
         if isinstance(node, FUNCTIONS) and node.name.startswith("pytest_"):
             self.marks.append([first(node), "hook", f"`{node.name}` is a hook of pytest"])
         elif isinstance(node, ast.ClassDef):
+            decisive = MACHINERY | RUNNERS if node.name in self.cases else MACHINERY
             for one in node.body:
-                if isinstance(one, FUNCTIONS) and (one.name in MACHINERY or (one.name in RUNNERS and node.name in self.cases)
-                                                   or (one.name in RUNNERS and "result" in [a.arg for a in one.args.args])):
+                if isinstance(one, FUNCTIONS) and one.name in decisive:
                     self.mark(one, "reach", f"`{node.name}.{one.name}` decides whether a test is run")
         elif isinstance(node, ast.Import):
             for one in node.names:
