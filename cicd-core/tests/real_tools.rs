@@ -341,6 +341,9 @@ fn rules_of_the_repository_find_their_examples_or_nothing_is_proven() {
     repository.write("app/shop/bad.py", "");
     repository.write("app/tool", "#!/usr/bin/env -S python3 -u\nimport os\n\nos.system(\"sync\")\n");
     assert_eq!(repository.look(&step, searched()).1, ["shell-command", "IGN-017"]);
+    // Neither bandit nor ruff has a rule for this.
+    repository.write("app/tool", "__import__(\"os\").system(\"ls \" + input())\n");
+    assert_eq!(repository.look(&step, searched()).1, ["shell-command", "IGN-017"]);
     fs::remove_file(repository.path().join("app/tool")).expect("removed");
     assert_eq!(repository.look(&step, searched()), (Status::Passed, vec!["IGN-017".to_owned()]));
 
