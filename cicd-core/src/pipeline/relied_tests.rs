@@ -201,6 +201,8 @@ fn mytool(cx: &Context) -> Result<(), StepError> {
 fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
     type How = fn(&Context) -> Result<(), StepError>;
     type Change = fn(&mut Place);
+    /// What it is, what the step does and asks for, what changes then, and why it is run again.
+    type Case = (&'static str, How, &'static [&'static str], Change, Option<&'static str>);
     let nothing: How = |_| Ok(());
     let asks: How = |cx| {
         let _ = cx.env("BAD");
@@ -211,7 +213,7 @@ fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
     let secret: How = |cx| cx.secret(Secret::file("ignored.toml")).map(drop);
     let printed: How = |cx| {
         let command = Invocation::program("/bin/echo").arg("0123456789");
-        cx.secret(&Secret::command("PRINTED", command)).map(drop)
+        cx.secret(Secret::command("PRINTED", command)).map(drop)
     };
     let inherits: How = |cx| {
         let seen = cx.run_ok(&Invocation::tool("printenv"))?;
@@ -239,7 +241,7 @@ fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
     let before: Change = |place| script(&folders(place)[0].join("mytool"), "#!/bin/sh\nexit 1\n");
     let reader: Change = |place| script(&folders(place)[1].join("reader"), "#!/bin/sh\nexit 1\n");
     let unlisted: Change = |place| fs::write(place.root().join("ignored.toml"), "9876543210").expect("written");
-    let cases: &[(&str, How, &'static [&'static str], Change, Option<&str>)] = &[
+    let cases: &[Case] = &[
         ("nothing", nothing, &[], same, None),
         ("nothing, another environment", nothing, &[], variable, None),
         ("a variable, another one", asks, &[], variable, Some("the environment")),
