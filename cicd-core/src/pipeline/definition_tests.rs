@@ -9,6 +9,7 @@ use regex::Regex;
 
 use super::definition;
 use crate::docker::{BuildRecipe, Fresh, Image};
+use crate::formats::file_kind::FileKind;
 use crate::model::Severity;
 use crate::pipeline::Pipeline;
 use crate::policy::Justification;
@@ -163,6 +164,8 @@ fn every_setting() -> Seen {
     let source = SourceCheck::new;
     settings!(all, "steps/source_check.rs", |_given| (), source(), {
         "accept_ignored": source().accept_ignored("a", because()),
+        "accept_turns": source().accept_turns("a", because()),
+        "accept_unjudged": source().accept_unjudged(FileKind::Shell, because()),
         "accept_repository": source().accept_repository("a", because()),
     });
     settings!(all, "steps/exception_lint.rs", |_given| (), ExceptionLint::files(["a"]), {
