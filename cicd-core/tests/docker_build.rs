@@ -129,6 +129,44 @@ fn root_is_found_and_allowed_only_with_a_justification() {
 }
 
 #[test]
+fn what_an_instruction_makes_of_code_and_of_variables_is_told() {
+    let dockerfile = GOOD.replace(
+        "COPY app.txt",
+        "COPY tool.sh speed.so /opt/app/\nRUN echo 'import os' > /opt/app/evil.py && cat /bin/cat > /opt/app/cat && cat /opt/app/tool.sh > /bin/known\n\
+         ENV PYTHONSTARTUP=/opt/app/evil.py PYTHONPATH=/opt/app\nCOPY app.txt",
+    );
+    let mut sandbox = sandbox(&dockerfile);
+    sandbox.write("app/tool.sh", "#!/bin/sh\necho tracked\n");
+    sandbox.write("app/speed.so", "\u{7f}ELF tracked");
+    let base = sandbox.base("own-code");
+    let told = |outcome: &Outcome<Image<Fresh>>| -> Vec<String> {
+        let own = outcome.findings.iter().filter(|one| ["IMG-024", "IMG-025"].contains(&one.code.as_str()));
+        own.map(|one| format!("{} {}", one.code, one.target.as_ref().expect("a target"))).collect()
+    };
+    let outcome = build(&mut sandbox, application(), base.clone()).expect("built");
+    let all = [
+        "IMG-024 PYTHONSTARTUP=/opt/app/evil.py",
+        "IMG-024 PYTHONPATH=/opt/app",
+        "IMG-025 /opt/app/cat",
+        "IMG-025 /opt/app/evil.py",
+        "IMG-025 /opt/app/speed.so",
+    ];
+    assert_eq!(told(&outcome), all);
+    let copied = outcome.findings.iter().find(|one| one.message.contains("/opt/app/evil.py: ")).expect("told");
+    assert!(copied.message.contains("(echo 'import os' > /opt/app/evil.py"), "{}", copied.message);
+
+    let accepting = application().accept(ImageCode::OwnCode, "/opt/app/**", justification()).accept(
+        ImageCode::Variable,
+        "PYTHON*=/opt/app**",
+        justification(),
+    );
+    let outcome = build(&mut sandbox, accepting, base).expect("built");
+    let verdict = evaluate(outcome.findings, &outcome.exceptions, &Policy::default(), jiff::civil::date(2026, 11, 21));
+    let open: Vec<_> = verdict.findings.iter().filter(|one| one.exception.is_none()).map(|one| &one.message).collect();
+    assert_eq!((verdict.status, open), (Status::Exempted, Vec::new()));
+}
+
+#[test]
 fn shipped_tests_and_secrets_are_found_even_below_a_layer_that_deletes_them() {
     let secret = "the-secret-of-the-build-0123456789";
     let dockerfile = GOOD
@@ -492,7 +530,10 @@ fn a_flattened_system_is_compared_or_told() {
     sandbox.write("app/Dockerfile", &flat);
     let step = DockerBuild::context("app").base_arg("BASE_IMAGE");
     let outcome = build(&mut sandbox, step, base).expect("built");
-    assert_eq!(codes(&outcome), ["IMG-017"]);
+    // Its programs are of no package and of no base.
+    let mut all = codes(&outcome);
+    all.dedup();
+    assert_eq!(all, ["IMG-017", "IMG-025"]);
     assert_eq!(outcome.findings[0].level, Level::BlockClearance);
 }
 

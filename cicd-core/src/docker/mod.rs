@@ -22,7 +22,7 @@ pub use engine::{EngineInfo, docker, docker_tool, engine_info};
 pub(crate) use exported::ExportedImage;
 pub(crate) use files::{
     Distribution, FileTree, Form, Kind, LayerFile, Node, Part, PythonContent, Stray, StrayKind, System, SystemKind,
-    ecosystems, node_packages, package_of_list, python_path, read_distributions, strays,
+    ecosystems, node_packages, package_of_list, python_path, read_distributions, recorded, strays,
 };
 #[cfg(test)]
 pub(crate) use files::{Marks, add_archive, read_file_system};

@@ -82,13 +82,19 @@ fn kinds_within(path: &Utf8Path, mut file: impl Read, parts: [u64; 2]) -> io::Re
     if !is_cut {
         return Ok(kinds(path, &content));
     }
-    let mut all = kinds(path, whole_lines(&content));
-    let text = text_of(whole_lines(&content));
+    Ok(kinds_of_start(path, &content))
+}
+
+/// The kinds of a file of which this is the start: Python too, where it could become that by its end.
+#[must_use]
+pub fn kinds_of_start(path: &Utf8Path, start: &[u8]) -> Vec<FileKind> {
+    let mut all = kinds(path, whole_lines(start));
+    let text = text_of(whole_lines(start));
     if python_counts_from(path, &text) == Some(Does::Calls) && python::may_go_on(&text) {
         all.insert(0, FileKind::Python);
         all.dedup();
     }
-    Ok(all)
+    all
 }
 
 /// The start of a file without the line in which it is cut.

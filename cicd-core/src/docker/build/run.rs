@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -121,6 +122,11 @@ impl Build {
             invocation,
             files,
         })
+    }
+
+    /// The digests of the files that the builder may read from its context, as far as they have one of these sizes.
+    pub(crate) fn digests(&self, sizes: &BTreeSet<u64>) -> Result<BTreeSet<[u8; 32]>, StepError> {
+        self.files.digests(sizes)
     }
 
     /// Takes the name from what this run has built before under it, by an earlier attempt say: it would go on without a name, and nobody

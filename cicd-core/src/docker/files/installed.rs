@@ -54,14 +54,19 @@ pub(crate) fn strays(
     distributions: &[Distribution],
     search: &[SearchFolder],
 ) -> Vec<Stray> {
-    let mut look = Look { tree, system, claimed: BTreeSet::new(), found: BTreeMap::new() };
-    for one in distributions.iter().filter(|one| one.folder.extension() != Some("egg-link")) {
-        look.record(&one.folder);
-    }
+    let mut look = Look::new(tree, system);
+    look.records(distributions);
     look.sites(distributions, search);
     look.everywhere();
     look.bundles();
     look.strays()
+}
+
+/// The files that Python packages have recorded and that are what was recorded, by their real paths.
+pub(crate) fn recorded(tree: &FileTree, system: &System, distributions: &[Distribution]) -> BTreeSet<String> {
+    let mut look = Look::new(tree, system);
+    look.records(distributions);
+    look.intact
 }
 
 struct Look<'a> {
@@ -69,11 +74,23 @@ struct Look<'a> {
     system: &'a System,
     /// The files that a package has recorded, by their real paths.
     claimed: BTreeSet<String>,
+    /// Those of them that have the bytes that were recorded.
+    intact: BTreeSet<String>,
     /// By kind and the path that stands for all of them: why, and each file.
     found: BTreeMap<(StrayKind, String), (String, Vec<String>)>,
 }
 
-impl Look<'_> {
+impl<'a> Look<'a> {
+    fn new(tree: &'a FileTree, system: &'a System) -> Self {
+        Self { tree, system, claimed: BTreeSet::new(), intact: BTreeSet::new(), found: BTreeMap::new() }
+    }
+
+    fn records(&mut self, distributions: &[Distribution]) {
+        for one in distributions.iter().filter(|one| one.folder.extension() != Some("egg-link")) {
+            self.record(&one.folder);
+        }
+    }
+
     fn add(&mut self, kind: StrayKind, group: &str, file: &str, why: impl Into<String>) {
         let (_, files) = self.found.entry((kind, group.to_owned())).or_insert_with(|| (why.into(), Vec::new()));
         files.push(file.to_owned());
@@ -105,13 +122,16 @@ impl Look<'_> {
                 (None, _) if file.path.starts_with("../") || file.path.starts_with("bin/") => {}
                 (None, Some(_)) => self.add(StrayKind::Changed, group, &path, "files of its RECORD are missing"),
                 (None, None) => {}
-                (Some(content), Some(expected)) if content.sha256 != expected => {
+                (Some(content), Some(expected)) if content.sha256 == expected => {
+                    self.intact.insert(real.clone());
+                }
+                (Some(_), Some(_)) => {
                     self.add(StrayKind::Changed, group, &path, "files are not what its RECORD says");
                 }
                 (Some(_), None) if !needs_no_hash(&file.path) => {
                     self.add(StrayKind::Changed, group, &path, "files are not what its RECORD says");
                 }
-                (Some(_), _) => {}
+                (Some(_), None) => {}
             }
             // A link is recorded by its own name.
             self.claimed.insert(path);

@@ -13,7 +13,7 @@ mod walk;
 pub(crate) use content::{Content, Form, Kept, Part};
 pub(crate) use distribution::{Content as PythonContent, Distribution, read_distributions};
 pub(crate) use ecosystems::{ecosystems, node_packages};
-pub(crate) use installed::{Stray, StrayKind, strays};
+pub(crate) use installed::{Stray, StrayKind, recorded, strays};
 pub(crate) use python_path::{SearchFolder, python_path};
 pub(crate) use system::{System, SystemKind, package_of_list};
 pub(crate) use tree::{FileTree, Kind, Node};

@@ -118,5 +118,10 @@ finding_codes! {
             help: "leave it to the program's own arguments, and keep packages in site-packages; `.accept(…)` takes a justification for `NAME=value`",
             example: "ENV LD_PRELOAD=/opt/app/lib/x.so, or PYTHONPATH=/opt/app/lib",
         },
+        OwnCode = "IMG-025" {
+            summary: "code in the image is of no package, and not a file of the commit that scanners have read",
+            help: "let the Dockerfile copy it from the repository as it is, or install it as a package; for what has to be built, `.accept(…)` takes a justification",
+            example: "RUN printf '…' > app/extra.py, a program that git tracks, or a __pycache__ of the application's own",
+        },
     }
 }

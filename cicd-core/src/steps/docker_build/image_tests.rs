@@ -10,17 +10,17 @@ use crate::model::Finding;
 
 /// A file, folder, link or device of a layer.
 #[derive(Clone)]
-struct Piece {
-    path: String,
+pub(super) struct Piece {
+    pub(super) path: String,
     kind: tar::EntryType,
-    text: String,
+    pub(super) text: String,
     mode: u32,
     user: u64,
     group: u64,
     capability: bool,
 }
 
-fn file(path: &str, text: &str) -> Piece {
+pub(super) fn file(path: &str, text: &str) -> Piece {
     Piece {
         path: path.to_owned(),
         kind: tar::EntryType::Regular,
@@ -37,7 +37,7 @@ fn folder(path: &str, mode: u32) -> Piece {
 }
 
 impl Piece {
-    fn mode(self, mode: u32) -> Self {
+    pub(super) fn mode(self, mode: u32) -> Self {
         Self { mode, ..self }
     }
 
@@ -45,12 +45,22 @@ impl Piece {
         Self { user, group, ..self }
     }
 
-    fn kind(self, kind: tar::EntryType) -> Self {
+    pub(super) fn kind(self, kind: tar::EntryType) -> Self {
         Self { kind, ..self }
     }
 }
 
 fn add(tree: &mut FileTree, index: usize, pieces: &[Piece]) {
+    add_shown(tree, index, pieces, &mut |_| ());
+}
+
+/// Lays a layer upon a tree, and shows its files.
+pub(super) fn add_shown(
+    tree: &mut FileTree,
+    index: usize,
+    pieces: &[Piece],
+    show: &mut dyn FnMut(crate::docker::LayerFile<'_>),
+) {
     let mut archive = tar::Builder::new(Vec::new());
     for Piece { path, kind, text, mode, user, group, capability } in pieces {
         if *capability {
@@ -72,10 +82,10 @@ fn add(tree: &mut FileTree, index: usize, pieces: &[Piece]) {
         }
     }
     let archive = archive.into_inner().expect("in memory");
-    add_archive(tree, Cursor::new(archive), index, Marks::Delete, &mut |_| ()).expect("a layer");
+    add_archive(tree, Cursor::new(archive), index, Marks::Delete, show).expect("a layer");
 }
 
-fn shown(findings: &[Finding]) -> Vec<String> {
+pub(super) fn shown(findings: &[Finding]) -> Vec<String> {
     findings
         .iter()
         .map(|one| format!("{} {}", one.code, one.target.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string)))
@@ -230,7 +240,7 @@ fn nobody_becomes_somebody_else() {
 const OPENSSL: &str = "Package: openssl\nStatus: install ok installed\nVersion: 3.0.11\nArchitecture: amd64\n\n";
 const LIBC: &str = "Package: libc6\nStatus: install ok installed\nVersion: 2.36\nArchitecture: amd64\n\n";
 
-fn debian() -> Vec<Piece> {
+pub(super) fn debian() -> Vec<Piece> {
     vec![
         folder("usr/lib", 0o755),
         file("lib", "usr/lib").kind(tar::EntryType::Symlink),

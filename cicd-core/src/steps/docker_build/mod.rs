@@ -52,6 +52,9 @@ mod health;
 #[cfg(test)]
 mod image_tests;
 mod intermediate;
+mod own_code;
+#[cfg(test)]
+mod own_code_tests;
 mod privileges;
 mod runtime;
 mod shipped;

@@ -4,6 +4,7 @@ use camino::Utf8PathBuf;
 
 use super::codes::ImageCode;
 use super::intermediate::IntermediateBuild;
+use super::own_code::{self, Code};
 use super::shipped::{FilePattern, Search};
 use super::system::{self, Compared};
 use super::{bases, configuration, freshness, health, privileges, runtime, variables};
@@ -205,7 +206,11 @@ impl DockerBuild {
         }
         cx.progress("looking through the layers");
         let mut search = Search::new(&build.secrets, base_layers.len())?;
-        let layers = walk_image(cx, &built.id, base_layers.len(), &mut |file| search.file(&file))?;
+        let mut code = Code::new(base_layers.len());
+        let layers = walk_image(cx, &built.id, base_layers.len(), &mut |file| {
+            search.file(&file);
+            code.file(&file);
+        })?;
         search.configuration(&layers.config);
         let patterns: Vec<_> = self.allowed_files.iter().map(|text| FilePattern::new(text)).collect();
 
@@ -224,12 +229,26 @@ impl DockerBuild {
             cx.progress("running the health check where it has to fail");
             findings.extend(health::judge(cx, &built.id, &config, &build.dockerfile_path)?);
         }
+        let shipped = own_code::Shipped {
+            base: &layers.base,
+            base_layers: base_layers.len(),
+            tree: &layers.tree,
+            config: &config,
+            dockerfile: &build.dockerfile_path,
+            accepted: &self.patterns_of(ImageCode::OwnCode),
+        };
+        findings.extend(own_code::judge(shipped, &code, |sizes| build.digests(sizes))?);
         self.name_by_pattern(&mut findings);
         findings.extend(search.findings(&patterns));
         findings.extend(slow(built.duration, &build.dockerfile_path));
         let bases = after.bases(&build, &built.log)?;
         let image = image(&details, &build.name, &revision, bases)?;
         Ok(self.outcome(image, proof, built.duration, findings))
+    }
+
+    fn patterns_of(&self, code: ImageCode) -> Vec<FilePattern> {
+        let of_code = self.accepted.iter().filter(|(accepted, _)| *accepted == code);
+        of_code.map(|(_, text)| FilePattern::new(text)).collect()
     }
 
     /// What is accepted by a pattern is named by it, as exceptions know no patterns.

@@ -296,7 +296,6 @@ fn changed(
     let mut changed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut unowned: Vec<&str> = Vec::new();
     let other: BTreeSet<&str> = now.packages.difference(&before.packages).map(|one| one.name.as_str()).collect();
-    let is_state = |path: &str| STATE.iter().any(|folder| path.starts_with(folder));
     for (path, _, known) in base_tree.files().filter(|(path, ..)| !is_state(path)) {
         // Whatever the path leads to by now is what programs get.
         let Some((_, node)) = tree.resolve(path) else { continue };
@@ -353,6 +352,11 @@ fn changed(
         findings.push(Finding::new(ImageCode::SystemChanged, format!("{more} more files are not what the base has")));
     }
     findings
+}
+
+/// Whether a file may differ from what was installed.
+pub(super) fn is_state(path: &str) -> bool {
+    STATE.iter().any(|folder| path.starts_with(folder))
 }
 
 fn is_generated(path: &str, node: &Node) -> bool {
