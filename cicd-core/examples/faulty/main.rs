@@ -55,6 +55,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     ci.command("session-silent", misbehave(&["leave-silent-session"]));
     ci.command("brother", Invocation::tool("python3").args(["-c", BROTHER]));
     ci.command("flood", misbehave(&["flood", "1024"]));
+    ci.add("flood-beside-a-secret", Guarded(misbehave(&["flood", "1024"])), ());
     ci.command("one-line", misbehave(&["one-line", "1024"]));
     ci.command("hostile", misbehave(&["hostile"]));
     ci.command("reads-input", misbehave(&["read-input"]));
@@ -120,6 +121,24 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     });
     ci.add("measured", measured, ());
     Ok(ci)
+}
+
+/// A step that declares a secret, and that runs a command which prints no part of it.
+#[derive(Debug)]
+struct Guarded(Invocation);
+
+impl Step for Guarded {
+    type Input = ();
+    type Output = ();
+
+    fn run(&self, cx: &Context, (): ()) -> Result<Outcome<()>, StepError> {
+        cx.run_ok(&self.0)?;
+        Ok(Outcome::of(()))
+    }
+
+    fn secrets(&self) -> Vec<SecretSource> {
+        vec!["CANARY".into()]
+    }
 }
 
 /// Writes down the peak of this process's memory when the pipeline that holds it goes, at the end of its run.

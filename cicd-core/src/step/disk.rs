@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::LazyLock;
 
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, MatchKind};
 use camino::Utf8Path;
 
 use crate::process::{OutputSink, Stream};
@@ -35,7 +35,9 @@ const FREE_FILES_MIN: u64 = 4;
 /// Nothing where the words are no search, which a test rules out.
 static SEARCH: LazyLock<Option<AhoCorasick>> =
     LazyLock::new(|| AhoCorasick::builder().ascii_case_insensitive(true).build(WORDS).ok());
-static HINT: LazyLock<Option<AhoCorasick>> = LazyLock::new(|| AhoCorasick::new(HINTS).ok());
+/// With any other kind of match, nothing looks at many bytes at a time.
+static HINT: LazyLock<Option<AhoCorasick>> =
+    LazyLock::new(|| AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(HINTS).ok());
 
 /// Hands output on and sees whether a program complains of a full disk.
 pub(super) struct Watching<S> {
