@@ -59,7 +59,7 @@ fn main() -> io::Result<()> {
             }
         }
         ["hostile"] => {
-            let lines: &[u8] = b"\xff\xfe\x00\rover\n\x1b]0;title\x07\n::error::injected\n  ::set-output name=a::b\nx ##[error]y\n\x1b[31m";
+            let lines: &[u8] = b"\xff\xfe\x00\rover\n\x1b]0;title\x07\n::error::injected\n  ::set-output name=a::b\nx ##[error]y\n\x1b[31m##vso[task.complete]\n###teamcity[x]\n::add-mask::y\r::error::z\n";
             io::stdout().write_all(lines)?;
             io::stderr().write_all(lines)?;
             exit(1);

@@ -5,6 +5,7 @@ use std::os::unix::fs::symlink;
 use std::process::ExitCode;
 
 use cicd_core::cli::Cli;
+use cicd_core::model::{Code, Finding};
 use cicd_core::pipeline::{GraphError, Pipeline};
 use cicd_core::step::{Context, Outcome, Step, StepError, Workspace};
 
@@ -21,6 +22,9 @@ impl Step for Sabotage {
         let run = run.read_dir_utf8().and_then(|mut runs| runs.next().transpose());
         let run = run.map_err(StepError::io("reading", "the runs"))?;
         let folder = run.map(|run| run.into_path()).unwrap_or_default();
+        if let Some(words) = cx.env("WORDS").map(|words| words.to_string_lossy().into_owned()) {
+            return say(&what, words);
+        }
         let spoilt = match what.as_str() {
             "tools.json" => cx.env("RECORD").map_or(Ok(()), |record| fs::write(record, "{")),
             "" => Ok(()),
@@ -30,6 +34,21 @@ impl Step for Sabotage {
         };
         spoilt.map_err(StepError::io("spoiling", what))?;
         Ok(Outcome::of(()))
+    }
+}
+
+/// Says these words in every way to the terminal that a step has.
+fn say(how: &str, words: String) -> Result<Outcome<()>, StepError> {
+    let finding = Finding::with_code(Code::new(words.clone()), words.clone()).help(words.clone());
+    match how {
+        "error" => Err(StepError::not_looked(words.clone(), words)),
+        "path" => Err(StepError::io("reading", words)(std::io::Error::other("it is not there"))),
+        "panic" => std::panic::panic_any(words),
+        "panic of a thread" => {
+            let panicked = std::thread::spawn(move || std::panic::panic_any(words)).join().is_err();
+            Ok(Outcome::of(()).fact("panicked", u64::from(panicked)))
+        }
+        _ => Ok(Outcome::of(()).headline(words).findings([finding])),
     }
 }
 

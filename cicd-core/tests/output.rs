@@ -172,3 +172,31 @@ fn no_terminal_and_no_locale_changes_what_is_said() {
         assert!(run.success() && !plain(&run).contains(&0x1b), "{variables:?}");
     }
 }
+
+/// The class: text of others that a CI system obeys, on any way to its log.
+#[test]
+fn nothing_that_is_said_steers_a_ci_system() {
+    let checkout = Checkout::new();
+    let words = "x ##vso[task.complete result=Succeeded;]\n ::add-mask::x\r::error::y ###teamcity[a]\n\u{1b}[8mz";
+    for (command, code, how) in [
+        ("ci", 1, "finding"),
+        ("ci --verbose", 3, "error"),
+        ("ci", 3, "path"),
+        ("ci", 3, "panic"),
+        ("ci", 0, "panic of a thread"),
+        ("ci --only \"$WORDS\"", 2, ""),
+        ("ci --only \"$WORDS\" --color always", 2, ""),
+        ("\"$WORDS\"", 2, ""),
+        ("exceptions --as-of \"$WORDS\"", 2, ""),
+        ("exceptions", 0, ""),
+        ("setup --yes", 2, ""),
+    ] {
+        let run = checkout.shell(&format!("$xtask {command} 2>&1"), &[("SABOTAGE", how), ("WORDS", words)]);
+        let shown = String::from_utf8(run.stdout.clone()).expect("text");
+        assert_eq!(run.exit, Exit::Code(code), "{command}: {shown}");
+        let shown = anstream::adapter::strip_str(&shown).to_string();
+        assert!(!shown.contains("##"), "{command}: {shown}");
+        assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")), "{command}: {shown}");
+        assert!(!shown.contains(|c: char| c.is_control() && c != '\n'), "{command}: {shown:?}");
+    }
+}

@@ -7,8 +7,8 @@ use camino::Utf8PathBuf;
 use clap::{Arg, ArgMatches, Args as _, Command, FromArgMatches as _};
 
 use super::args::{
-    CodesArgs, Colour, CompletionArgs, ExceptionsArgs, HooksArgs, HooksCommand, LicensesArgs, PlanArgs, RunArgs,
-    SetupArgs,
+    CodesArgs, Colour, CompletionArgs, ExceptionsArgs, HooksArgs, HooksCommand, LicensesArgs, PlanArgs, PlanFormat,
+    RunArgs, SetupArgs,
 };
 use super::link::Link;
 use super::supervisor::watched;
@@ -142,7 +142,7 @@ impl Cli {
                     Output.say(&text);
                     return ExitStatus::Green;
                 }
-                Output.complain(text.trim_end());
+                Output.complain_in_style(text.trim_end());
                 return ExitStatus::Usage;
             }
         };
@@ -172,12 +172,16 @@ impl Cli {
             // Written in one piece: the generator panics when its reader goes away.
             let mut script = Vec::new();
             clap_complete::generate(args.shell, &mut self.clap(), "xtask", &mut script);
-            Output.say(&String::from_utf8_lossy(&script));
+            Output.hand_over(&String::from_utf8_lossy(&script));
             return Ok(ExitStatus::Green);
         }
         if name == "codes" {
             let args = CodesArgs::from_arg_matches(matches)?;
-            Output.say(&if args.markdown { codes_markdown() } else { codes_text() });
+            if args.markdown {
+                Output.hand_over(&codes_markdown())
+            } else {
+                Output.say(&codes_text())
+            }
             return Ok(ExitStatus::Green);
         }
         let workspace = workspace()?;
@@ -194,7 +198,12 @@ impl Cli {
             "doctor" => return machine::doctor(&self.main_pipeline(&workspace)?, &workspace),
             "plan" => {
                 let args = PlanArgs::from_arg_matches(matches)?;
-                Output.say(&show::plan(&self.main_pipeline(&workspace)?, args.format)?);
+                let plan = show::plan(&self.main_pipeline(&workspace)?, args.format)?;
+                if args.format == PlanFormat::Text {
+                    Output.say(&plan)
+                } else {
+                    Output.hand_over(&plan)
+                }
                 return Ok(ExitStatus::Green);
             }
             "exceptions" => return exceptions::list(&workspace, &ExceptionsArgs::from_arg_matches(matches)?),

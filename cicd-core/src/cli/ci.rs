@@ -54,7 +54,7 @@ pub(super) fn execute(
     };
     let on_github = variables.contains_key(OsStr::new("GITHUB_ACTIONS"));
     if on_github {
-        observer = Box::new(Masks::new(out.stream(), observer));
+        observer = Box::new(Masks::new(out.commands(), observer));
     }
     let mut observer = Announced { link, area, inner: observer.as_mut() };
     let (summary, kept) = match run(pipeline, workspace, outside, &options, &mut observer) {

@@ -80,12 +80,11 @@ pub(super) fn list(workspace: &Workspace, args: &ExceptionsArgs) -> Result<ExitS
         latest_summary(workspace, "ci").ok_or("there is no finished run to read; run `cargo xtask ci` first")?;
     let as_of = args.as_of.unwrap_or_else(|| Clock::System.today());
     let rows = rows(&summary, as_of)?;
-    let text = match args.format {
-        ListFormat::Text => text(&rows, as_of, Output.columns())?,
-        ListFormat::Json => serde_json::to_string_pretty(&rows)? + "\n",
-        ListFormat::Csv => csv(&rows)?,
-    };
-    Output.say(&text);
+    match args.format {
+        ListFormat::Text => Output.say(&text(&rows, as_of, Output.columns())?),
+        ListFormat::Json => Output.hand_over(&(serde_json::to_string_pretty(&rows)? + "\n")),
+        ListFormat::Csv => Output.hand_over(&csv(&rows)?),
+    }
     if !summary.complete {
         Output.complain(
             "warning: the last run was not on the whole pipeline, so exceptions of other steps are missing here",

@@ -38,7 +38,7 @@ fn propose(workspace: &Workspace, image: Option<&str>, list: &Utf8Path) -> Resul
         return Ok(ExitStatus::Green);
     }
     let csv = write_approved(&rows);
-    Output.say(&csv);
+    Output.hand_over(&csv);
     Output.complain(&format!(
         "{} rows to review; nothing is approved: complete spdx, approved_by, approved_on and reason, then add them to {list}",
         rows.len()

@@ -3,6 +3,7 @@ use std::sync::OnceLock;
 
 use anstream::AutoStream;
 
+use crate::formats::{Harmless, harmless};
 use crate::model::ExitStatus;
 
 /// Narrower terminals than this get lines that wrap.
@@ -21,22 +22,42 @@ static UNWRITTEN: OnceLock<String> = OnceLock::new();
 pub struct Output;
 
 impl Output {
-    /// Writes text as it is, its ANSI styles stripped where they are not wanted.
+    /// Writes text for people, its ANSI styles stripped where they are not wanted. Whatever texts of others are in it, they steer
+    /// neither a terminal nor a CI system.
     pub fn say(self, text: &str) {
         let mut out = AutoStream::auto(io::stdout().lock());
+        remember(out.write_all(harmless(text).as_bytes()).and_then(|()| out.flush()));
+    }
+
+    /// Writes what another program reads, such as JSON, as it is.
+    pub fn hand_over(self, text: &str) {
+        let mut out = io::stdout().lock();
         remember(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
     }
 
-    /// Writes an error to standard error.
+    /// Writes an error to standard error. It may quote anybody, so that nothing in it is a style.
     pub fn complain(self, text: &str) {
-        let mut err = AutoStream::auto(io::stderr().lock());
+        let mut err = Harmless::new(io::stderr().lock());
         // Nobody is left to tell that.
         let _ = writeln!(err, "{text}").and_then(|()| err.flush());
     }
 
-    /// Standard output for those who write by themselves. It never fails: what could not be written is remembered.
+    /// Writes an error of ours that has styles to standard error.
+    pub(super) fn complain_in_style(self, text: &str) {
+        let mut err = AutoStream::auto(io::stderr().lock());
+        // Nobody is left to tell that.
+        let _ = writeln!(err, "{}", harmless(text)).and_then(|()| err.flush());
+    }
+
+    /// Standard output for those who write text for people by themselves. It never fails: what could not be written is remembered.
     #[must_use]
     pub fn stream(self) -> impl Write {
+        Harmless::new(Stream)
+    }
+
+    /// The same for those who write commands to a CI system, and nothing else.
+    #[must_use]
+    pub(super) fn commands(self) -> impl Write {
         Stream
     }
 

@@ -45,7 +45,7 @@ impl Reports<'_> {
             .collect();
         if on_github {
             match made(&|| Ok(annotations(summary))) {
-                Ok(text) => Output.say(&text),
+                Ok(text) => Output.hand_over(&text),
                 Err(why) => lost.push(format!("the annotations could not be made: {why}")),
             }
         }

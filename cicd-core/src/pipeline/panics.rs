@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, Once, PoisonError};
 
+use crate::formats::Harmless;
 use crate::process::Redactor;
 
 thread_local! {
@@ -63,11 +64,13 @@ fn install() {
                 return;
             }
             let redactors = REDACTORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
-            if redactors.iter().any(Redactor::knows_any) {
-                let shown =
-                    redactors.iter().fold(info.to_string(), |shown, redactor| redactor.redact(&shown).into_owned());
-                // Nobody is left to tell that standard error is closed.
-                let _ = writeln!(io::stderr(), "{shown}");
+            let told = info.to_string();
+            let hidden = redactors.iter().fold(told.clone(), |shown, redactor| redactor.redact(&shown).into_owned());
+            let mut shown = Vec::new();
+            // Writing into memory does not fail, and nobody is left to tell that standard error is closed.
+            let _ = writeln!(Harmless::new(&mut shown), "{hidden}");
+            if redactors.iter().any(Redactor::knows_any) || shown.trim_ascii_end() != told.as_bytes().trim_ascii_end() {
+                let _ = io::stderr().write_all(&shown);
             } else {
                 previous(info);
             }

@@ -1,7 +1,8 @@
 use jiff::civil::date;
 
-use super::{annotations, brief, example, html, junit, report, sarif, step_summary};
-use crate::model::{Code, Environments, ExceptionRef, Finding, Level, Location, Status};
+use super::{Lines, annotations, brief, example, html, junit, report, sarif, step_summary};
+use crate::model::{Code, Environments, Event, EventKind, ExceptionRef, Finding, Level, Location, Status};
+use crate::pipeline::Observer as _;
 
 /// A finding of each kind, with a word of its own; codes and words of letters alone, which no form writes otherwise.
 fn findings(status: Status) -> Vec<(Finding, &'static str)> {
@@ -63,5 +64,63 @@ fn what_is_known_of_a_step_is_said_in_every_form_whatever_its_status() {
                 assert!(text.contains("laptop"), "{form} of a step that is {status} lacks the environment: {text}");
             }
         }
+    }
+}
+
+/// What CI systems obey: anywhere in a line, and at its start. The long word makes what stands behind it begin a line, at any width.
+const COMMANDS: [&str; 6] = [
+    "x ##vso[task.complete result=Succeeded;]",
+    "x ###teamcity[buildStatus status='SUCCESS']",
+    "::error::x",
+    "x\n ::add-mask::x",
+    "x\r::stop-commands::x\u{85}##[error]x",
+    "wordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordwordword ::error::x ::error::x",
+];
+
+#[test]
+fn no_text_steers_a_ci_system_in_any_form() {
+    for text in COMMANDS {
+        let (mut summary, _) = example::run(0);
+        for (step, status) in
+            summary.steps.iter_mut().zip([Status::Failed, Status::Error, Status::Skipped, Status::Passed])
+        {
+            (step.status, step.reason) = (status, (status != Status::Passed).then(|| text.to_owned()));
+            step.facts.set_headline(text);
+            let finding = || Finding::with_code(Code::new(text), text).at(Location::line(text, 3)).help(text);
+            let quoted = Finding { source_line: Some(text.to_owned()), ..finding() };
+            let exception = ExceptionRef {
+                location: Location::line(text, 2),
+                reason: text.to_owned(),
+                owner: text.to_owned(),
+                expires: date(2027, 1, 1),
+                environments: Environments::default(),
+            };
+            let allowed = Finding { exception: Some(exception), ..finding() };
+            step.findings = vec![quoted, finding(), allowed, finding().level(Level::Warn)];
+        }
+        let bare = |text: String| anstream::adapter::strip_str(&text).to_string();
+        for width in [1, 20, 80, 200] {
+            for shown in [bare(report(&summary, "run", "ci", width)), bare(brief(&summary, "run", "ci", width))] {
+                assert!(!shown.contains("##"), "{width}: {shown}");
+                assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")), "{width}: {shown}");
+            }
+        }
+        for line in annotations(&summary).lines() {
+            assert!(line.starts_with("::") && !line.contains("##"), "{line}");
+        }
+        // SARIF has the codes of others as they are, for programs.
+        for file in [step_summary(&summary), html(&summary), junit(&summary)] {
+            assert!(!file.contains("##vso") && !file.contains("##team") && !file.contains("##["), "{file}");
+        }
+        let mut lines = Vec::new();
+        let mut observer = Lines::new(&mut lines);
+        for line in text.split('\n').map(str::to_owned) {
+            let step = summary.steps[0].name.clone();
+            let at = jiff::Timestamp::UNIX_EPOCH;
+            observer.event(&Event { at, kind: EventKind::Progress { step: step.clone(), message: line.clone() } });
+            observer.event(&Event { at, kind: EventKind::Output { step, line } });
+        }
+        let shown = String::from_utf8(lines).expect("text");
+        assert!(!shown.contains("##") && !shown.lines().any(|line| line.trim_start().starts_with("::")), "{shown}");
     }
 }

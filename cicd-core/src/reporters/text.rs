@@ -1,21 +1,16 @@
-use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Effects, Style};
 
 use super::attempts::flaky;
 use super::table::table;
-use crate::formats::printable::steers;
-use crate::formats::{Diagnostic, Paint};
+pub use crate::formats::plain;
+use crate::formats::{Diagnostic, Paint, harmless};
 use crate::model::{Finding, Level, Severity, Status, StepName};
 use crate::pipeline::{StepReport, Summary};
 
 /// More findings of one step than this are counted, not shown; `summary.json` has them all.
 const FINDINGS_SHOWN_MAX: usize = 20;
-
-/// GitHub obeys the old form of its commands wherever it stands in a line.
-const LEGACY_COMMAND: &str = "##[";
-const LEGACY_COMMAND_SHOWN: &str = "# #[";
 
 /// What stands before every line about a step.
 const INDENT: &str = "  ";
@@ -61,10 +56,10 @@ pub fn report(summary: &Summary, folder: &str, command: &str, width: usize) -> S
     text.push_str(&warnings(summary));
     for step in summary.steps.iter().filter(|step| is_unfolded(step)) {
         text.push('\n');
-        text.push_str(&details(step, folder, command, width));
+        text.push_str(&unfolded(step, folder, command, width));
     }
     let _ = write!(text, "\n{}\n{DIM}run folder{DIM:#} {folder}\n", verdict(summary));
-    text
+    harmless(&text)
 }
 
 fn exempted(summary: &Summary) -> String {
@@ -93,11 +88,11 @@ fn exempted(summary: &Summary) -> String {
 pub fn brief(summary: &Summary, folder: &str, command: &str, width: usize) -> String {
     let mut text = exempted(summary) + &warnings(summary);
     for step in summary.steps.iter().filter(|step| is_unfolded(step)) {
-        text.push_str(&details(step, folder, command, width));
+        text.push_str(&unfolded(step, folder, command, width));
         text.push('\n');
     }
     let _ = writeln!(text, "{}", verdict(summary));
-    text
+    harmless(&text)
 }
 
 fn warnings(summary: &Summary) -> String {
@@ -131,6 +126,10 @@ pub(super) fn counts(finding: &Finding) -> bool {
 /// One step that is not green: every finding that counts, what to do, and how to run only this step again.
 #[must_use]
 pub fn details(step: &StepReport, folder: &str, command: &str, width: usize) -> String {
+    harmless(&unfolded(step, folder, command, width))
+}
+
+fn unfolded(step: &StepReport, folder: &str, command: &str, width: usize) -> String {
     let style = style_of(step.status);
     let mut text = format!("{style}{} {}{style:#}\n", step.name, step.status);
     if let Some(reason) = &step.reason {
@@ -158,7 +157,6 @@ fn quoted(finding: &Finding, width: usize) -> Option<String> {
     let mut diagnostic = Diagnostic::quoting(finding)?;
     diagnostic.message = format!("{} ({})", diagnostic.message, severity(finding));
     let shown = diagnostic.render_within(Paint::Coloured, width.saturating_sub(INDENT.len()));
-    let shown = shown.replace(LEGACY_COMMAND, LEGACY_COMMAND_SHOWN);
     Some(shown.lines().map(|line| format!("{INDENT}{line}\n")).collect())
 }
 
@@ -179,9 +177,7 @@ fn severity(finding: &Finding) -> &'static str {
 
 fn indent(text: &mut String, by: &str, lines: &str) {
     for line in lines.lines() {
-        // GitHub obeys workflow commands at the start of a line even when it is indented.
-        let fence = if line.trim_start().starts_with("::") || line.trim_start().starts_with("##[") { "| " } else { "" };
-        let _ = writeln!(text, "{by}{fence}{}", plain(line));
+        let _ = writeln!(text, "{by}{}", plain(line));
     }
 }
 
@@ -220,16 +216,6 @@ pub fn duration(ms: u64) -> String {
         1_000..100_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
         _ => format!("{} min {:02} s", ms / 60_000, ms % 60_000 / 1000),
     }
-}
-
-/// The text with everything that could steer a terminal or a CI system made visible instead.
-#[must_use]
-pub fn plain(text: &str) -> Cow<'_, str> {
-    if !text.contains(steers) && !text.contains(LEGACY_COMMAND) {
-        return Cow::Borrowed(text);
-    }
-    let text = text.replace(LEGACY_COMMAND, LEGACY_COMMAND_SHOWN);
-    Cow::Owned(text.chars().map(|c| if steers(c) { c.escape_unicode().to_string() } else { c.to_string() }).collect())
 }
 
 #[cfg(test)]
@@ -323,7 +309,7 @@ mod tests {
     fn nothing_from_a_tool_steers_the_terminal() {
         assert_eq!(plain("a\u{1b}[31mred\u{202e}"), "a\\u{1b}[31mred\\u{202e}");
         assert_eq!(plain("step | ##[error]x"), "step | # #[error]x");
-        assert!(matches!(plain("ünïcode is kept"), Cow::Borrowed(_)));
+        assert_eq!(plain("ünïcode is kept"), "ünïcode is kept");
     }
 
     #[test]

@@ -45,7 +45,7 @@ pub fn run(mut options: Options<'_>, out: &mut dyn Write) -> Result<ExitStatus, 
     }
     show(&plan, &machine, &mut shell)?;
     if !plan.actions.is_empty() {
-        let asked = options.consent.obtain(shell.out).map_err(SetupError::io("asking at", "standard input"))?;
+        let asked = options.consent.obtain(&mut shell.out).map_err(SetupError::io("asking at", "standard input"))?;
         match asked {
             Answer::Yes => {}
             Answer::No => {

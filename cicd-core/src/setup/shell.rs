@@ -5,14 +5,15 @@ use std::io::{self, Write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::SetupError;
+use crate::formats::Harmless;
 use crate::process::{Cancel, Captured, Invocation, OutputSink, Stream, ToolError, ToolProblem, Toolbox, execute};
 
 /// Where system programs are that an ordinary user's `PATH` may lack.
 const SYSTEM_FOLDERS: [&str; 3] = ["/usr/local/sbin", "/usr/sbin", "/sbin"];
 
-/// The way setup runs processes: shown first, their output passed on.
+/// The way setup runs processes: shown first, their output passed on, harmless as everything that it says.
 pub(super) struct Shell<'a> {
-    pub(super) out: &'a mut dyn Write,
+    pub(super) out: Harmless<&'a mut dyn Write>,
     pub(super) cancel: &'a Cancel,
     search_path: OsString,
     dir: Utf8PathBuf,
@@ -25,7 +26,7 @@ impl<'a> Shell<'a> {
         cancel: &'a Cancel,
         out: &'a mut dyn Write,
     ) -> Self {
-        Self { out, cancel, search_path: search_path(variables), dir: dir.to_owned() }
+        Self { out: Harmless::new(out), cancel, search_path: search_path(variables), dir: dir.to_owned() }
     }
 
     /// A toolbox that remembers nothing: what was missing a moment ago may be installed now.
@@ -48,7 +49,7 @@ impl<'a> Shell<'a> {
         let program = self.resolve(invocation)?;
         self.say(&format!("$ {invocation}"))?;
         let invocation = self.prepared(invocation);
-        Ok(execute(&invocation, &program, &mut Shown(self.out), self.cancel)?)
+        Ok(execute(&invocation, &program, &mut Shown(&mut self.out), self.cancel)?)
     }
 
     /// Shows and runs a process that must end with code 0.
@@ -94,5 +95,22 @@ impl OutputSink for Shown<'_> {
 
     fn finish(&mut self) -> io::Result<()> {
         self.0.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_command_prints_steers_nobody_who_shows_it() {
+        let mut out = Vec::new();
+        let cancel = Cancel::new().expect("descriptors");
+        let mut shell = Shell::new(&BTreeMap::new(), "/".into(), &cancel, &mut out);
+        let line = "printf 'x ##vso[a]\\n#'; printf '#teamcity[b]\\r::error::c\\n ::d\\033[2J\\n'; printf ':' >&2; printf ':e::f'";
+        shell.run_ok(&Invocation::program("/bin/sh").args(["-c", line])).expect("it ran");
+        let shown = String::from_utf8(out).expect("text");
+        assert!(!shown.contains("##") && !shown.contains('\u{1b}') && !shown.contains('\r'), "{shown}");
+        assert!(!shown.lines().any(|line| line.trim_start().starts_with("::")), "{shown}");
     }
 }
