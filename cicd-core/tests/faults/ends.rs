@@ -4,10 +4,10 @@ use std::fs;
 use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use camino::Utf8Path;
 use cicd_core::pipeline::Summary;
 use nix::sys::signal::{SigSet, Signal as Sent};
 use rustix::process::{Pid, Signal, kill_process};
@@ -173,7 +173,7 @@ fn written_late(place: &Place) -> Seen {
     let output = place.command(&["ci", "--only", "writes-late"]).env("CANARY", CANARY).output().expect("started");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     let reason = place.summary("ci").and_then(|summary| summary.reason).unwrap_or_default();
-    let clear = files_with(place.root.join(RUNS).as_std_path(), CANARY);
+    let clear = files_with(&place.root.join(RUNS), CANARY);
     let next = code(place.run(&["ci", "--only", "fine"]).status);
     Seen::new(place, if clear.is_empty() { "hidden".to_owned() } else { format!("{clear:?}") }, code(output.status))
         .require(told.contains("changed after secrets were removed from it"), &told)
@@ -182,10 +182,10 @@ fn written_late(place: &Place) -> Seen {
 }
 
 /// The names in a folder that have this in them, or in what they hold.
-fn files_with(folder: &Path, text: &str) -> Vec<String> {
+fn files_with(folder: &Utf8Path, text: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
-        let name = entry.display().to_string();
+    for entry in folder.read_dir_utf8().expect("a folder").map(|entry| entry.expect("an entry").into_path()) {
+        let name = entry.to_string();
         if name.contains(text) || (entry.is_file() && contains(&fs::read(&entry).expect("a file"), text.as_bytes())) {
             found.push(name);
         }
