@@ -67,7 +67,7 @@ fn faults(_: &Workspace) -> Result<Pipeline, InvalidJustification> {
     ci.command("a-folder", Invocation::program("target"));
     ci.command("script", Invocation::program("script"));
     ci.command("nul-argument", misbehave(&["exit", "0"]).arg("a\0b"));
-    ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(8 << 20)));
+    ci.command("long-argument", misbehave(&["exit", "0"]).arg("x".repeat(3 << 20)));
     let soon = Duration::from_millis(20);
     ci.add("index", Patient(Retry::times(2).delays(soon, soon)), ());
     let day = Duration::from_secs(24 * 3600);

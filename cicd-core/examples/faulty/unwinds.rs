@@ -153,6 +153,6 @@ pub(crate) fn pipeline(_: &Workspace) -> Result<Pipeline, GraphError> {
     ci.add("error-dropped", step_fn(move |_, ()| error(io::Error::other(Faulty::<true>))), ());
     let cloned = ci.add("made", step_fn(|_, ()| Ok(Outcome::of(Output::Cloned))), ());
     ci.add("cloned", step_fn(|_, _: Output| Ok(Outcome::of(()))), &cloned);
-    ci.add("loaded", step_fn(|_, ()| Ok(Outcome::of(Output::Loaded))), ());
+    ci.add("loaded", step_fn(|_, ()| Ok(Outcome::of(Output::Loaded))).resume_key("1"), ());
     Ok(ci)
 }

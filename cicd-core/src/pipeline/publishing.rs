@@ -145,6 +145,9 @@ const ACTIONS: &[&str] = &["push", "publish", "upload", "deploy"];
 /// A command line has fewer words; what a text of a megabyte says behind a program is not about it.
 const WORDS_MAX: usize = 200;
 
+/// No system starts a process with a longer argument: Linux takes 128 KiB, macOS 1 MiB of all together.
+const ARGUMENT_BYTES_MAX: usize = 1 << 20;
+
 /// Values of one variable that are tried.
 const VALUES_MAX: usize = 4;
 
@@ -163,7 +166,8 @@ const UNKNOWN: char = '\u{1}';
 /// The words of a command line that are known to change something elsewhere.
 pub(super) fn publishes(invocation: &Invocation) -> Option<String> {
     let mut words = vec![invocation.program_name().to_owned()];
-    words.extend(invocation.arguments().iter().map(|argument| argument.to_string_lossy().into_owned()));
+    let startable = invocation.arguments().iter().filter(|argument| argument.len() <= ARGUMENT_BYTES_MAX);
+    words.extend(startable.map(|argument| argument.to_string_lossy().into_owned()));
     let mut text = words.join(" ");
     if let Some(input) = invocation.input() {
         text.push(' ');
