@@ -106,7 +106,7 @@ if child == 0:
     os.setpgid(0, 0)
     time.sleep(60)
     os._exit(0)
-time.sleep(0.2)
+os.setpgid(child, child)
 os.setpgid(0, child)
 time.sleep(60)
 ";
@@ -135,6 +135,7 @@ impl Step for Leaves {
                 let _ = fs::write(own.join(format!("late-{number}")), secret.expose());
                 let _ = fs::create_dir_all(run.join(format!("steps/late-{number}-{}", secret.expose())));
                 let _ = fs::write(&kept, secret.expose());
+                let _ = fs::write(run.join("abandoned"), secret.expose());
                 std::thread::sleep(Duration::from_millis(1));
             }
         });

@@ -78,6 +78,7 @@ pub(super) fn execute(
     out.say(&report(&summary, shown, &format!("cargo xtask {name}"), out.columns()));
     let reports = Reports { summary: &summary, pipeline, workspace, variables: &variables, folder: &folder };
     let lost = reports.write_all(on_github);
+    link.wrote(&folder);
     for problem in &lost {
         out.complain(&format!("error: the verdict stands, but {problem}"));
     }

@@ -13,6 +13,7 @@ use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use camino::Utf8Path;
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, recv,
     recvmsg, sendmsg,
@@ -20,7 +21,7 @@ use rustix::net::{
 use rustix::rand::{GetRandomFlags, getrandom};
 
 use crate::model::{Event, ExitStatus, RunId};
-use crate::pipeline::Observer;
+use crate::pipeline::{Observer, written};
 use crate::process::Secret;
 
 /// What a greeting begins with. Some programs hand sockets to what they start; none says this.
@@ -151,6 +152,13 @@ impl Link {
     pub(super) fn searched(&self, contents: &BTreeSet<String>) {
         contents.iter().for_each(|digest| self.say(&format!("holds {digest}")));
         self.say(&format!("searched {}", contents.len()));
+    }
+
+    /// Tells what was written into the folder of the run since, which has no secrets.
+    pub(super) fn wrote(&self, run: &Utf8Path) {
+        // Where that cannot be read, it counts as what came later.
+        let contents = written(run).into_iter().flatten();
+        contents.for_each(|digest| self.say(&format!("holds {digest}")));
     }
 
     /// Tells the exit code that this process is about to end with.

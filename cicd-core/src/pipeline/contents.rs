@@ -12,14 +12,30 @@ use std::path::{Path, PathBuf};
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
-use super::interrupted::KEPT;
 use crate::files::Stamp;
 use crate::formats::hex;
 
 /// What everything in a folder is known by: a digest of each place with the stamp of what lies there.
 pub(crate) type Contents = BTreeSet<String>;
 
-/// What is below a folder, but for what the runner itself keeps there.
+/// What the runner writes into the folder when it was searched, without secrets.
+const WRITTEN: [&str; 6] = ["events.ndjson", "summary.json", "junit.xml", "report.html", "results.sarif", "tools.json"];
+
+/// The record and the reports, as the runner has written them.
+pub(crate) fn written(run: &Utf8Path) -> io::Result<Contents> {
+    let mut all = Contents::new();
+    visit(run, |path, digest| {
+        if path.parent() == Some(run.as_std_path())
+            && path.file_name().is_some_and(|name| WRITTEN.iter().any(|ours| name == *ours))
+        {
+            all.insert(digest);
+        }
+        Ok(Entered::No)
+    })?;
+    Ok(all)
+}
+
+/// What is below a folder.
 pub(super) fn contents(run: &Utf8Path) -> io::Result<Contents> {
     let mut all = Contents::new();
     visit(run, |_, digest| {
@@ -60,15 +76,13 @@ fn visit(run: &Utf8Path, mut each: impl FnMut(&Path, String) -> io::Result<Enter
         for entry in entries {
             let entry = entry?;
             let path = entry.path();
-            let ours = folder == run && entry.file_name().to_str().is_some_and(|name| KEPT.contains(&name));
             let Some(found) = there(fs::symlink_metadata(&path))? else { continue };
             let is_folder = found.is_dir();
             // What comes into a folder changes its times, and has a digest of its own.
             let stamp = if is_folder { String::new() } else { Stamp::of(&found).to_string() };
             let below = path.strip_prefix(run).unwrap_or(&path).as_os_str().as_bytes();
             let digest = hex(&Sha256::new().chain_update(below).chain_update(b"\0").chain_update(stamp).finalize());
-            let entered = if ours { Entered::Yes } else { each(&path, digest)? };
-            if is_folder && entered == Entered::Yes {
+            if each(&path, digest)? == Entered::Yes && is_folder {
                 open.push(path);
             }
         }
@@ -99,22 +113,24 @@ mod tests {
             fs::write(run.join(file), "known").expect("written");
         }
         let known = contents(run).expect("read");
-        assert_eq!(known.len(), 4, "two files and two folders; the record is the runner's");
+        assert_eq!(known.len(), 6, "three files and three folders");
         assert_eq!(remove_others(run, &known).expect("nothing to do"), 0);
 
         for file in ["summary.json", "report.html"] {
             fs::write(run.join(file), "written by the runner").expect("written");
         }
+        let known = [known, written(run).expect("read")].into_iter().flatten().collect();
         fs::write(run.join("late"), "a secret").expect("written");
+        fs::write(run.join("abandoned"), "a secret").expect("written");
         fs::write(run.join("steps/a/below/kept"), "a secret").expect("written");
         fs::create_dir_all(run.join("steps/late/below")).expect("made");
         fs::write(run.join("steps/late/below/file"), "a secret").expect("written");
         symlink("a secret", run.join("steps/a/late")).expect("linked");
-        assert_eq!(remove_others(run, &known).expect("removed"), 4);
-        for path in ["late", "steps/a/below/kept", "steps/a/late", "steps/late"] {
+        assert_eq!(remove_others(run, &known).expect("removed"), 5);
+        for path in ["late", "abandoned", "steps/a/below/kept", "steps/a/late", "steps/late"] {
             assert!(run.join(path).symlink_metadata().is_err(), "{path} is still there");
         }
-        assert_eq!(contents(run).expect("read").len(), 3);
+        assert_eq!(contents(run).expect("read").len(), 7);
         assert!(run.join("report.html").exists() && run.join("steps/a/output.json").exists());
         assert_eq!(contents(&run.join("nowhere")).expect("nothing is there"), Contents::new());
     }

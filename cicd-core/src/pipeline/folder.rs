@@ -150,7 +150,7 @@ impl RunFolder {
             scrub(&self.dir, redactor, cancel).map_err(io)?;
             let after = contents(&self.dir).map_err(io)?;
             searched = after.intersection(&before).cloned().collect();
-            if searched.len() == after.len() || cancel.is_cancelled() {
+            if searched.len() == after.len() {
                 break;
             }
         }

@@ -39,7 +39,7 @@ const KILLED: Untold<'static> = Untold {
 const ABANDONED: &str = "abandoned";
 
 /// What a run keeps beside what its steps left; whatever else is there was made by nobody knows whom.
-pub(super) const KEPT: [&str; 9] = [
+const KEPT: [&str; 9] = [
     "events.ndjson",
     "summary.json",
     "steps",
@@ -50,6 +50,9 @@ pub(super) const KEPT: [&str; 9] = [
     SOURCE_FILE,
     ABANDONED,
 ];
+
+/// What is written for others out of a summary.
+const REPORTS: [&str; 3] = ["junit.xml", "report.html", "results.sarif"];
 
 /// The log of a step.
 const LOG: &str = "log.txt";
@@ -203,6 +206,8 @@ fn amend(run: &Folder, exit: ExitStatus, why: &str) -> io::Result<()> {
         // Nothing is loaded from a run that nobody has judged.
         (summary.complete, summary.tree, summary.definition) = (false, None, String::new());
         run.replace("summary.json", serde_json::to_string_pretty(&summary)?.as_bytes())?;
+        // They say what the summary said.
+        REPORTS.iter().try_for_each(|report| run.remove(report))?;
     }
     Ok(())
 }

@@ -35,7 +35,7 @@ mod verdict;
 pub use alone::{Alone, alone};
 pub use attempts::RetryCode;
 pub use clear::ClearanceCode;
-pub(crate) use contents::{Contents, remove_others};
+pub(crate) use contents::{Contents, remove_others, written};
 pub use effects::EffectCode;
 pub(crate) use engine::put_away_for;
 pub use folder::{RunFolder, latest_summary};

@@ -201,12 +201,12 @@ const FAULTS: &[Fault] = &[
         run: |place| told(place, "nul-argument", "nul byte found"),
     },
     Fault {
-        name: "argument of 8 MB",
+        name: "argument of 3 MB",
         status: "error",
         exit: 3,
         run: |place| {
             let seen =
-                told(place, "long-argument", "was given 8388613 bytes of arguments, more than this system takes");
+                told(place, "long-argument", "was given 3145733 bytes of arguments, more than this system takes");
             let short = place.reason("ci", "long-argument").len() < 1024;
             seen.require(short, "the whole argument is in the message")
         },

@@ -92,7 +92,8 @@ const UNWINDS: &[Fault] = &[
             let first = runs(place, "loaded", &[]);
             let exit = runs(place, "loaded", &["--resume"]);
             let steps = place.summary(AREA).map(|summary| summary.steps).unwrap_or_default();
-            let why = steps.iter().find_map(|step| step.facts.get("not_loaded").map(ToString::to_string));
+            let mut steps = steps.iter().filter(|step| step.name.as_str() == "loaded");
+            let why = steps.find_map(|step| step.facts.get("not_loaded").map(ToString::to_string));
             let why = why.unwrap_or_default();
             seen(place, "loaded", exit)
                 .require(first == 0, &format!("the first run ended with {first}"))

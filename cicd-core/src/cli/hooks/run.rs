@@ -3,7 +3,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::sync::{Arc, OnceLock};
 
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use super::git::Git;
 use super::staged::Staged;
@@ -82,7 +82,10 @@ pub(in crate::cli) fn run(
         if args.verbose { Box::new(Lines::new(Output.stream())) } else { Box::new(Silent) };
     let mut observer = Announced { link, area: AREA, inner: observer.as_mut() };
     Ok(match run_pipeline(&pipeline, workspace, outside, &options, &mut observer) {
-        Ok(summary) => tell(workspace, &summary),
+        Ok(summary) => {
+            link.wrote(&folder_of(workspace, &summary));
+            tell(workspace, &summary)
+        }
         Err(error @ (RunError::Graph(_) | RunError::Selection(_))) => return Err(error.into()),
         Err(error) => could_not(&cancel, &error.to_string()),
     })
@@ -118,8 +121,12 @@ fn repeated_in_ci(before_commit: &Pipeline, ci: &Pipeline) -> Result<(), Box<dyn
     }
 }
 
+fn folder_of(workspace: &Workspace, summary: &Summary) -> Utf8PathBuf {
+    workspace.path("target").join(AREA).join("runs").join(summary.run.as_str())
+}
+
 fn tell(workspace: &Workspace, summary: &Summary) -> ExitStatus {
-    let folder = workspace.path("target").join(AREA).join("runs").join(summary.run.as_str());
+    let folder = folder_of(workspace, summary);
     let shown = folder.strip_prefix(workspace.root()).unwrap_or(&folder);
     let status = exit_of(summary);
     Output.say(&brief(summary, shown.as_str(), COMMAND, Output.columns()));
