@@ -30,6 +30,7 @@ pub mod python_syntax;
 pub mod requirements;
 pub mod rust_tests;
 pub mod rust_tokens;
+mod source_encoding;
 mod spdx_names;
 pub mod spreadsheet;
 mod suppressions;

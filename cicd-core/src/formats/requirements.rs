@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use pep440_rs::Version;
 
+use super::source_encoding::named_in;
 use crate::model::by_key::ByKey;
 
 /// A larger file is not a list of requirements.
@@ -185,15 +186,9 @@ fn read_differently(text: &str) -> Option<(u32, String)> {
         if number > 2 || !line.trim_start_matches('\u{FEFF}').starts_with('#') {
             continue;
         }
-        for (at, word) in line.match_indices("coding") {
-            let Some(named) = line.get(at + word.len()..).and_then(|rest| rest.strip_prefix([':', '='])) else {
-                continue;
-            };
-            let name: String =
-                named.trim_start().chars().take_while(|c| c.is_alphanumeric() || "-_.".contains(*c)).collect();
-            if !name.is_empty() && !ENCODINGS.contains(&name.to_ascii_lowercase().as_str()) {
-                return Some((number, format!("installers would read it as {name}: write it in UTF-8")));
-            }
+        let mut names = named_in(line);
+        if let Some(name) = names.find(|name| !ENCODINGS.contains(&name.to_ascii_lowercase().as_str())) {
+            return Some((number, format!("installers would read it as {name}: write it in UTF-8")));
         }
     }
     None

@@ -10,6 +10,8 @@ mod strings;
 
 use reader::Reader;
 
+use crate::formats::source_encoding::named_in;
+
 /// So many letters further on decide at most what a word is, as in `1.e-5`.
 const LOOKED_AHEAD: usize = 4;
 
@@ -45,9 +47,9 @@ pub(super) fn may_go_on(text: &str) -> bool {
 
 /// Whether one of the first two lines says that the letters are not what they look like, as in `# coding: utf-7`.
 fn has_other_letters(text: &str) -> bool {
-    text.lines().take(2).filter(|line| line.trim_start().starts_with('#')).any(|line| {
-        let Some((_, name)) = line.split_once("coding:").or_else(|| line.split_once("coding=")) else { return false };
-        let name = name.trim_start().to_ascii_lowercase().replace('_', "-");
+    let comments = text.lines().take(2).filter(|line| line.trim_start().starts_with('#'));
+    comments.flat_map(named_in).any(|name| {
+        let name = name.to_ascii_lowercase().replace('_', "-");
         !["utf-8", "utf8", "ascii", "us-ascii", "latin", "iso-8859", "cp125", "windows-125"]
             .iter()
             .any(|known| name.starts_with(known))

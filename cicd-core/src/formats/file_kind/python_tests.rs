@@ -36,6 +36,8 @@ fn whatever_some_python_accepts_is_read_to_its_end() {
         "x = f(1) # \\\ny = 2; \n",
         "x = f(a)\0 this is no code\n",
         "# -*- coding: utf-7 -*-\nprose of letters\n",
+        "# coding=utf-7 coding: utf-8\nprose of letters\n",
+        "# coding: utf-7 coding: utf-8\nprose of letters\n",
         "#!/bin/sh\n# vim: set fileencoding=cp037 :\nprose of letters\n",
     ] {
         assert!(does(text) >= Does::Calls, "{text}");
