@@ -9,6 +9,10 @@ use std::io::{self, Read};
 const PART_BYTES: usize = 64 << 10;
 /// How each of these characters begins in UTF-8.
 const FIRST_BYTE: u8 = 0xE2;
+/// No character begins with a smaller byte, if it has more than one.
+const FIRST_BYTE_LEAST: u8 = 0xC0;
+/// No character has more bytes.
+const LETTER_BYTES_MAX: usize = 4;
 
 /// Whether a character turns the direction of what follows it.
 #[must_use]
@@ -28,7 +32,8 @@ pub struct Turns {
 }
 
 impl Turns {
-    /// Those of the text that is read here, of any length; none where it is no UTF-8, in which these bytes are chance.
+    /// Those of the text that is read here, of any length. Bytes that are no UTF-8 are passed over, as editors show what is around
+    /// them; none where there is a NUL byte, as that is no text, and these bytes are chance in it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -45,13 +50,13 @@ impl Turns {
         let mut part = Vec::new();
         loop {
             let read = text.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)?;
-            let whole = match std::str::from_utf8(&part) {
-                Ok(_) => part.len(),
-                // A character may be cut in two by the end of what was read, but not by that of the file.
-                Err(error) if error.error_len().is_none() && read > 0 => error.valid_up_to(),
-                Err(_) => return Ok(None),
-            };
+            // A character may be cut in two by the end of what was read, but not by that of the file.
+            let cut = part.iter().rev().take(LETTER_BYTES_MAX - 1).position(|byte| *byte >= FIRST_BYTE_LEAST);
+            let whole = if read > 0 { part.len() - cut.map_or(0, |at| at + 1) } else { part.len() };
             let text = &part[..whole];
+            if memchr::memchr(0, text).is_some() {
+                return Ok(None);
+            }
             // Hardly a text has such letters, and all of them begin so.
             if memchr::memchr(FIRST_BYTE, text).is_some() {
                 for letter in String::from_utf8_lossy(text).chars() {
@@ -96,9 +101,23 @@ mod tests {
             assert_eq!(read(text.as_bytes()), None, "{text:?}");
         }
         for bytes in
-            [&b"\xE2\x80\xAE\xFF"[..], b"\xFF\xE2\x80\xAE", b"\xE2\x80\xAE\xE2\x80", b"\x7FELF\xE2\x80\xAE\xC0"]
+            [&b"\xE2\x80\xAE\0"[..], b"\0\xE2\x80\xAE", b"\x7FELF\0\xE2\x80\xAE", b"\xE2\x80", b"\xE2\x80\xFF\xAE"]
         {
             assert_eq!(read(bytes), None, "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn bytes_of_no_letter_hide_no_turn() {
+        for bytes in
+            [&b"\xE2\x80\xAE\xFF"[..], b"\xFF\xE2\x80\xAE", b"\xE2\x80\xAE\xE2\x80", b"caf\xE9\xE2\x80\xAE\xC0"]
+        {
+            assert_eq!(read(bytes), Some(('\u{202E}', 1, 1)), "{bytes:?}");
+        }
+        for before in PART_BYTES - 5..PART_BYTES + 2 {
+            let mut text = vec![b'a'; before];
+            text.extend(b"\xFF\n\xE2\x80\xAE");
+            assert_eq!(read(&text), Some(('\u{202E}', 2, 1)), "behind {before}");
         }
     }
 }
