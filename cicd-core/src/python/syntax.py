@@ -408,6 +408,8 @@ def deferred(tree):
     entered = (*kinds, ast.ClassDef, *((ast.ListComp, ast.SetComp, ast.DictComp) if sys.version_info < (3, 12) else ()))
     found = [node for node in ast.walk(tree) if isinstance(node, entered)]
     begin = collections.Counter(first(node) for node in found)
+    # The module is entered by itself too, until Python 3.11 where its first statement begins.
+    begin.update({1, *((first(node) for node in tree.body[:1]) if sys.version_info < (3, 11) else ())})
     return sorted([node.lineno, node.end_lineno, kinds[type(node)], begin[node.lineno] == 1]
                   for node in found if type(node) in kinds)
 

@@ -327,12 +327,13 @@ fn code_that_was_not_entered_is_found_whatever_became_of_its_line() {
     let never = "the body of this lambda never ran";
     let generator = "the body of this generator expression never ran";
     for (name, text, covered, entered, told) in [
-        ("a lambda that ran", "f = lambda: 1\n", &[1][..], &[(1, 1)][..], ""),
+        ("a lambda that ran", "A = 1\nf = lambda: 1\n", &[1, 2][..], &[(1, 1), (2, 2)][..], ""),
+        ("a lambda where the module begins", "f = lambda: 1\n", &[1], &[(1, 1)], "is not alone on its line"),
         ("a lambda", "f = lambda: 1\n", &[1], &[], never),
         ("a generator", function, &[1, 2, 3], &[(1, 2)], generator),
         ("a generator that ran", function, &[1, 2, 3], &[(1, 2), (2, 2)], ""),
         ("a lambda on the line of a function that ran", decorated, &[1, 2, 5, 6, 7], &[(1, 2), (5, 7)], never),
-        ("a body on lines of its own", "f = lambda: (\n    1)\n", &[1], &[(1, 2)], ""),
+        ("a body on lines of its own", "A = 1\nf = lambda: (\n    1)\n", &[1, 2], &[(1, 1), (2, 3)], ""),
         ("one of two", "f = [lambda: 1, lambda: 2]\n", &[1], &[(1, 1)], "is not alone on its line"),
         ("none of two", "f = [lambda: 1, lambda: 2]\n", &[1], &[], never),
         ("in a class on one line", "class A: f = lambda: 1\n", &[1], &[(1, 1)], "is not alone on its line"),
