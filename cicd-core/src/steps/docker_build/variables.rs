@@ -84,10 +84,12 @@ const TAKE_CODE: &[&str] = &["LD_", "BASH_FUNC_", "LUA_", "CORECLR_", "COR_", "G
 /// What Python reads and takes no code from; of any other name it does.
 const HARMLESS_TO_PYTHON: &[&str] = &[
     "PYTHONASYNCIODEBUG",
+    "PYTHONCASEOK",
     "PYTHONCOERCECLOCALE",
     "PYTHONDEBUG",
     "PYTHONDEVMODE",
     "PYTHONDONTWRITEBYTECODE",
+    "PYTHONDUMPREFS",
     "PYTHONFAULTHANDLER",
     "PYTHONHASHSEED",
     "PYTHONINTMAXSTRDIGITS",
@@ -97,11 +99,14 @@ const HARMLESS_TO_PYTHON: &[&str] = &[
     "PYTHONNODEBUGRANGES",
     "PYTHONNOUSERSITE",
     "PYTHONOPTIMIZE",
+    "PYTHONPERFSUPPORT",
+    "PYTHONPROFILEIMPORTTIME",
     "PYTHONSAFEPATH",
     "PYTHONTRACEMALLOC",
     "PYTHONUNBUFFERED",
     "PYTHONUTF8",
     "PYTHONVERBOSE",
+    "PYTHONWARNDEFAULTENCODING",
 ];
 
 /// Every entry of the environment by which code is taken. Of `PYTHONPATH` folders of packages are fine: each file in them belongs to one.
@@ -211,6 +216,11 @@ mod tests {
             "PYTHONUNBUFFERED=1",
             "PYTHONDONTWRITEBYTECODE=1",
             "PYTHONWARNINGS=ignore",
+            "PYTHONPROFILEIMPORTTIME=1",
+            "PYTHONWARNDEFAULTENCODING=1",
+            "PYTHONPERFSUPPORT=1",
+            "PYTHONCASEOK=1",
+            "PYTHONDUMPREFS=1",
             "JAVA_HOME=/usr/lib/jvm",
             "GIT_COMMIT=abc",
             "LDFLAGS=-s",
