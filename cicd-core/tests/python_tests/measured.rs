@@ -22,6 +22,10 @@ const LATE: &str = "\"\"\"Late.\"\"\"\n\n\ndef planted(names: list[str]) -> obje
     handlers = {\n        \"wipe\": lambda path: path * 2,\n        \"keep\": lambda path: path,\n    }\n    \
     return handlers[\"keep\"](\"x\"), never\n\n\ndef used(names: list[str]) -> bool:\n    \"\"\"Use.\"\"\"\n    return any(name for name in names)\n";
 
+/// What copies its own code, and makes code that it does not run.
+const HONEST: &str = "import types\n\n\n@types.coroutine\ndef steps():\n    yield 1\n\n\n\
+    def made():\n    return compile('x = 1', 'shop/generated.py', 'exec')\n";
+
 fn gate() -> CoverageGate {
     CoverageGate::lines(100.0).and_then(|gate| gate.branches(100.0)).expect("full").sources("app/shop")
 }
@@ -89,6 +93,16 @@ fn code_that_says_it_is_of_another_file_proves_nothing() {
     let swap = "import pathlib\nimport types\n\nfrom tests.conftest import CODE\n\n\ndef never():\n    return 1\n\n\n\
         def test_swapped():\n    path = str(pathlib.Path('shop/swapped.py').resolve())\n    \
         types.FunctionType(getattr(never, CODE).replace(co_filename=path), {})()\n";
+    let linked = "import builtins\nimport pathlib\nimport types\n\n\ndef test_linked(tmp_path):\n    \
+        link = tmp_path / 'other.py'\n    link.symlink_to(pathlib.Path('shop/linked.py').resolve())\n    \
+        make = vars(builtins)[''.join(['comp', 'ile'])]\n    \
+        types.FunctionType(make('x = 1', str(link), ''.join(['ex', 'ec'])), {})()\n";
+    let tree = "import ast\nimport builtins\n\n\ndef test_tree():\n    made = ast.parse(pathlib_text())\n    \
+        make = vars(builtins)[''.join(['comp', 'ile'])]\n    \
+        vars(builtins)[''.join(['ex', 'ec'])](make(made, 'shop/tree.py', ''.join(['ex', 'ec'])), {})\n\n\n\
+        def pathlib_text():\n    return 'def never():\\n    x = 1\\n\\n\\nnever()\\n'\n";
+    let claimed = "import types\n\nfrom tests import claimed\nfrom tests.conftest import CODE\n\n\n\
+        def test_claimed():\n    types.FunctionType(getattr(claimed.never, CODE).replace(co_filename='/elsewhere/claimed.py'), {'__file__': 'shop/claimed.py', '__name__': 'shop.claimed'})()\n";
     let texts = "import builtins\nimport importlib.machinery\nimport runpy\n\n\ndef test_texts():\n    \
         runpy.run_path('shop/theme.txt')\n    \
         loader = getattr(importlib.machinery, ''.join(['Source', 'FileLoader']))('other', 'shop/other.conf')\n    \
@@ -108,6 +122,18 @@ fn code_that_says_it_is_of_another_file_proves_nothing() {
         ("app/tests/test_made.py", make),
         ("app/shop/swapped.py", NEVER),
         ("app/tests/test_swapped.py", swap),
+        ("app/shop/linked.py", NEVER),
+        ("app/tests/test_linked.py", linked),
+        ("app/shop/tree.py", NEVER),
+        ("app/tests/test_tree.py", tree),
+        ("app/shop/claimed.py", NEVER),
+        ("app/tests/claimed.py", NEVER),
+        ("app/tests/test_claimed.py", claimed),
+        ("app/shop/honest.py", HONEST),
+        (
+            "app/tests/test_honest.py",
+            "from shop.honest import made, steps\n\n\ndef test_honest():\n    assert made() is not None\n    assert list(steps()) == [1]\n",
+        ),
         ("app/shop/theme.txt", "NAME = 'x'\n"),
         ("app/shop/other.conf", "NAME = 'y'\n"),
         ("app/tests/test_texts.py", texts),
@@ -121,10 +147,15 @@ fn code_that_says_it_is_of_another_file_proves_nothing() {
         "`the code of app/helper.py` was replaced",
         "`code that says it is of app/shop/made.py` was replaced",
         "`code that says it is of app/shop/swapped.py` was replaced",
+        "`code that says it is of app/shop/linked.py` was replaced",
+        "`code that says it is of app/shop/tree.py` was replaced",
+        "`code that says it is of app/shop/claimed.py` was replaced",
         "app/shop/theme.txt is run as Python, but no step knows that it is",
         "app/shop/other.conf is run as Python, but no step knows that it is",
     ] {
         let found = came.text().lines().any(|line| line.starts_with("PYT-005") && line.contains(told));
         assert!(found, "{told}: {}", came.text());
     }
+    assert!(!came.text().contains("says it is of app/shop/honest.py"), "{}", came.text());
+    assert!(!came.text().contains("generated.py"), "{}", came.text());
 }

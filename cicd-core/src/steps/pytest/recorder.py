@@ -32,8 +32,19 @@ def main(order):
         # The core that tells which code was entered, where it can be had; and no file that others could write to.
         if importlib.util.find_spec("coverage.tracer"):
             os.environ["COVERAGE_CORE"] = "ctrace"
-        measurement = coverage.Coverage(data_file=None, branch=True, source=[order["measured"]["package"]],
-                                        config_file=order["measured"]["settings"])
+
+        class Measurement(coverage.Coverage):
+            """Coverage.py takes code for that of the file that `__file__` names, or that it finds on the path by the name of the code."""
+
+            def _should_trace(self, filename, frame):
+                found = super()._should_trace(filename, frame)
+                path = found.canonical_filename
+                if found.trace and is_of_package(path) and said.get(plain(filename)) != path:
+                    tell_made_up(path)
+                return found
+
+        measurement = Measurement(data_file=None, branch=True, source=[order["measured"]["package"]],
+                                  config_file=order["measured"]["settings"])
 
     key = bytes.fromhex(order.pop("key"))
     file = os.open(order["record"], os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -60,7 +71,10 @@ def main(order):
         """Whether code is of the environment or of Python, and not of the repository."""
         if path.startswith("<frozen "):
             return True
-        real = os.path.realpath(path)
+        try:
+            real = os.path.realpath(path)
+        except ValueError:
+            return False  # No file can have such a name.
         # The checkout may lie below Python's own folders, such as /usr/src/app.
         if real.startswith(workspace) and not (prefix.startswith(workspace) and real.startswith(prefix)):
             return False
@@ -149,9 +163,15 @@ def main(order):
 
     # Captured before code of the repository runs, and called through these names alone.
     compiled_from, read_file, digest = compile, open, rewrite._rewrite_test
-    absolute = os.path.abspath
+    absolute, real, code_type = os.path.abspath, os.path.realpath, types.CodeType
+    # A name may be of a class of its own, whose methods say anything.
+    plain = str.__str__
+
+    def lines_of(code):
+        return code.co_linetable if hasattr(code, "co_linetable") else code.co_lnotab
+
     # Code is equal to code of another file that says the same: each is kept with its file.
-    meant, compared, written = {}, set(), set()
+    meant, rewritten, compared, written = {}, {}, set(), set()
 
     def keep(code):
         """Remembers the code of a file, and of everything that is defined in it."""
@@ -172,10 +192,12 @@ def main(order):
 
     def foresee(config):
         """What pytest makes of these files, as long as nothing of the repository has run."""
+        hold()
         for path in set(sources()):
             if os.path.isfile(path):
                 try:
                     meant[path] = digest(pathlib.Path(path), config)[1]
+                    rewritten.setdefault(named(path), []).append(meant[path])
                 except (SyntaxError, ValueError):
                     continue  # Pytest says it when it collects.
 
@@ -186,25 +208,79 @@ def main(order):
             return True
         try:
             with read_file(path, "rb") as file:
-                plain = compiled_from(file.read(), path, "exec", dont_inherit=True)
-        except (OSError, SyntaxError, ValueError):
+                own_text = compiled_from(file.read(), path, "exec", dont_inherit=True)
+        except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             return False
-        keep(plain)
-        return plain == code
+        keep(own_text)
+        return own_text == code
 
-    # Whoever says of his code that it is of a measured file would have that covered.
-    package = absolute(order["measured"]["package_dir"]) + os.sep if order["measured"] else None
+    # Whoever says of his code that it is of a measured file would have that covered. Coverage.py goes to the end of links.
+    package = os.path.join(os.path.realpath(order["measured"]["package_dir"]), "") if order["measured"] else None
+    # What its files held before anything of the repository ran, and the code that this is; which file each name stood for when code
+    # of it was first seen: links and the working folder may become others.
+    held, own, said, made_up = {}, {}, {}, set()
 
-    def is_made_up(event, what, path):
-        """Whether code is made, out of this, that says it is of a measured file."""
-        if package is None or not isinstance(path, str) or not path.endswith(".py") or not absolute(path).startswith(package):
-            return False
-        if event == "compile" and isinstance(what, (bytes, str)):
-            what = what.encode() if isinstance(what, str) else what
-            with read_file(path, "rb") as file:
-                return file.read().replace(b"\r\n", b"\n") != what.replace(b"\r\n", b"\n")
-        # Pytest compiles the trees of tests, wherever they lie.
-        return event != "compile" or absolute(path) not in meant
+    def named(path):
+        """The file that code says it is of, if it says one."""
+        try:
+            return real(absolute(path))
+        except (ValueError, OSError):
+            return ""
+
+    def hold():
+        for folder, _, names_there in os.walk(package or os.devnull):
+            for path in (os.path.join(folder, name) for name in names_there if name.endswith(".py")):
+                # No code can be of a link to nothing; and nobody waits for a pipe.
+                if os.path.isfile(path):
+                    with read_file(path, "rb") as file:
+                        held[named(path)] = file.read()
+
+    def is_of_package(path):
+        return package is not None and path.endswith(".py") and path.startswith(package)
+
+    def tell_made_up(path):
+        if path in made_up:
+            return
+        made_up.add(path)
+        write("patched", name=f"code that says it is of {path[len(workspace):]}", place=[path, 1])
+
+    def own_code(path):
+        """The code that a file of the package holds, by name and first line, with what pytest makes of it."""
+        if path not in own:
+            own[path] = {}
+            try:
+                found = [compiled_from(held[path], path, "exec", dont_inherit=True)]
+            except (KeyError, SyntaxError, ValueError, RecursionError, MemoryError):
+                found = []  # No code can be of it.
+            for one in inner([*found, *rewritten.get(path, ())]):
+                own[path].setdefault((one.co_name, one.co_firstlineno), []).append(one)
+        return own[path]
+
+    def inner(pending):
+        """Code and all that is defined in it."""
+        pending = list(pending)
+        while pending:
+            one = pending.pop()
+            yield one
+            pending.extend(each_one for each_one in one.co_consts if type(each_one) is code_type)
+
+    def says_the_same(code, other):
+        # `types.coroutine` makes a copy with another flag.
+        return (code.co_code, code.co_consts, code.co_names, lines_of(code)) == (
+            other.co_code, other.co_consts, other.co_names, lines_of(other))
+
+    def judge_code(code):
+        """Tells of code that says it is of a file of the package, and is not what that holds."""
+        if package is None:
+            return
+        for one in inner([code]):
+            name = plain(one.co_filename)
+            if name not in said:
+                said[name] = named(name)
+            path = said[name]
+            if is_of_package(path) and not any(
+                    says_the_same(one, known) for known in own_code(path).get((one.co_name, one.co_firstlineno), ())):
+                tell_made_up(path)
 
     def hooks(manager):
         for plugin in manager.get_plugins():
@@ -241,8 +317,11 @@ def main(order):
         # A module may take itself off the list of modules, and compiled code may say that it comes from anywhere.
         if event == "exec":
             code = arguments[0]
+            if type(code) is code_type:
+                judge_code(code)
             path = getattr(code, "co_filename", None)
-            if not isinstance(path, str) or path.startswith("<"):
+            path = plain(path) if isinstance(path, str) else "<"
+            if path.startswith("<"):
                 return
             path = absolute(path)
             executed.add(path)
@@ -255,10 +334,11 @@ def main(order):
                         write("patched", name=f"the code of {path[len(workspace):]}", place=[path, 1])
                     elif is_plain:
                         texts.add(path)
-        elif event in ("compile", "code.__new__"):
-            if is_made_up(event, *arguments[:2]):
-                path = absolute(arguments[1])
-                write("patched", name=f"code that says it is of {path[len(workspace):]}", place=[path, 1])
+        elif event == "function.__new__":
+            judge_code(arguments[0])
+        elif event == "object.__setattr__":
+            if type(arguments[2]) is code_type:
+                judge_code(arguments[2])
         elif event == "open" and isinstance(arguments[0], str) and arguments[0].endswith((".pyc", ".pyo")):
             if not arguments[0].startswith(compiled):
                 executed.add(arguments[0])
@@ -272,7 +352,7 @@ def main(order):
         paths = executed | {getattr(one, "__file__", None) for one in list(sys.modules.values())}
         paths = {os.path.abspath(one) for one in paths if isinstance(one, str) and one and not one.startswith("<")}
         write("loaded", paths=sorted(one for one in paths if not is_ours(one)
-                                     and not (own is not None and os.path.realpath(one).startswith(own))),
+                                     and not (own is not None and named(one).startswith(own))),
               texts=sorted(texts))
 
     def measured():
