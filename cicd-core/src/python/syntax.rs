@@ -36,7 +36,7 @@ pub(crate) fn python_sources(cx: &Context, folder: &Utf8Path) -> Result<Vec<Utf8
     Ok(found)
 }
 
-/// Whether a file of the repository is Python, by its name or by how it begins.
+/// Whether a file of the repository is Python, by its name or by its text.
 ///
 /// # Errors
 /// When it cannot be read.
