@@ -107,8 +107,8 @@ impl JobOutcome {
     }
 }
 
-/// A step with what it says of itself, asked once, when it is added: it cannot answer otherwise later, and no code of it runs but
-/// while it is looked at by a worker, who survives whatever it does.
+/// A step with what it says of itself, asked once, when it is added, where a panic is the pipeline's own. It cannot answer otherwise
+/// later, and until the pipeline goes, its code runs only for a worker, who survives whatever it does.
 pub(super) struct Asked {
     job: Box<dyn Job>,
     kind: String,
