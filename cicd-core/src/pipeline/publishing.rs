@@ -163,6 +163,24 @@ const GROWTH_BYTES_MAX: usize = 4 << 20;
 /// Stands for what is only known when the command runs.
 const UNKNOWN: char = '\u{1}';
 
+/// The same as a word or a value.
+const UNKNOWN_WORD: &str = "\u{1}";
+
+/// Stands before an unknown word that opens a command inside of another one.
+const OPENING: char = '\u{2}';
+
+/// Chooses no value of a variable that has several: which one it has then, nobody knows.
+const PICK_NONE: usize = usize::MAX;
+
+/// What the words behind it are a command for.
+const LEADS: &[&str] = &[
+    "sudo", "doas", "env", "xargs", "exec", "nohup", "time", "timeout", "nice", "eval", "command", "if", "then",
+    "elif", "else", "while", "until", "do",
+];
+
+/// Programs whose options may be followed by a command in one text; what follows otherwise is a file.
+const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh"];
+
 /// The words of a command line that are known to change something elsewhere.
 pub(super) fn publishes(invocation: &Invocation) -> Option<String> {
     let mut words = vec![invocation.program_name().to_owned()];
@@ -188,57 +206,74 @@ impl Variables {
         let assigned = text.match_indices('=').filter_map(|(at, _)| assignment(&text[..at], &text[at + 1..]));
         for (name, value) in set.chain(assigned) {
             let values = all.entry(name).or_default();
-            if !values.contains(&value) && values.len() < VALUES_MAX {
+            // One more than are tried tells that there are too many.
+            if !values.contains(&value) && values.len() <= VALUES_MAX {
                 values.push(value);
             }
         }
         Self(all)
     }
 
-    fn value(&self, name: &str, pick: usize) -> Option<&str> {
-        let values = self.0.get(name)?;
-        values.get(pick % values.len()).map(String::as_str)
+    /// The value of a variable, or what stands for it where it may have none.
+    fn value<'a>(&'a self, name: &str, instead: Option<&'a str>, pick: usize) -> Option<&'a str> {
+        let values = self.0.get(name).map_or(&[][..], Vec::as_slice);
+        if values.len() > VALUES_MAX || (pick == PICK_NONE && values.len() > 1) {
+            return Some(UNKNOWN_WORD);
+        }
+        let count = values.len() + usize::from(instead.is_some());
+        let chosen = pick.checked_rem(count)?;
+        values.get(chosen).map(String::as_str).or(instead)
     }
 
-    /// The text with the values of variables in their place.
+    /// The text with the values of variables in their place. What stands behind the name in `${NAME:-…}` may be code itself, and comes at the
+    /// end once more.
     fn put_in(&self, text: &str, pick: usize) -> String {
         let mut out = String::with_capacity(text.len());
+        let mut inner = String::new();
         let mut rest = text;
+        // Where the next `}` or end of a line is; each is looked for once.
+        let mut end = 0;
         while let Some(at) = rest.find('$').filter(|_| out.len() < text.len() + GROWTH_BYTES_MAX) {
             out.push_str(&rest[..at]);
             rest = &rest[at + 1..];
             let name_end =
                 |text: &str| text.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(text.len());
-            let inside = rest.strip_prefix('{').and_then(|inside| inside.split_once('}'));
-            let (name, default) = match inside {
-                Some((inside, after)) => {
-                    rest = after;
-                    let (name, more) = inside.split_at(name_end(inside));
-                    (name, more.trim_start_matches(':').strip_prefix(['-', '=']))
-                }
-                None => match rest.chars().next() {
-                    Some('(') => {
-                        out.extend([' ', UNKNOWN, ' ']);
+            let (name, instead) = match rest.chars().next() {
+                Some('{') => {
+                    let start = text.len() - rest.len() + 1;
+                    if end < start {
+                        end = text[start..].find(['}', '\n']).map_or(text.len(), |length| start + length);
+                    }
+                    if !text[end..].starts_with('}') {
                         continue;
                     }
-                    Some(c) if c.is_ascii_alphabetic() || c == '_' => {
-                        let (name, after) = rest.split_at(name_end(rest));
-                        rest = after;
-                        (name, None)
+                    rest = &text[end + 1..];
+                    let inside = &text[start..end];
+                    let (name, more) = inside.split_at(name_end(inside));
+                    if !more.is_empty() {
+                        inner.extend(["\n;", inside, "\n;", more.trim_start_matches([':', '-', '=', '+', '?'])]);
                     }
-                    Some(c) if c.is_ascii_digit() || matches!(c, '@' | '*') => {
-                        rest = &rest[1..];
-                        ("", None)
-                    }
-                    _ => continue,
-                },
+                    (name, more.trim_start_matches(':').strip_prefix(['-', '=', '+']))
+                }
+                Some('(') => {
+                    out.extend([' ', UNKNOWN, ' ']);
+                    continue;
+                }
+                Some(c) if c.is_ascii_alphabetic() || c == '_' => {
+                    let (name, after) = rest.split_at(name_end(rest));
+                    rest = after;
+                    (name, None)
+                }
+                Some(c) if c.is_ascii_digit() || matches!(c, '@' | '*') => {
+                    rest = &rest[1..];
+                    ("", None)
+                }
+                _ => continue,
             };
-            match self.value(name, pick).or(default) {
-                Some(value) => out.push_str(value),
-                None => out.push(UNKNOWN),
-            }
+            out.push_str(self.value(name, instead, pick).unwrap_or(UNKNOWN_WORD));
         }
         out.push_str(rest);
+        out.push_str(&inner);
         out
     }
 }
@@ -273,9 +308,10 @@ struct Reading {
 
 impl Reading {
     fn every(variables: &Variables) -> impl Iterator<Item = Self> + use<> {
-        let picks = variables.0.values().map(Vec::len).max().unwrap_or(1);
+        // One more for what stands for a variable without a value.
+        let picks = variables.0.values().map(Vec::len).max().unwrap_or(1) + 1;
         let ways = (0..8_u8).map(|way| (way & 1 != 0, way & 2 != 0, way & 4 != 0));
-        (0..picks).flat_map(move |pick| {
+        (0..picks).chain([PICK_NONE]).flat_map(move |pick| {
             ways.clone().map(move |(escapes, joined, loose)| Self { pick, escapes, joined, loose })
         })
     }
@@ -295,6 +331,8 @@ impl Reading {
         let (mut all, mut words, mut word) = (Vec::new(), Vec::new(), String::new());
         // What goes on in the next line: a list, a call or a sum.
         let mut is_open = false;
+        // Whether the next word opens a command.
+        let mut is_opening = false;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
             let escaped =
@@ -312,7 +350,14 @@ impl Reading {
                 is_open = matches!(c, ',' | '(' | '[' | '{' | '+');
             }
             if !ends_word {
-                let is_dropped = matches!(c, '\\' | '\'' | '"') || (c == '+' && self.joined);
+                if is_opening && c == UNKNOWN {
+                    word.push(OPENING);
+                }
+                is_opening &= matches!(c, '\\' | '\'' | '"' | '@');
+                // `+$TOOLCHAIN` stays what it is.
+                let is_sum = || chars.clone().find(|c| !matches!(c, '\\' | '\'' | '"')) != Some(UNKNOWN);
+                let is_dropped =
+                    matches!(c, '\\' | '\'' | '"') || (c == '+' && self.joined && (!word.is_empty() || is_sum()));
                 word.extend((!is_dropped).then_some(c));
                 continue;
             }
@@ -320,8 +365,9 @@ impl Reading {
                 words.push(self.known(std::mem::take(&mut word), variables));
             }
             if c == '`' {
-                words.push(UNKNOWN.to_string());
+                words.push(UNKNOWN_WORD.to_owned());
             }
+            is_opening = matches!(c, '(' | '{' | '`' | '!') || (is_opening && c.is_whitespace());
             if ends_command {
                 all.push(std::mem::take(&mut words));
             }
@@ -332,7 +378,7 @@ impl Reading {
     }
 
     fn known(self, word: String, variables: &Variables) -> String {
-        let value = if self.joined { variables.value(&word, self.pick) } else { None };
+        let value = if self.joined { variables.value(&word, None, self.pick) } else { None };
         value.map_or(word, str::to_owned)
     }
 }
@@ -344,7 +390,8 @@ fn search(words: &[String], with_options: bool) -> Option<String> {
         let end = words.len().min(index + 1 + WORDS_MAX);
         let rest = || words[index + 1..end].iter().map(String::as_str).collect::<Vec<&str>>();
         if word.contains(UNKNOWN) {
-            return rest().first().filter(|next| ACTIONS.contains(next)).map(|action| format!("… {action}"));
+            let action = words.get(index + 1).filter(|next| ACTIONS.contains(&next.as_str()))?;
+            return starts(words, index).then(|| format!("… {action}"));
         }
         let program = word.rsplit('/').next()?.trim_start_matches('@');
         let program = program.strip_suffix(".exe").or_else(|| program.strip_suffix(".cmd")).unwrap_or(program);
@@ -358,12 +405,44 @@ fn search(words: &[String], with_options: bool) -> Option<String> {
             return None;
         }
         let rest = rest();
-        let mut known = known.unwrap_or_default().iter();
-        let found = known.find(|action| does(&rest, action)).map(|action| format!("{program} {action}"));
+        let actions = known.unwrap_or_default();
+        let found = actions.iter().find(|action| does(&rest, action)).map(|action| format!("{program} {action}"));
         let option = || builds.then(|| pushing(&rest)).flatten().map(|option| format!("{program} {option}"));
-        let unknown = || rest.first().filter(|next| next.contains(UNKNOWN)).map(|_| format!("{program} …"));
+        // What only options tell to do it is told by no word.
+        let takes_words = actions.iter().any(|action| !action.is_empty() && !action.starts_with('-'));
+        let unknown = || rest.first().filter(|next| takes_words && is_unknown(next)).map(|_| format!("{program} …"));
         found.or_else(option).or_else(unknown)
     })
+}
+
+/// Whether nothing of a word is known.
+fn is_unknown(word: &str) -> bool {
+    word.contains(UNKNOWN) && word.chars().all(|c| matches!(c, UNKNOWN | OPENING))
+}
+
+/// Whether a word is where the program of a command stands: first, or behind what starts another one, its options and assignments.
+fn starts(words: &[String], index: usize) -> bool {
+    if words[index].starts_with(OPENING) {
+        return true;
+    }
+    let from = index.saturating_sub(WORDS_MAX);
+    let mut has_value = false;
+    for at in (from..index).rev() {
+        let word = words[at].as_str();
+        let program = word.rsplit('/').next().unwrap_or(word);
+        if LEADS.contains(&program) || SHELLS.contains(&program) {
+            return LEADS.contains(&program) || !has_value;
+        }
+        let is_between = word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || word.contains('=');
+        if !is_between && !is_unknown(word) {
+            // The word behind an option may be its value.
+            has_value = at.checked_sub(1).is_some_and(|before| words[before].starts_with('-'));
+            if !has_value {
+                return false;
+            }
+        }
+    }
+    from == 0
 }
 
 /// Whether the words after a program tell it to do this, whatever options stand between them.
