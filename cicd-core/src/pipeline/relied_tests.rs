@@ -210,6 +210,7 @@ fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
     };
     let own: How = |cx| cx.run_ok(&Invocation::program("target/second/mytool")).map(drop);
     let reads: How = |cx| cx.read_file("ignored.toml").map(drop);
+    let reads_link: How = |cx| cx.read_file("link.toml").map(drop);
     let secret: How = |cx| cx.secret(Secret::file("ignored.toml")).map(drop);
     let printed: How = |cx| {
         let command = Invocation::program("/bin/echo").arg("0123456789");
@@ -263,6 +264,8 @@ fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
         ),
         ("a file that git does not list, unchanged", reads, &[], same, None),
         ("a file that git does not list", reads, &[], unlisted, Some("was written to")),
+        ("what a listed link leads to, unchanged", reads_link, &[], same, None),
+        ("what a listed link leads to", reads_link, &[], unlisted, Some("was written to")),
         ("a secret of a file", secret, &[], unlisted, Some("was written to")),
         ("a secret that is printed", printed, &[], same, Some("no record holds")),
         ("what every shell sets anew", inherits, &[], |place| place.variables.push(("SHLVL", "7")), None),
@@ -279,6 +282,7 @@ fn what_a_step_relied_on_is_as_it_was_or_it_is_run_again() {
         script(&second.join("version"), "#!/bin/sh\necho 1.2.3\n");
         script(&second.join("versioned"), "#!/bin/sh\nexec \"${0%ed}\"\n");
         fs::write(place.root().join("ignored.toml"), "0123456789").expect("written");
+        std::os::unix::fs::symlink("ignored.toml", place.root().join("link.toml")).expect("linked");
         let mut ci = Pipeline::new("relied");
         ci.add("it", Looks { how: *how, tools, secrets: Vec::new() }, ());
         let first = place.fresh(&ci);

@@ -47,7 +47,10 @@ impl Context {
     /// As that, with the file's name.
     pub fn read_file(&self, path: impl AsRef<Utf8Path>) -> Result<Vec<u8>, StepError> {
         let path = path.as_ref();
+        // Before and after: what was read is known only where nobody wrote to it meanwhile.
+        self.relies_on_unlisted(path);
         let bytes = self.shared().workspace.read_file(path).map_err(StepError::io("reading", path))?;
+        self.relies_on_unlisted(path);
         self.check_listed(path, &bytes)?;
         Ok(bytes)
     }
@@ -62,6 +65,18 @@ impl Context {
             .map_err(|error| StepError::io("reading", path)(io::Error::other(error)))
     }
 
+    /// A file is known by the commit where git lists it under its name and, where that is a link, what it leads to as well.
+    fn relies_on_unlisted(&self, path: &Utf8Path) {
+        let Ok(source) = &self.shared().source else { return };
+        let full = self.path(path);
+        let place = || full.canonicalize_utf8().and_then(|found| Ok((found, self.root().canonicalize_utf8()?)));
+        let is_listed = full.strip_prefix(self.root()).is_ok_and(|name| source.lists(name))
+            && place().is_ok_and(|(found, root)| found.strip_prefix(root).is_ok_and(|name| source.lists(name)));
+        if !is_listed {
+            self.relies_on_file(&full);
+        }
+    }
+
     /// What every step reads of the source is what was gathered, and not what lies there for a while: lists of exceptions and
     /// settings too.
     fn check_listed(&self, path: &Utf8Path, bytes: &[u8]) -> Result<(), StepError> {
@@ -70,9 +85,6 @@ impl Context {
         let found = full.canonicalize_utf8().map_err(StepError::io("finding", path))?;
         let root = self.root().canonicalize_utf8().map_err(StepError::io("finding", self.root()))?;
         let names = [full.strip_prefix(self.root()).ok(), found.strip_prefix(&root).ok()];
-        if !names.into_iter().flatten().any(|name| source.lists(name)) {
-            self.relies_on_file(&full);
-        }
         if names.into_iter().flatten().all(|name| source.agrees(name, bytes)) {
             return Ok(());
         }
