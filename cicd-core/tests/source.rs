@@ -504,6 +504,7 @@ fn nothing_is_shown_in_another_order_than_it_is_read_in() {
         "SRC-005 .github/workflows/ci.yml:2",
         "SRC-005 Dockerfile:2",
         "SRC-005 app/a\u{2068}b.py",
+        "SRC-005 app/code:1",
         "SRC-005 app/data.bin:1",
         "SRC-005 app/lib.rs:1",
         "SRC-005 app/other:1",

@@ -33,7 +33,7 @@ pub struct Turns {
 
 impl Turns {
     /// Those of the text that is read here, of any length. Bytes that are no UTF-8 are passed over, as editors show what is around
-    /// them; none where there is a NUL byte, as that is no text, and these bytes are chance in it.
+    /// them; none where there is a NUL byte too, as that is no text, and these bytes are chance in it.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -47,6 +47,7 @@ impl Turns {
     /// ```
     pub fn read(mut text: impl Read) -> io::Result<Option<Self>> {
         let (mut found, mut line): (Option<Self>, u32) = (None, 1);
+        let (mut has_nul, mut has_other_bytes) = (false, false);
         let mut part = Vec::new();
         loop {
             let read = text.by_ref().take(PART_BYTES as u64).read_to_end(&mut part)?;
@@ -54,7 +55,9 @@ impl Turns {
             let cut = part.iter().rev().take(LETTER_BYTES_MAX - 1).position(|byte| *byte >= FIRST_BYTE_LEAST);
             let whole = if read > 0 { part.len() - cut.map_or(0, |at| at + 1) } else { part.len() };
             let text = &part[..whole];
-            if memchr::memchr(0, text).is_some() {
+            has_nul |= memchr::memchr(0, text).is_some();
+            has_other_bytes |= std::str::from_utf8(text).is_err();
+            if has_nul && has_other_bytes {
                 return Ok(None);
             }
             // Hardly a text has such letters, and all of them begin so.
@@ -100,18 +103,27 @@ mod tests {
         for text in ["", "שלום — “é” \u{200E}\u{200F}\u{FEFF}\u{202F}\u{2029}\u{2060}\u{206A}", "\\u202e"] {
             assert_eq!(read(text.as_bytes()), None, "{text:?}");
         }
-        for bytes in
-            [&b"\xE2\x80\xAE\0"[..], b"\0\xE2\x80\xAE", b"\x7FELF\0\xE2\x80\xAE", b"\xE2\x80", b"\xE2\x80\xFF\xAE"]
-        {
+        for bytes in [
+            &b"\xE2\x80\xAE\0\xFF"[..],
+            b"\0\xFF\xE2\x80\xAE",
+            b"\x7FELF\0\xE8\xE2\x80\xAE",
+            b"\xE2\x80",
+            b"\xE2\x80\xFF\xAE",
+        ] {
             assert_eq!(read(bytes), None, "{bytes:?}");
         }
     }
 
     #[test]
     fn bytes_of_no_letter_hide_no_turn() {
-        for bytes in
-            [&b"\xE2\x80\xAE\xFF"[..], b"\xFF\xE2\x80\xAE", b"\xE2\x80\xAE\xE2\x80", b"caf\xE9\xE2\x80\xAE\xC0"]
-        {
+        for bytes in [
+            &b"\xE2\x80\xAE\xFF"[..],
+            b"\xFF\xE2\x80\xAE",
+            b"\xE2\x80\xAE\0",
+            b"\0\xE2\x80\xAE",
+            b"\xE2\x80\xAE\xE2\x80",
+            b"caf\xE9\xE2\x80\xAE\xC0",
+        ] {
             assert_eq!(read(bytes), Some(('\u{202E}', 1, 1)), "{bytes:?}");
         }
         for before in PART_BYTES - 5..PART_BYTES + 2 {
