@@ -60,27 +60,38 @@ impl Retention {
 }
 
 /// Removes the images of earlier runs of this checkout that are not to be kept. `killed` are the folders of those that did not end by
-/// themselves. What stays against our will is said, and tried again by the next run.
+/// themselves. What stays against our will is said, and tried again by the next run. Gives whether anything does because a container was
+/// made from it, which may go while this run goes on.
 pub(super) fn remove_old_images(
     context: &Arc<RunContext>,
     retention: Retention,
     workspace: &Workspace,
     killed: &[Utf8PathBuf],
-) {
-    let Ok(step) = StepName::new(STEP) else { return };
+) -> bool {
+    let Ok(step) = StepName::new(STEP) else { return false };
     let cx = Context::for_step(Arc::clone(context), step);
     // Where there is no Docker, whoever needs it says so.
     if cx.require(&docker_tool()).is_err() {
-        return;
+        return false;
     }
-    if let Err(error) = remove(&cx, retention, workspace, killed)
-        && !context.cancel.is_cancelled()
-    {
-        cx.progress(format!("images of earlier runs stay: {error}"));
+    match remove(&cx, retention, workspace, killed) {
+        Ok(kept) => kept,
+        Err(error) => {
+            if !context.cancel.is_cancelled() {
+                cx.progress(format!("images of earlier runs stay: {error}"));
+            }
+            false
+        }
     }
 }
 
-fn remove(cx: &Context, retention: Retention, workspace: &Workspace, killed: &[Utf8PathBuf]) -> Result<(), StepError> {
+fn remove(
+    cx: &Context,
+    retention: Retention,
+    workspace: &Workspace,
+    killed: &[Utf8PathBuf],
+) -> Result<bool, StepError> {
+    let mut kept = false;
     let root = workspace.root();
     let checkout = checkout_id(root).map_err(StepError::io("looking at", root))?;
     let images = built_in(cx, &checkout)?;
@@ -89,10 +100,13 @@ fn remove(cx: &Context, retention: Retention, workspace: &Workspace, killed: &[U
         match untag(cx, &image.name)? {
             Untagged::Gone if image.also.is_empty() => cx.progress(format!("removed {}", image.name)),
             Untagged::Gone => cx.progress(format!("{} stays as {}", image.name, image.also.join(", "))),
-            Untagged::Kept(why) => cx.progress(format!("{} stays: {why}", image.name)),
+            Untagged::Kept(why) => {
+                kept = true;
+                cx.progress(format!("{} stays: {why}", image.name));
+            }
         }
     }
-    Ok(())
+    Ok(kept)
 }
 
 /// What is known of the run that built an image.

@@ -235,14 +235,17 @@ pub fn run(
     let steps = thread::scope(|scope| {
         let (jobs, context) = (options.jobs, &context);
         let retention = pipeline.retention;
-        scope.spawn(move || {
+        let killed = &killed;
+        let removing = scope.spawn(move || {
             remove_old_runs(workspace, options.area, &context.id, retention.runs, &context.cancel);
-            if with_images {
-                remove_old_images(context, retention, workspace, &killed);
-            }
+            with_images && remove_old_images(context, retention, workspace, killed)
         });
         let boss = scope.spawn(move || {
             crew.work(jobs);
+            // Containers of runs that were killed are gone by now, and what they were made from can go too.
+            if removing.join().unwrap_or(false) && !context.cancel.is_cancelled() {
+                remove_old_images(context, retention, workspace, killed);
+            }
             if context.cancel.is_cancelled() {
                 engine::put_away(context, pipeline);
             }
