@@ -1,6 +1,7 @@
 //! Runs `faulty`, an `xtask` whose steps misbehave, in a folder of its own, and looks at everything that it leaves.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -27,7 +28,18 @@ pub(crate) struct Place {
 
 impl Place {
     pub(crate) fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::of(tempfile::tempdir().expect("a temporary folder"))
+    }
+
+    /// One that other users reach too, where the folder for temporary files is that of a run, into which only its owner looks.
+    pub(crate) fn open_to_all() -> Self {
+        let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).expect("UTF-8");
+        let is_open = |folder: &&Utf8Path| fs::metadata(folder).is_ok_and(|found| found.mode() & 0o007 == 0o007);
+        let open = temporary.ancestors().filter(is_open).last().expect("a folder for temporary files of everybody");
+        Self::of(tempfile::tempdir_in(open).expect("a temporary folder"))
+    }
+
+    fn of(folder: tempfile::TempDir) -> Self {
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8").canonicalize_utf8().expect("a path");
         fs::write(root.join("Cargo.toml"), "[workspace]\n").expect("written");
         Self { _folder: folder, root }
