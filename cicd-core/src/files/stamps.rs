@@ -54,39 +54,52 @@ impl fmt::Display for Stamp {
     }
 }
 
-/// The stamps of everything below some folders, by paths: those of tens of thousands of files are compared many times, and as text
-/// that is quick.
+/// The stamps of everything below some folders, in the order in which the system lists them: those of tens of thousands of files are
+/// compared many times, and are the same each time but one.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Stamps(BTreeMap<String, Stamp>);
+pub(crate) struct Stamps(Vec<(String, Stamp)>);
 
 impl Stamps {
     /// Adds every file and link at or below a path; folders whose names `skip` tells are not entered. Folders themselves have none:
     /// what comes and goes in them does.
     pub(crate) fn add(&mut self, path: &Utf8Path, skip: &dyn Fn(&OsStr) -> bool) -> io::Result<()> {
+        let metadata = fs::symlink_metadata(path)?;
+        if !metadata.is_dir() {
+            self.0.push((path.to_string(), Stamp::of(&metadata)));
+            return Ok(());
+        }
         let mut open = vec![path.to_owned()];
-        while let Some(path) = open.pop() {
-            let metadata = fs::symlink_metadata(&path)?;
-            if !metadata.is_dir() {
-                self.0.insert(path.into_string(), Stamp::of(&metadata));
-                continue;
-            }
-            for entry in fs::read_dir(&path)? {
+        while let Some(folder) = open.pop() {
+            for entry in fs::read_dir(&folder)? {
                 let entry = entry?;
                 let name = entry.file_name();
-                if !(entry.file_type()?.is_dir() && skip(&name)) {
-                    // What has no name in UTF-8 is told apart by the rest of it.
-                    open.push(path.join(name.to_string_lossy().as_ref()));
+                // What has no name in UTF-8 is told apart by the rest of it.
+                let path = folder.join(name.to_string_lossy().as_ref());
+                if !entry.file_type()?.is_dir() {
+                    // Asked of the open folder, which spares the system the way to it.
+                    self.0.push((path.into_string(), Stamp::of(&entry.metadata()?)));
+                } else if !skip(&name) {
+                    open.push(path);
                 }
             }
         }
         Ok(())
     }
 
+    /// All of them in the order of their paths.
+    pub(crate) fn by_path(&self) -> BTreeMap<&str, &Stamp> {
+        self.0.iter().map(|(path, stamp)| (path.as_str(), stamp)).collect()
+    }
+
     /// The first path that is not the same in both.
     pub(crate) fn differing<'a>(&'a self, other: &'a Self) -> Option<&'a Utf8Path> {
-        let changed = self.0.iter().find(|(path, stamp)| other.0.get(*path) != Some(stamp));
-        let added = || other.0.iter().find(|(path, _)| !self.0.contains_key(*path));
-        changed.or_else(added).map(|(path, _)| Utf8Path::new(path))
+        if self == other {
+            return None;
+        }
+        let (before, after) = (self.by_path(), other.by_path());
+        let changed = before.iter().find(|(path, stamp)| after.get(*path) != Some(stamp));
+        let added = || after.iter().find(|(path, _)| !before.contains_key(*path));
+        changed.or_else(added).map(|(path, _)| Utf8Path::new(*path))
     }
 }
 
