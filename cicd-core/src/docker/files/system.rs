@@ -84,9 +84,10 @@ impl System {
             let database = read_apk_installed(&text).map_err(|error| unreadable(path, error))?;
             system.kinds.insert(SystemKind::Apk);
             for (package, files) in database {
-                system.own(tree, &package.name, files.iter().map(|(path, _)| path.as_str()));
+                let mut places = Places::of(tree);
+                system.own(&mut places, &package.name, files.iter().map(|(path, _)| path.as_str()));
                 for (path, sum) in files {
-                    system.sums.extend(place_of(tree, &path).zip(sum));
+                    system.sums.extend(places.place_of(&path).zip(sum));
                 }
                 system.packages.insert(package);
             }
@@ -117,16 +118,17 @@ impl System {
         let names: BTreeSet<String> = self.packages.iter().map(|package| package.name.clone()).collect();
         let lists: Vec<&str> =
             tree.below("var/lib/dpkg/info").map(|(path, _)| path).filter(|path| path.ends_with(".list")).collect();
+        let mut places = Places::of(tree);
         for path in lists {
             let package = package_of_list(path);
             if names.contains(package) {
                 let text = text(tree, path)?;
-                self.own(tree, package, text.lines());
+                self.own(&mut places, package, text.lines());
                 let sums = format!("{}{SUMS_END}", path.strip_suffix(".list").unwrap_or(path));
                 if tree.get(&sums).is_some() {
                     for line in self::text(tree, &sums)?.lines() {
                         let Some((sum, file)) = line.split_once("  ") else { continue };
-                        self.sums.extend(place_of(tree, file).zip(unhex(sum)));
+                        self.sums.extend(places.place_of(file).zip(unhex(sum)));
                     }
                 }
             } else {
@@ -136,12 +138,12 @@ impl System {
         Ok(())
     }
 
-    fn own<'a>(&mut self, tree: &FileTree, package: &str, files: impl Iterator<Item = &'a str>) {
+    fn own<'a>(&mut self, places: &mut Places<'_>, package: &str, files: impl Iterator<Item = &'a str>) {
         for file in files {
-            let file = file.trim_start_matches('/');
-            let Some(real) = tree.real_path(file) else { continue };
+            let Some(place) = places.place_of(file) else { continue };
             // A link of a package's is as much its own as what it leads to.
-            for path in [Some(real), place_of(tree, file)].into_iter().flatten() {
+            let real = if places.tree.is_link(&place) { places.tree.real_path(&place) } else { None };
+            for path in [Some(place), real].into_iter().flatten() {
                 if SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder)) {
                     self.owners.insert(path, package.to_owned());
                 }
@@ -161,12 +163,30 @@ impl System {
     }
 }
 
-/// Where a file is by the links of the folders on the way, whatever is there.
-fn place_of(tree: &FileTree, file: &str) -> Option<String> {
-    let file = file.trim_start_matches('/').trim_end_matches('/');
-    let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
-    let folder = tree.real_path(folder)?;
-    Some(if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") })
+/// Where files are by the links of the folders on the way. Lists name one folder's files one after another, so that the last folder
+/// is kept.
+struct Places<'a> {
+    tree: &'a FileTree,
+    folder: String,
+    real: Option<String>,
+}
+
+impl<'a> Places<'a> {
+    fn of(tree: &'a FileTree) -> Self {
+        Self { tree, folder: String::new(), real: Some(String::new()) }
+    }
+
+    /// The place of a file, whatever is there.
+    fn place_of(&mut self, file: &str) -> Option<String> {
+        let file = file.trim_start_matches('/').trim_end_matches('/');
+        let (folder, name) = file.rsplit_once('/').unwrap_or(("", file));
+        if folder != self.folder {
+            self.real = self.tree.real_path(folder);
+            folder.clone_into(&mut self.folder);
+        }
+        let real = self.real.as_ref()?;
+        Some(if real.is_empty() { name.to_owned() } else { format!("{real}/{name}") })
+    }
 }
 
 fn unhex(text: &str) -> Option<Vec<u8>> {

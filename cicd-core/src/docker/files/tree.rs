@@ -84,6 +84,11 @@ impl FileTree {
             .map(|(path, node)| (path.as_str(), node))
     }
 
+    /// Whether a symbolic link lies at a path.
+    pub(super) fn is_link(&self, path: &str) -> bool {
+        self.nodes.get(path).is_some_and(|node| matches!(node.kind, Kind::Link(_)))
+    }
+
     /// Where a path leads, after every link on the way; nothing where links lead in circles. What it leads to need not be there.
     pub(crate) fn real_path(&self, path: &str) -> Option<String> {
         let mut real = String::new();
