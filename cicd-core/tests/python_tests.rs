@@ -1,5 +1,7 @@
 //! Nothing in a repository makes a test that fails, or does not run, look like one that passed: with the real pytest.
 
+#[path = "python_tests/looks.rs"]
+mod looks;
 #[path = "python_tests/meaning.rs"]
 mod meaning;
 #[path = "python_tests/measured.rs"]

@@ -63,6 +63,22 @@ pub fn kinds(path: &Utf8Path, content: &[u8]) -> Vec<FileKind> {
     all
 }
 
+/// Whether a file says that it is Python: by its name, or by the interpreter that its first line names. Of all else that
+/// [`kinds`] takes for Python, Python's own parser has the last word.
+///
+/// ```
+/// use cicd_core::formats::file_kind::says_python;
+///
+/// assert!(says_python("tool.py".into(), b"") && says_python("tool".into(), b"#!/usr/bin/python3\n"));
+/// assert!(!says_python("job.task".into(), b"print(1)\n"));
+/// ```
+#[must_use]
+pub fn says_python(path: &Utf8Path, content: &[u8]) -> bool {
+    let text = text_of(content);
+    by_name(path) == Some(FileKind::Python)
+        || (text.starts_with("#!") && interpreted(&text).contains(&FileKind::Python))
+}
+
 /// The kinds of the file that is read here, as [`kinds`] has them.
 ///
 /// # Errors

@@ -5,6 +5,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
+/// Why a file is taken for Python.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Claim {
+    /// It says so: by its name, or by the interpreter that its first line names.
+    Said,
+    /// Its text looks so. Whether it is Python, Python's own parser knows.
+    Guessed,
+}
+
 /// What one Python file holds.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PythonSyntax {
@@ -274,28 +283,30 @@ pub enum PythonSyntaxError {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Answer {
-    Error { error: String },
+    Error { error: String, refused: bool },
     Read(PythonSyntax),
 }
 
-/// Reads what `python/syntax.py` says of these files.
+/// Reads what `python/syntax.py` says of these files. One that only looked like Python, and that Python's parser refuses, is none, and
+/// not in the answer.
 ///
 /// # Errors
-/// When it is broken, or does not speak of one of them.
+/// When it is broken, does not speak of one of them, or says of one that it could not be read.
 pub fn read_python_syntax(
     bytes: &[u8],
-    files: &[Utf8PathBuf],
+    files: &BTreeMap<Utf8PathBuf, Claim>,
 ) -> Result<BTreeMap<Utf8PathBuf, PythonSyntax>, PythonSyntaxError> {
     let answers: BTreeMap<Utf8PathBuf, Answer> =
         serde_json::from_slice(bytes).map_err(|error| PythonSyntaxError::Malformed(error.to_string()))?;
-    if let Some(absent) = files.iter().find(|path| !answers.contains_key(*path)) {
+    if let Some(absent) = files.keys().find(|path| !answers.contains_key(*path)) {
         return Err(PythonSyntaxError::Absent { path: absent.clone() });
     }
     answers
         .into_iter()
-        .map(|(path, answer)| match answer {
-            Answer::Read(syntax) => Ok((path, syntax)),
-            Answer::Error { error } => Err(PythonSyntaxError::NotPython { path, problem: error }),
+        .filter_map(|(path, answer)| match answer {
+            Answer::Read(syntax) => Some(Ok((path, syntax))),
+            Answer::Error { refused: true, .. } if files.get(&path) == Some(&Claim::Guessed) => None,
+            Answer::Error { error, .. } => Some(Err(PythonSyntaxError::NotPython { path, problem: error })),
         })
         .collect()
 }
@@ -306,11 +317,11 @@ mod tests {
 
     #[test]
     fn a_file_that_was_not_read_is_an_error() {
-        let files = [Utf8PathBuf::from("a.py")];
+        let files = BTreeMap::from([(Utf8PathBuf::from("a.py"), Claim::Said)]);
         let whole = br#"{"a.py": {"statements": [[1,1,1,"Expr","",true,0,1]], "blocks": [[1,1,2,2,"stub"]],
             "tests": [[["TestA","test_b"],3,4]], "marks": [[1,"hook","x"]], "deferred": [[1,2,"lambda",true]]}}"#;
         let read = read_python_syntax(whole, &files).expect("whole");
-        assert!(!read[&files[0]].has_code());
+        assert!(!read[&Utf8PathBuf::from("a.py")].has_code());
         let again = serde_json::to_vec(&read).expect("written");
         assert_eq!(read_python_syntax(&again, &files).expect("read again"), read);
         for bad in [
@@ -321,9 +332,19 @@ mod tests {
             br#"{"a.py": {"statements": [], "blocks": [], "tests": [], "marks": []}}"#,
             br#"{"a.py": {"statements": []}}"#,
             br#"{"a.py": {"error": "SyntaxError: x"}}"#,
+            br#"{"a.py": {"error": "SyntaxError: x", "refused": true}}"#,
             br#"{"a.py": {"statements": [], "blocks": [], "tests": [], "marks": [[1, "other", ""]], "deferred": []}}"#,
         ] {
             assert!(read_python_syntax(bad, &files).is_err(), "{}", String::from_utf8_lossy(bad));
         }
+    }
+
+    #[test]
+    fn what_only_looked_like_python_and_is_refused_is_none() {
+        let files = BTreeMap::from([(Utf8PathBuf::from("a.ron"), Claim::Guessed)]);
+        let refused = br#"{"a.ron": {"error": "SyntaxError: x", "refused": true}}"#;
+        assert_eq!(read_python_syntax(refused, &files), Ok(BTreeMap::new()));
+        let too_much = br#"{"a.ron": {"error": "RecursionError: x", "refused": false}}"#;
+        assert!(read_python_syntax(too_much, &files).is_err());
     }
 }

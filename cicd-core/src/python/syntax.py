@@ -1,7 +1,7 @@
 """Says what Python sources hold, from their syntax alone: nothing of them is run.
 
 The paths to read are on standard input, one JSON list of [path shown, path to read]. The answer, in the file that is named, is
-{path: {"error": text} or {"statements", "blocks", "tests", "marks", "deferred"}}. Lines count from 1.
+{path: {"error": text, "refused": whether the parser refuses it} or {"statements", "blocks", "tests", "marks", "deferred"}}. Lines count from 1.
 """
 
 import ast
@@ -419,7 +419,10 @@ def read(path, shown):
         text = source.read()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        tree = ast.parse(text, path)
+        try:
+            tree = ast.parse(text, path)
+        except SyntaxError as error:
+            return {"error": f"{type(error).__name__}: {error}", "refused": True}
     reader = Reader()
     reader.read(tree)
     for node in lambdas(tree):
@@ -439,7 +442,8 @@ def main():
         try:
             answer[shown] = read(path, shown)
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-            answer[shown] = {"error": f"{type(error).__name__}: {error}"}
+            # Nothing was read to its end, so that nothing is known of it.
+            answer[shown] = {"error": f"{type(error).__name__}: {error}", "refused": False}
     with open(sys.argv[1], "w", encoding="ascii") as file:
         json.dump(answer, file)
 

@@ -15,6 +15,8 @@ pub struct MeasuredCoverage {
     pub dir: Utf8PathBuf,
     /// Every source file as it was when the tests began, by path relative to the workspace.
     pub sources: BTreeMap<Utf8PathBuf, MeasuredSource>,
+    /// Files that look like Python and that the parser of the tests' interpreter refuses, with their SHA-256.
+    pub refused: BTreeMap<Utf8PathBuf, String>,
 }
 
 /// A source file as it was when the tests began.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::SystemTime;
 
@@ -7,7 +7,9 @@ use sha2::{Digest as _, Sha256};
 
 use super::judge::{CoverageCode, Judgement, Measurement, Threshold, judge};
 use crate::files;
-use crate::formats::coverage::{CoverageReport, InvalidPercent, MeasuredCoverage, Percent, Ratio, read_coverage};
+use crate::formats::coverage::{
+    CoverageReport, InvalidPercent, MeasuredCoverage, Percent, Ratio, candidate_paths, read_coverage,
+};
 use crate::formats::hex;
 use crate::model::{Judged, Location, Subject};
 use crate::policy::{Exception, Justification, Scope};
@@ -206,14 +208,15 @@ impl Step for CoverageGate {
             ));
         }
         let mut texts = BTreeMap::new();
-        for path in paths {
-            let bytes = cx.read_file(&path)?;
-            texts.insert(path, bytes);
+        for path in paths.keys() {
+            let bytes = cx.read_file(path)?;
+            texts.insert(path.clone(), bytes);
         }
         let (report, dir, syntax, entered) = match (input, &self.report) {
             (CoverageInput::Measured(measured), None) => {
                 unchanged(&measured, &texts)?;
-                let MeasuredCoverage { report, dir, sources } = measured;
+                let MeasuredCoverage { report, dir, sources, refused } = measured;
+                texts.retain(|path, _| !refused.contains_key(path));
                 let (syntax, entered) = sources
                     .into_iter()
                     .map(|(path, source)| ((path.clone(), source.syntax), (path, source.entered)))
@@ -222,8 +225,11 @@ impl Step for CoverageGate {
             }
             (CoverageInput::OwnReport, Some(report)) => {
                 let (report, dir) = self.read_own(cx, report, sources, texts.keys())?;
-                let paths: Vec<_> = texts.keys().cloned().collect();
-                (report, dir, read_syntax(cx, None, &paths)?, None)
+                let syntax = read_syntax(cx, None, &paths)?;
+                let refused: BTreeSet<_> = texts.keys().filter(|path| !syntax.contains_key(*path)).cloned().collect();
+                not_run(&report, &dir, cx.root(), &refused)?;
+                texts.retain(|path, _| !refused.contains(path));
+                (report, dir, syntax, None)
             }
             (CoverageInput::NotMeasured, _) => {
                 return Err(StepError::not_looked(
@@ -328,13 +334,31 @@ fn modified(path: &Utf8Path) -> Result<SystemTime, StepError> {
 
 /// Checks that the sources are, byte for byte, those that were tested.
 fn unchanged(measured: &MeasuredCoverage, texts: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> Result<(), StepError> {
-    let changed = texts.iter().find_map(|(path, bytes)| match measured.sources.get(path) {
-        Some(source) if source.sha256 == hex(&Sha256::digest(bytes)) => None,
+    let known = |path| measured.sources.get(path).map(|source| &source.sha256).or_else(|| measured.refused.get(path));
+    let changed = texts.iter().find_map(|(path, bytes)| match known(path) {
+        Some(sha256) if *sha256 == hex(&Sha256::digest(bytes)) => None,
         Some(_) => Some(format!("{path} was changed after the tests ran")),
         None => Some(format!("{path} was not there when the tests ran")),
     });
     match changed {
         Some(what) => Err(StepError::not_looked(what, "run the tests again")),
+        None => Ok(()),
+    }
+}
+
+/// Checks that a report knows none of the files that this Python refuses: it ran where that was another one.
+fn not_run(
+    report: &CoverageReport,
+    dir: &Utf8Path,
+    root: &Utf8Path,
+    refused: &BTreeSet<Utf8PathBuf>,
+) -> Result<(), StepError> {
+    let mut listed = report.files.iter().flat_map(|file| candidate_paths(&file.path, &report.roots, dir, root));
+    match listed.find(|path| refused.contains(path)) {
+        Some(path) => Err(StepError::not_looked(
+            format!("the report covers {path}, which the Python of this machine cannot read"),
+            "put a python3 on PATH that is as new as the one that ran the tests",
+        )),
         None => Ok(()),
     }
 }

@@ -6,7 +6,7 @@ use jiff::civil::date;
 use super::judge::{Judgement, Measurement, judge};
 use super::*;
 use crate::formats::coverage::{CoverageReport, read_coverage};
-use crate::formats::python_syntax::{PythonSyntax, read_python_syntax};
+use crate::formats::python_syntax::{Claim, PythonSyntax, read_python_syntax};
 use crate::model::Status;
 use crate::policy::{Justification, Policy, evaluate};
 use crate::step::StepError;
@@ -71,7 +71,7 @@ fn syntax_of(sources: &BTreeMap<Utf8PathBuf, Vec<u8>>) -> BTreeMap<Utf8PathBuf, 
     let wanted_json = serde_json::to_vec(&wanted).expect("JSON");
     child.stdin.take().expect("piped").write_all(&wanted_json).expect("heard");
     assert!(child.wait().expect("ended").success());
-    let paths: Vec<_> = sources.keys().cloned().collect();
+    let paths = sources.keys().map(|path| (path.clone(), Claim::Said)).collect();
     read_python_syntax(&std::fs::read(answer).expect("an answer"), &paths).expect("Python")
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Source {
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sources {
     pub(super) files: BTreeMap<Utf8PathBuf, Source>,
+    /// Files that look like Python and that its parser refuses, with their SHA-256.
+    pub(super) refused: BTreeMap<Utf8PathBuf, String>,
     /// The folder of the project, relative to the workspace.
     pub(super) dir: Utf8PathBuf,
     /// The folder of what is measured, if anything is.

@@ -91,7 +91,8 @@ impl Pytest {
             let entered = entered.get(path).cloned().unwrap_or_else(BTreeSet::new);
             (path.clone(), MeasuredSource { sha256, syntax, entered })
         };
+        let refused = sources.refused.clone();
         let sources = sources.files.iter().map(source).collect();
-        Ok((MeasuredCoverage { report, dir: self.dir.clone(), sources }, bytes))
+        Ok((MeasuredCoverage { report, dir: self.dir.clone(), sources, refused }, bytes))
     }
 }

@@ -235,7 +235,8 @@ impl Step for Pytest {
         judged.judge_process(&ran);
         sources.judge_marks(&mut judged);
         for path in judged.unknown_texts(&[&collected, &ran]) {
-            if !is_python(cx, &path)? {
+            // The parser may have refused what the tests made of it since.
+            if sources.refused.contains_key(&path) || !is_python(cx, &path)? {
                 judged.judge_text(path);
             }
         }
@@ -367,18 +368,23 @@ impl Pytest {
     fn read_sources(&self, cx: &Context, python: &Utf8Path) -> Result<Sources, StepError> {
         let paths = python_sources(cx, &self.dir)?;
         let mut syntax = read_syntax(cx, Some(python), &paths)?;
-        let mut files = BTreeMap::new();
-        for path in paths {
+        let (mut files, mut refused) = (BTreeMap::new(), BTreeMap::new());
+        for path in paths.into_keys() {
             let bytes = cx.read_file(&path)?;
-            let (sha256, text) = (hex(&Sha256::digest(&bytes)), String::from_utf8_lossy(&bytes).into_owned());
-            let syntax = syntax.remove(&path).ok_or_else(|| {
-                StepError::not_looked(format!("the syntax of {path} was not read"), "see the step's log")
-            })?;
-            files.insert(path, Source { text, sha256, syntax });
+            let sha256 = hex(&Sha256::digest(&bytes));
+            match syntax.remove(&path) {
+                Some(syntax) => {
+                    let text = String::from_utf8_lossy(&bytes).into_owned();
+                    files.insert(path, Source { text, sha256, syntax });
+                }
+                None => {
+                    refused.insert(path, sha256);
+                }
+            }
         }
         let (package, left_out) = (self.package_dir(), self.left_out.clone());
         let listed = cx.repository_files()?.into_iter().collect();
-        Ok(Sources { files, dir: self.dir.clone(), package, listed, left_out })
+        Ok(Sources { files, refused, dir: self.dir.clone(), package, listed, left_out })
     }
 
     /// The settings of the repository that the tests run with.
