@@ -20,6 +20,9 @@ mod repository;
 
 use repository::{CART, Repository, TESTS};
 
+#[path = "real_tools/formatted.rs"]
+mod formatted;
+
 #[test]
 fn tests_run_in_a_locked_environment_and_their_coverage_is_judged() {
     let repository = Repository::new();

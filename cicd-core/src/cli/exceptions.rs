@@ -416,6 +416,7 @@ mod tests {
             2026-12-01,-81,expired,lint,B301,'@example/platform,1,shop/cart.py:9,shop/cart.py:9,"written by this process, ""a moment"" ago",ignore_file,
             2027-02-01,-19,expired,lint,DL3008,'@example/platform,0,,shop/cart.py:1,versions move\u{1b}[2J,ignore_file,
             2027-03-01,9,expires_soon,lint,F401,'@example/platform,1,shop/cart.py:6,shop/cart.py:6,importing it registers the codec,ignore_file,
-        "#]].assert_eq(&csv(&rows_at(date(2027, 2, 20))).expect("text"));
+        "#]]
+        .assert_eq(&csv(&rows_at(date(2027, 2, 20))).expect("text"));
     }
 }

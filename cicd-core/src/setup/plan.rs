@@ -127,16 +127,16 @@ impl Machine {
 
 fn start_engine(machine: &Machine, why: &str) -> Result<Action, ByHand> {
     match (machine.user, &machine.system, machine.init) {
-        (User::Root, _, Init::Systemd) | (User::Root, System::Debian, Init::Other) => {
-            Ok(machine.start_engine())
-        }
+        (User::Root, _, Init::Systemd) | (User::Root, System::Debian, Init::Other) => Ok(machine.start_engine()),
         (User::Root, System::Other(_), Init::Other) => Err(ByHand {
             missing: format!("the Docker engine does not answer: {why}"),
             how: "start `dockerd`".to_owned(),
         }),
         (User::Sudo | User::Ordinary, _, _) => Err(ByHand {
             missing: format!("the Docker engine does not answer: {why}"),
-            how: "have it started with `sudo systemctl start docker`; where it runs but refuses you, `sudo usermod --append --groups docker $USER` and log in again".to_owned(),
+            how: "have it started with `sudo systemctl start docker`; where it runs but refuses you, \
+                  `sudo usermod --append --groups docker $USER` and log in again"
+                .to_owned(),
         }),
     }
 }

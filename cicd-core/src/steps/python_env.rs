@@ -109,10 +109,13 @@ impl Step for PythonEnv {
         let python = venv.join("bin/python");
         cx.run_ok(&self.create(&venv))?;
         cx.run_remote(&self.sync(&python)).map_err(|error| match error {
-            StepError::Process(ProcessError::Exited { stderr, .. }) if stderr.contains(NO_WHEEL) => StepError::not_looked(
-                format!("a package of {path} has no wheel for this Python: {}", printable(last_line(&stderr))),
-                "lock a version that has one; a source distribution would run its own code, with tools that nothing pins",
-            ),
+            StepError::Process(ProcessError::Exited { stderr, .. }) if stderr.contains(NO_WHEEL) => {
+                let what =
+                    format!("a package of {path} has no wheel for this Python: {}", printable(last_line(&stderr)));
+                let help = "lock a version that has one; a source distribution would run its own code, with tools \
+                            that nothing pins";
+                StepError::not_looked(what, help)
+            }
             error => error,
         })?;
         let list = cx.run_ok(&uv().args(["pip", "list", "--format", "json", "--python"]).arg(&python))?;

@@ -56,23 +56,55 @@ fn a_name_of_a_test_is_not_bound_to_other_code() {
     let wraps = "import functools\n\n\n";
     let class = "class TestMore:\n    def test_more(self):\n        assert False\n\n";
     each_file(&[
-        ("a wrapper without a decorator", format!("{wraps}{FAILS}{QUIET}test_more = functools.wraps(test_more)(quiet)\n"), "PYT-005"),
+        (
+            "a wrapper without a decorator",
+            format!("{wraps}{FAILS}{QUIET}test_more = functools.wraps(test_more)(quiet)\n"),
+            "PYT-005",
+        ),
         ("a lambda", format!("{FAILS}\n\ntest_more = lambda: None\n"), "PYT-005"),
-        ("in an expression", format!("{wraps}{FAILS}{QUIET}print(test_more := functools.wraps(test_more)(quiet))\n"), "PYT-005"),
-        ("in a loop", format!("{wraps}{FAILS}{QUIET}for test_more in [functools.wraps(test_more)(quiet)]:\n    pass\n"), "PYT-005"),
+        (
+            "in an expression",
+            format!("{wraps}{FAILS}{QUIET}print(test_more := functools.wraps(test_more)(quiet))\n"),
+            "PYT-005",
+        ),
+        (
+            "in a loop",
+            format!("{wraps}{FAILS}{QUIET}for test_more in [functools.wraps(test_more)(quiet)]:\n    pass\n"),
+            "PYT-005",
+        ),
         (
             "something that says what it wraps",
-            format!("{FAILS}\n\nclass Quiet:\n    __wrapped__ = test_more\n    __name__ = 'test_more'\n\n    def __call__(self):\n        pass\n\n\ntest_more = Quiet()\n"),
+            format!(
+                "{FAILS}\n\nclass Quiet:\n    __wrapped__ = test_more\n    __name__ = 'test_more'\n\n\
+                 \x20   def __call__(self):\n        pass\n\n\ntest_more = Quiet()\n"
+            ),
             "PYT-00",
         ),
-        ("by its dictionary", format!("{wraps}{FAILS}{QUIET}globals()['test_more'] = functools.wraps(test_more)(quiet)\n"), "PYT-005"),
+        (
+            "by its dictionary",
+            format!("{wraps}{FAILS}{QUIET}globals()['test_more'] = functools.wraps(test_more)(quiet)\n"),
+            "PYT-005",
+        ),
         ("an import", format!("{FAILS}\n\nfrom time import perf_counter as test_more\n"), "PYT-00"),
-        ("in a class", format!("{wraps}{class}    test_more = functools.wraps(test_more)(lambda self: None)\n"), "PYT-005"),
-        ("a class that is bound again", format!("{class}\n\nclass Other:\n    def test_more(self):\n        pass\n\n\nTestMore = Other\n"), "PYT-00"),
+        (
+            "in a class",
+            format!("{wraps}{class}    test_more = functools.wraps(test_more)(lambda self: None)\n"),
+            "PYT-005",
+        ),
+        (
+            "a class that is bound again",
+            format!("{class}\n\nclass Other:\n    def test_more(self):\n        pass\n\n\nTestMore = Other\n"),
+            "PYT-00",
+        ),
         (
             "while the tests run",
-            format!("{wraps}{class}\n\n@classmethod\ndef nothing(cls):\n    pass\n\n\ndef test_aaa():\n    pass\n\n\nclass TestAaa:\n    def test_first(self):\n        setattr(TestMore, 'test_more', functools.wraps(TestMore.test_more)(lambda self: None))\n")
-                .replace("class TestMore", "class TestZzz").replace("TestMore", "TestZzz"),
+            format!(
+                "{wraps}{class}\n\n@classmethod\ndef nothing(cls):\n    pass\n\n\ndef test_aaa():\n    pass\n\n\n\
+                class TestAaa:\n    def test_first(self):\n\
+                \x20       setattr(TestMore, 'test_more', functools.wraps(TestMore.test_more)(lambda self: None))\n"
+            )
+            .replace("class TestMore", "class TestZzz")
+            .replace("TestMore", "TestZzz"),
             "PYT-00",
         ),
     ]);

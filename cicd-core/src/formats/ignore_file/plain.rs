@@ -140,8 +140,8 @@ impl Block {
             let message = format!("`{name}` stands twice above one entry");
             let key = comment.trim_start_matches('#').trim_start();
             self.defects.push(defect(IgnoreCode::UnknownKey, line.at(key), message));
-        // A limit without a name must not become none at all.
         } else if !value.is_empty() || name == LIMIT {
+            // A limit without a name must not become none at all.
             *slot = Some(line.placed(value));
         }
     }

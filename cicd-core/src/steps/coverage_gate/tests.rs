@@ -201,7 +201,8 @@ fn what_the_configuration_leaves_out_is_told() {
     let judged = look(&full(), text.as_bytes(), &sources()).expect("judged");
     assert!(
         shown(&judged).contains(
-            &"COV-007 app/shop/cart.py: line 11 is left out, among them total (it has no reason, owner and expiry) @ app/shop/cart.py:11"
+            &"COV-007 app/shop/cart.py: line 11 is left out, among them total (it has no reason, owner and expiry) \
+              @ app/shop/cart.py:11"
                 .to_owned()
         ),
         "{:?}",

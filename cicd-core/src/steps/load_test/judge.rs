@@ -265,9 +265,8 @@ mod tests {
         it.statuses = BTreeMap::from([(200, 997), (503, 2)]);
         assert_eq!(
             messages(&["p(99)<100"], &it),
-            [
-                "LOAD-002 3 of 1000 requests had no expected answer: 2 unexpected status (200: 997, 503: 2), 1 no answer in time"
-            ]
+            ["LOAD-002 3 of 1000 requests had no expected answer: 2 unexpected status (200: 997, 503: 2), \
+              1 no answer in time"]
         );
         assert_eq!(messages(&["p(99)<100", "error_rate<1%"], &it), [""; 0]);
         assert_eq!(messages(&["error_rate<0.1%"], &it).len(), 1);

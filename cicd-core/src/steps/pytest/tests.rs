@@ -123,7 +123,8 @@ fn failures_are_named_with_their_place() {
         PYT-001 Deny tests/test_cart.py::test_fails[prices0]: AssertionError: one is <not> two & #x1B[31mred#x1B[0m @ app/tests/test_cart.py:11
         PYT-001 Deny tests/test_cart.py::test_fails[prices1]: TypeError: unsupported operand type(s) for +: 'int' and 'str' @ app/shop/cart.py:13
         PYT-002 Deny tests/test_cart.py::test_expected_failure was skipped: w (it has no reason, owner and expiry) @ app/tests/test_cart.py:4
-        PYT-002 Deny tests/test_cart.py::test_skipped was skipped: w (it has no reason, owner and expiry) @ app/tests/test_cart.py:3"#]].assert_eq(&lines.join("\n"));
+        PYT-002 Deny tests/test_cart.py::test_skipped was skipped: w (it has no reason, owner and expiry) @ app/tests/test_cart.py:3"#]]
+    .assert_eq(&lines.join("\n"));
 }
 
 #[test]

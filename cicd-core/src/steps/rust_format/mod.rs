@@ -1,5 +1,6 @@
 //! The step that runs rustfmt: what may be configured, how its report is read, and the attributes that it obeys.
 
+mod disturbed;
 mod settings;
 mod skips;
 mod step;

@@ -83,11 +83,14 @@ const HOW_TOO: [&str; 8] = [
     "required_version",
 ];
 
-/// Refuses a configuration under which rustfmt may pass over files, or parts of them, without a word.
+/// How wide a line may be where no setting says so.
+pub(super) const WIDTH: usize = 100;
+
+/// Refuses a configuration under which rustfmt may pass over files, or parts of them, without a word; gives how wide a line may be.
 ///
 /// # Errors
 /// When it is no TOML, or has a setting that does not only say how code is formatted.
-pub(super) fn check(path: &Utf8Path, text: &str) -> Result<(), StepError> {
+pub(super) fn check(path: &Utf8Path, text: &str) -> Result<usize, StepError> {
     let table: toml::Table = toml::from_str(text)
         .map_err(|error| ReadError::new("rustfmt's configuration", error.message()).at(Location::file(path)))?;
     match table.keys().find(|key| !HOW.contains(&key.as_str()) && !HOW_TOO.contains(&key.as_str())) {
@@ -95,7 +98,11 @@ pub(super) fn check(path: &Utf8Path, text: &str) -> Result<(), StepError> {
             format!("{path} has `{key}`, which is not known to say only how code is formatted"),
             "delete it: code might not be looked at",
         )),
-        None => Ok(()),
+        None => Ok(table
+            .get("max_width")
+            .and_then(toml::Value::as_integer)
+            .and_then(|width| usize::try_from(width).ok())
+            .unwrap_or(WIDTH)),
     }
 }
 
@@ -105,7 +112,9 @@ mod tests {
 
     #[test]
     fn a_setting_that_takes_code_away_is_refused() {
-        assert!(check("rustfmt.toml".into(), "max_width = 120\nuse_small_heuristics = \"Max\"\n").is_ok());
+        for (text, width) in [("max_width = 120\nuse_small_heuristics = \"Max\"\n", 120), ("", WIDTH)] {
+            assert_eq!(check("rustfmt.toml".into(), text).expect("harmless"), width);
+        }
         for bad in [
             "disable_all_formatting = true\n",
             "ignore = [\"a.rs\"]\n",

@@ -1,7 +1,9 @@
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use super::disturbed::{Disturbed, Left};
 use super::{settings, skips};
 use crate::formats::file_kind::FileKind;
 use crate::model::{Code, Finding, Location, Severity, Target, finding_codes};
@@ -15,7 +17,11 @@ const DIFFERS: &str = "Diff in ";
 const CANARY: &str = "fn  canary(){}\n";
 /// What it shows of that one.
 const CANARY_DIFFERENCE: &str = ":1:\n-fn  canary(){}\n+fn canary() {}\n";
+/// What it makes of that one.
+const CANARY_FORMATTED: &str = "fn canary() {}\n";
 const CANARY_NAME: &str = "canary.txt";
+/// Where the copies lie that it formats.
+const COPIES: &str = "copies";
 /// Its configuration, in the order in which it is looked for. Only that in the workspace's root counts here.
 const CONFIGURATIONS: [&str; 2] = [".rustfmt.toml", "rustfmt.toml"];
 const NESTED: [Setting; 2] = [Setting::nested(".rustfmt.toml"), Setting::nested("rustfmt.toml")];
@@ -27,6 +33,11 @@ finding_codes! {
             summary: "an attribute keeps code from being formatted",
             help: "delete it, or justify it with `// reason:`, `// owner:` and `// expires:` on the lines above it",
             example: "#[rustfmt::skip]",
+        },
+        LeftAsItIs = "FMT-002" {
+            summary: "rustfmt leaves code as it is, as it cannot format it",
+            help: "write it so that it can: shorter, or with its comments elsewhere; or put `#[rustfmt::skip]` with a justification above it",
+            example: "if x { foo(&[ 1,2 ], /* why */ ) }",
         },
     }
 }
@@ -43,7 +54,9 @@ finding_codes! {
 /// the workspace's root, and may say how code is formatted, never whether. Rustfmt cannot be kept from obeying `#[rustfmt::skip]`, so
 /// each such attribute is a finding: `FMT-001` that its justification exempts, or `IGN-016` without one.
 ///
-/// With [`of_last_commit`](Scan::of_last_commit) it looks at the modules too that the files declare.
+/// Code that rustfmt cannot format, as a statement wider than a line or one whose comment it would lose, it leaves as it is and says
+/// nothing. So a copy of each file with other blanks, and with texts that are no wider than a line, is formatted too: what does not come
+/// back is `FMT-002`. Not judged is what macros are given, but for those of the standard library that take expressions, and attributes.
 pub type RustFormat = Scan<RustFormatScanner>;
 
 /// See [`RustFormat`].
@@ -60,23 +73,33 @@ impl RustFormat {
     }
 }
 
-/// What is laid out: a canary and the configuration.
+/// What is laid out: a canary, the configuration, and copies to be formatted.
 #[derive(Debug)]
 pub struct Layout {
     root: Utf8PathBuf,
     canary: Utf8PathBuf,
     configuration: Utf8PathBuf,
-    /// Both are in it; nowhere in tests of recorded output.
+    /// Where the copies lie, under the paths of their files.
+    copies: Utf8PathBuf,
+    disturbed: Vec<(Utf8PathBuf, Disturbed)>,
+    /// All are in it; nowhere in tests of recorded output.
     _bench: Option<Bench>,
 }
 
 impl RustFormatScanner {
-    fn invocation(&self, files: &[&Utf8Path], canary: &Utf8Path, configuration: &Utf8Path) -> Invocation {
+    /// Each file is named, so none has to be found through the one that declares it.
+    fn rustfmt(&self, configuration: &Utf8Path) -> Invocation {
         Invocation::tool("rustfmt")
-            .args(["--check", "--color", "never", "--edition", &self.edition])
-            .args(["--config-path", configuration.as_str(), "--"])
-            .args(files)
-            .arg(canary)
+            .args(["--color", "never", "--edition", &self.edition, "--config", "skip_children=true"])
+            .args(["--config-path", configuration.as_str()])
+    }
+
+    fn check(&self, files: &[&Utf8Path], canary: &Utf8Path, configuration: &Utf8Path) -> Invocation {
+        self.rustfmt(configuration).args(["--check", "--"]).args(files).arg(canary)
+    }
+
+    fn format(&self, files: &[&Utf8Path], copies: &Utf8Path, configuration: &Utf8Path) -> Invocation {
+        self.rustfmt(configuration).arg("--").args(files).arg(CANARY_NAME).dir(copies)
     }
 }
 
@@ -93,29 +116,38 @@ impl Scanner for RustFormatScanner {
         Selection::of_kinds("Rust file", [FileKind::Rust])
     }
 
-    fn lay_out(&self, cx: &Context, _: &Sources) -> Result<Layout, StepError> {
+    fn lay_out(&self, cx: &Context, sources: &Sources) -> Result<Layout, StepError> {
         let own = CONFIGURATIONS.into_iter().find(|name| cx.path(name).exists());
         let text = own.map(|name| cx.read_text(name).map(|text| (name, text))).transpose()?;
-        if let Some((name, text)) = &text {
-            settings::check(Utf8Path::new(name), text)?;
-        }
+        let width = text.as_ref().map(|(name, text)| settings::check(Utf8Path::new(name), text)).transpose()?;
+        let width = width.unwrap_or(settings::WIDTH);
         let bench = Bench::new(cx)?;
         let configuration = bench.write("rustfmt.toml", text.map_or_else(String::new, |(_, text)| text))?;
         let canary = bench.write(CANARY_NAME, CANARY)?;
-        Ok(Layout { root: cx.root().to_owned(), canary, configuration, _bench: Some(bench) })
+        let copies = bench.make_folder(COPIES)?;
+        bench.write(copies.join(CANARY_NAME), CANARY)?;
+        let mut disturbed = Vec::with_capacity(sources.count());
+        for source in sources.iter() {
+            let copy = Disturbed::of(&source.text, width);
+            bench.write(copies.join(&source.path), &copy.text)?;
+            disturbed.push((source.path.clone(), copy));
+        }
+        Ok(Layout { root: cx.root().to_owned(), canary, configuration, copies, disturbed, _bench: Some(bench) })
     }
 
     fn commands(&self, sources: &Sources, layout: &Layout) -> Vec<Invocation> {
         let files: Vec<_> = sources.paths().collect();
-        vec![self.invocation(&files, &layout.canary, &layout.configuration)]
+        let configuration = &layout.configuration;
+        vec![self.check(&files, &layout.canary, configuration), self.format(&files, &layout.copies, configuration)]
     }
 
-    fn read(&self, _: &Sources, layout: &Layout, captured: &[Captured]) -> Result<Report, StepError> {
-        let mut report = Report::proven_otherwise().follows_files();
-        for captured in captured {
-            report = report.with(captured, hits(captured, &layout.root, &layout.canary)?);
-        }
-        Ok(report)
+    fn read(&self, sources: &Sources, layout: &Layout, captured: &[Captured]) -> Result<Report, StepError> {
+        let [checked, formatted] = captured else {
+            return Err(ReadError::new("what rustfmt prints", "it was not run twice").into());
+        };
+        let differing = differing(checked, &layout.root, &layout.canary)?;
+        let left = left(sources, layout, formatted, &differing)?;
+        Ok(Report::proven_otherwise().follows_files().with(checked, hits(&differing)).with(formatted, left))
     }
 
     fn exit_meaning(&self) -> ExitMeaning {
@@ -141,38 +173,80 @@ impl Scanner for RustFormatScanner {
 
     fn explain(&self) -> Vec<Invocation> {
         let step = Utf8Path::new("<step>");
-        vec![self.invocation(&["<every Rust file>".into()], &step.join(CANARY_NAME), &step.join("rustfmt.toml"))]
+        let (files, configuration) = (["<every Rust file>".into()], step.join("rustfmt.toml"));
+        vec![
+            self.check(&files, &step.join(CANARY_NAME), &configuration),
+            self.format(&files, &step.join(COPIES), &configuration),
+        ]
     }
 }
 
-fn hits(captured: &Captured, root: &Utf8Path, canary: &Utf8Path) -> Result<Vec<Hit>, StepError> {
-    let captured = captured.clone().require_exit(&[0, 1])?;
+/// What rustfmt left that could parse all it was given.
+fn parsed(captured: &Captured, codes: &[i32]) -> Result<Captured, StepError> {
+    let captured = captured.clone().require_exit(codes)?;
     let stderr = captured.stderr_text();
     if stderr.lines().any(|line| line.to_lowercase().starts_with("error")) {
         return Err(ReadError::new("a Rust file", stderr).help("mend what rustfmt cannot parse").into());
     }
+    Ok(captured)
+}
+
+/// Where the copies, formatted, are not what their files are, but for files that `--check` shows.
+fn left(sources: &Sources, layout: &Layout, captured: &Captured, shown: &Differing) -> Result<Vec<Hit>, StepError> {
+    parsed(captured, &[0])?;
+    let read = |name: &Utf8Path| {
+        let path = layout.copies.join(name);
+        fs::read_to_string(&path).map_err(StepError::io("reading", path))
+    };
+    if read(CANARY_NAME.into())? != CANARY_FORMATTED {
+        let what = "rustfmt does not format a file that is known to differ";
+        return Err(StepError::not_looked(what, "see the step's log and rustfmt's configuration"));
+    }
+    let mut hits = Vec::new();
+    for (source, (path, copy)) in
+        sources.iter().zip(&layout.disturbed).filter(|(_, (path, _))| !shown.contains_key(path))
+    {
+        let Some(Left { line, expected }) = copy.left(&source.text, &read(path)?) else { continue };
+        let message = match expected {
+            Some(expected) => format!("without the width of its texts rustfmt would write this line as `{expected}`"),
+            None => "rustfmt cannot format this code and leaves it as it is".to_owned(),
+        };
+        let finding = Finding::new(RustFormatCode::LeftAsItIs, message).severity(Severity::Low);
+        hits.push(Hit::in_line(finding, path, line).unheard());
+    }
+    Ok(hits)
+}
+
+/// The files that are not formatted, each with the first line that differs.
+type Differing = BTreeMap<Utf8PathBuf, u32>;
+
+fn differing(captured: &Captured, root: &Utf8Path, canary: &Utf8Path) -> Result<Differing, StepError> {
+    let captured = parsed(captured, &[0, 1])?;
     let stdout = captured.stdout_text()?;
     let sang = format!("{DIFFERS}{canary}{CANARY_DIFFERENCE}");
     let Some((shown, _)) = stdout.rsplit_once(&sang).filter(|_| captured.exit == Exit::Code(1)) else {
         let what = format!("rustfmt ended with {} and does not show a file that is known to differ", captured.exit);
         return Err(StepError::not_looked(what, "see the step's log and rustfmt's configuration"));
     };
-    let (mut hits, mut shown_already) = (Vec::new(), BTreeSet::new());
+    let mut differing = Differing::new();
     for place in shown.lines().filter_map(|line| line.strip_prefix(DIFFERS)) {
         let place = place.trim_end_matches(':');
         let (path, line) = place
             .rsplit_once(':')
             .and_then(|(path, line)| Some((Utf8Path::new(path), line.parse().ok()?)))
             .ok_or_else(|| ReadError::new("what rustfmt prints", format!("{place:?} is not a place")))?;
-        let path = path.strip_prefix(root).unwrap_or(path);
-        // A file that is named, and that another one declares, is shown twice; its first place is enough.
-        if shown_already.insert(path.to_owned()) {
-            let finding = Finding::with_code(Code::from_static("rustfmt"), format!("{path} is not formatted"));
-            let finding = finding.severity(Severity::Medium).target(Target::file(path));
-            hits.push(Hit::in_file(finding.at(Location::line(path, line)).help(format!("rustfmt {path}")), path));
-        }
+        differing.entry(path.strip_prefix(root).unwrap_or(path).to_owned()).or_insert(line);
     }
-    Ok(hits)
+    Ok(differing)
+}
+
+fn hits(differing: &Differing) -> Vec<Hit> {
+    let hit = |(path, line): (&Utf8PathBuf, &u32)| {
+        let finding = Finding::with_code(Code::from_static("rustfmt"), format!("{path} is not formatted"));
+        let finding = finding.severity(Severity::Medium).target(Target::file(path));
+        Hit::in_file(finding.at(Location::line(path, *line)).help(format!("rustfmt {path}")), path)
+    };
+    differing.iter().map(hit).collect()
 }
 
 #[cfg(test)]
@@ -186,12 +260,29 @@ mod tests {
     const UNPARSABLE: &str = include_str!("../../../tests/data/rustfmt/unparsable.stderr.txt");
 
     fn look(code: i32, stdout: &str, stderr: &str) -> Result<Vec<String>, StepError> {
+        look_at_copies(code, stdout, stderr, ["fn a() {}\n", CANARY_FORMATTED])
+    }
+
+    fn look_at_copies(
+        code: i32,
+        stdout: &str,
+        stderr: &str,
+        [copy, canary_copy]: [&str; 2],
+    ) -> Result<Vec<String>, StepError> {
         let captured = Captured::recorded(Exit::Code(code), stdout, stderr);
+        let formatted = Captured::recorded(Exit::Code(0), "", "");
         let sources = Sources::recorded("rustfmt", semver::Version::new(1, 8, 0), &[("good.rs", "fn a() {}\n")]);
         let scanner = RustFormatScanner { edition: "2024".to_owned() };
         let (root, canary) = ("/src".into(), "/src/canary.rs".into());
-        let layout = Layout { root, canary, configuration: "/src/rustfmt.toml".into(), _bench: None };
-        let report = scanner.read(&sources, &layout, &[captured])?;
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let copies = Utf8Path::from_path(folder.path()).expect("UTF-8").to_owned();
+        let disturbed = vec![("good.rs".into(), Disturbed::of("fn a() {}\n", settings::WIDTH))];
+        for (name, text) in [("good.rs", copy), (CANARY_NAME, canary_copy)] {
+            fs::write(copies.join(name), text).expect("written");
+        }
+        let configuration = "/src/rustfmt.toml".into();
+        let layout = Layout { root, canary, configuration, copies, disturbed, _bench: None };
+        let report = scanner.read(&sources, &layout, &[captured, formatted])?;
         let judged = judge(&scanner, &sources, &report)?;
         let places = judged.findings.iter().map(|one| one.location.as_ref().map_or(String::new(), ToString::to_string));
         Ok(places.collect())
@@ -221,5 +312,13 @@ mod tests {
         ] {
             assert!(look(code, stdout, stderr).is_err(), "{code} {stdout:?}");
         }
+    }
+
+    #[test]
+    fn a_copy_that_does_not_come_back_is_a_finding_and_one_that_was_not_formatted_an_error() {
+        assert_eq!(look_at_copies(1, CLEAN, "", ["fn a() { }\n", CANARY_FORMATTED]).expect("looked"), ["good.rs:1"]);
+        let good = BAD.replace("bad.rs", "good.rs");
+        assert_eq!(look_at_copies(1, &good, "", ["fn a() { }\n", CANARY_FORMATTED]).expect("looked"), ["good.rs:1"]);
+        assert!(look_at_copies(1, CLEAN, "", ["fn a() {}\n", CANARY]).is_err());
     }
 }
