@@ -6,13 +6,18 @@ use std::io::{self, Read};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use self::python::Does;
+use self::python::{Does, Numbers};
 use super::dockerfile::KEYWORDS;
 
 /// So much of a file is read first. Hardly a file of another kind could still be Python, or a Dockerfile, after it.
 const HEAD_BYTES: u64 = 64 << 10;
 /// What could be Python after so much more is taken for it, where its name does not say what else it is.
 const REST_BYTES_MAX: u64 = 64 << 20;
+
+/// A longer file is not read to its end to see whether it is only numbers.
+const NUMBERS_BYTES_MAX: u64 = 4 << 30;
+/// So much of them is read at once.
+const NUMBERS_CHUNK_BYTES: usize = 64 << 10;
 
 /// A kind of file that some tool judges.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -43,8 +48,9 @@ pub enum FileKind {
 /// and who judges either kind has to look at it.
 ///
 /// By content are told: scripts whose first line names the interpreter; Dockerfiles, as their builder reads them; services of Compose
-/// and objects of Kubernetes in YAML; and Python, wherever Python 3 could run the whole text, and it imports, defines or calls something. Where the name is that of
-/// another format a call alone is not enough, and where it is that of a language with the same words (`OF_LIKE_LANGUAGES`), nothing is.
+/// and objects of Kubernetes in YAML; and Python, wherever Python 3 could run the whole text, and it imports, defines or calls
+/// something, or uses a name with two underscores, through which code runs without a call. Where the name is that of another format a
+/// call alone is not enough, and where it is that of a language with the same words (`OF_LIKE_LANGUAGES`), nothing is.
 ///
 /// `content` is the whole file. [`kinds_of`] reads no more of one than is needed.
 ///
@@ -98,7 +104,29 @@ fn kinds_within(path: &Utf8Path, mut file: impl Read, parts: [u64; 2]) -> io::Re
     if !is_cut {
         return Ok(kinds(path, &content));
     }
+    let whole = whole_lines(&content);
+    let text = text_of(whole);
+    let could_be_python = python_counts_from(path, &text) == Some(Does::Calls);
+    if could_be_python && python::may_go_on(&text) == Some(Does::Nothing) && are_numbers(&content[whole.len()..], file)?
+    {
+        return Ok(kinds(path, whole));
+    }
     Ok(kinds_of_start(path, &content))
+}
+
+/// Whether nothing but numbers stands here and in the rest of the file.
+fn are_numbers(start: &[u8], file: impl Read) -> io::Result<bool> {
+    let (mut numbers, mut file, mut chunk) =
+        (Numbers::default(), file.take(NUMBERS_BYTES_MAX), vec![0; NUMBERS_CHUNK_BYTES]);
+    let mut part = start;
+    while numbers.go_on(part) {
+        let count = file.read(&mut chunk)?;
+        if count == 0 {
+            return Ok(file.limit() > 0 && numbers.go_on(b"\n"));
+        }
+        part = &chunk[..count];
+    }
+    Ok(false)
 }
 
 /// The kinds of a file of which this is the start: Python too, where it could become that by its end.
@@ -106,7 +134,7 @@ fn kinds_within(path: &Utf8Path, mut file: impl Read, parts: [u64; 2]) -> io::Re
 pub fn kinds_of_start(path: &Utf8Path, start: &[u8]) -> Vec<FileKind> {
     let mut all = kinds(path, whole_lines(start));
     let text = text_of(whole_lines(start));
-    if python_counts_from(path, &text) == Some(Does::Calls) && python::may_go_on(&text) {
+    if python_counts_from(path, &text) == Some(Does::Calls) && python::may_go_on(&text).is_some() {
         all.insert(0, FileKind::Python);
         all.dedup();
     }
@@ -129,7 +157,7 @@ fn text_of(content: &[u8]) -> String {
 fn may_go_on(path: &Utf8Path, text: &str) -> bool {
     is_yaml(path)
         || is_dockerfile(text) != Told::IsNot
-        || (python_counts_from(path, text).is_some() && python::may_go_on(text))
+        || (python_counts_from(path, text).is_some() && python::may_go_on(text).is_some())
 }
 
 /// What follows `dockerfile.` in the names of programs and texts that are about Dockerfiles, and of the list of what a build ignores.
@@ -523,6 +551,20 @@ mod tests {
             ("app/line", &format!("x = \"{}\"; print(x)", "a".repeat(1_100_000))),
             ("app/utf7", "# coding: utf-7\n# +AAo-import os\n"),
             ("app/joined", "\\\n  print(1)\n"),
+            (
+                "app/subscript",
+                "t = __loader__.__class__\nt.__class_getitem__ = eval\nt[\"__import__('os').abort()\"]\n",
+            ),
+            ("app/subscript.json", "t = __loader__.__class__\nt.__class_getitem__ = eval\nt[\"1\"]\n"),
+            ("app/underscores", "t = x._\u{FF3F}class_\u{FF3F}\nt._\u{FE4D}add_\u{FE4F} = x\nt + t\n"),
+            ("app/attribute", "t = __loader__ . \\\n __class__\nt.__getattr__ = eval\nt.x\n"),
+            ("app/traceback.cfg", "x = __loader__\nx.get_source = eval\n__name__ = \"1\"\n1 / 0\n"),
+            ("app/field.txt", "license._Printer__filenames = [\"/etc/passwd\"]\nf\"{license}\"\n"),
+            ("app/in_field.ini", "f\"{x.__class__}\"\n"),
+            ("app/alias.toml", "x = __import__\nx(\"os\").abort()\n"),
+            ("app/decorator.yaml", "@eval\nclass A: 0\n"),
+            ("app/unpacked", "a, b = 1, __builtins__\nb.x = a\n"),
+            ("app/stub", "__builtins__.__dict__['a'] = 1\n"),
         ] {
             let told = kinds_of(path.into(), text.as_bytes()).expect("read");
             assert!(told.contains(&Python), "{path}");
@@ -558,6 +600,9 @@ mod tests {
             (".gitignore", "*.pyc\n__pycache__/\n"),
             ("Makefile", "all:\n\tpython -c 'import os'\n"),
             ("numbers.dat", "1,2,3\n4,5,6\n"),
+            (".dockerignore", "tests\n__pycache__\n__tests__ # not in the image\n"),
+            ("defaults.env", "__DEBUG__=1\nLEVEL=2\n"),
+            ("settings", "a = b\nc_d = [1, 'e']\nx[0] = -y\n"),
         ] {
             assert_eq!(kinds(path.into(), text.as_bytes()), [], "{path}");
         }
@@ -570,7 +615,9 @@ mod tests {
             ("\u{7F}ELF\n", "a", None, head),
             ("a text of prose\n", "a", None, head),
             ("import os\n", "a.jl", None, head),
-            ("1,2\n", "a", Some(Python), all),
+            ("1,2\n", "a", None, 400),
+            ("(1, 2)\n", "a.dat", None, 700),
+            ("x = 1\n", "a", Some(Python), all),
             ("1,2\n", "a.csv", None, all),
             ("import os\n", "a.csv", Some(Python), all),
             ("ARG X\nFROM a\n", "a", Some(Dockerfile), all),

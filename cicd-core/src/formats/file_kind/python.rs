@@ -5,9 +5,11 @@
 //! bracket or string without its end, an operator where none may be, an indent that nothing asks for. So nothing that runs is missed;
 //! a text of another language that has no such place, and imports, defines or calls something, is taken for Python.
 
+mod numbers;
 mod reader;
 mod strings;
 
+pub(super) use numbers::Numbers;
 use reader::Reader;
 
 use crate::formats::source_encoding::named_in;
@@ -38,11 +40,14 @@ pub(super) fn does(text: &str) -> Does {
     }
 }
 
-/// Whether something may follow this text with which it is Python.
-pub(super) fn may_go_on(text: &str) -> bool {
+/// What this text does so far, where something may follow with which it is Python.
+pub(super) fn may_go_on(text: &str) -> Option<Does> {
+    if has_other_letters(text) {
+        return Some(Does::Calls);
+    }
     let mut reader = Reader::new(text.as_bytes());
     // What is refused at the end could be half a word.
-    has_other_letters(text) || reader.read().is_some() || reader.at + LOOKED_AHEAD >= text.len()
+    (reader.read().is_some() || reader.at + LOOKED_AHEAD >= text.len()).then_some(reader.does)
 }
 
 /// Whether one of the first two lines says that the letters are not what they look like, as in `# coding: utf-7`.

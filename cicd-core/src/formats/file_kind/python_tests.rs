@@ -43,7 +43,7 @@ fn whatever_some_python_accepts_is_read_to_its_end() {
         assert!(does(text) >= Does::Calls, "{text}");
         // Nor is it given up before its end, wherever that is.
         for (end, _) in text.char_indices() {
-            assert!(may_go_on(&text[..end]), "{text} until {end}");
+            assert!(may_go_on(&text[..end]).is_some(), "{text} until {end}");
         }
     }
     assert_eq!(does("...\n....f()\n"), Does::Calls);

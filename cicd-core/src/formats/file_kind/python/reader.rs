@@ -14,8 +14,12 @@ const SOFT_KEYWORDS: [&str; 4] = ["match", "case", "type", "lazy"];
 const COMPOUND: [&str; 14] = [
     "async", "case", "class", "def", "elif", "else", "except", "finally", "for", "if", "match", "try", "while", "with",
 ];
-/// What runs, or brings in, what it is given.
-const RUNNING: [&str; 3] = ["__import__", "eval", "exec"];
+/// What runs what it is given.
+const RUNNING: [&str; 2] = ["eval", "exec"];
+/// Names of Python alone, through which a text without any import reaches what can run others.
+const REACHING: [&str; 5] = ["__build_class__", "__builtins__", "__import__", "__loader__", "__spec__"];
+/// Letters that Python takes for an underscore inside of a name.
+const UNDERSCORES: [char; 6] = ['\u{FE33}', '\u{FE34}', '\u{FE4D}', '\u{FE4E}', '\u{FE4F}', '\u{FF3F}'];
 /// What may stand directly before the quote of a string, in small letters.
 const PREFIXES: [&str; 11] = ["b", "br", "f", "fr", "r", "rb", "rf", "rt", "t", "tr", "u"];
 /// Operators that stand between two operands, the longest first. Of these `=` may follow a comma, as in `a, = f()`, and so may `/`.
@@ -118,6 +122,11 @@ pub(super) struct Reader<'a> {
 
 fn is_name(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_' || byte >= 0x80
+}
+
+fn has_two_underscores(word: &[u8]) -> bool {
+    let is_plain = word.is_ascii() && !word.contains(&b'_');
+    !is_plain && String::from_utf8_lossy(word).replace(UNDERSCORES, "_").contains("__")
 }
 
 impl<'a> Reader<'a> {
@@ -281,8 +290,25 @@ impl<'a> Reader<'a> {
         if is_among(word, &RUNNING) && self.text[self.at..].trim_ascii_start().starts_with(b"(") {
             self.does = Does::Imports;
         }
+        if has_two_underscores(word) {
+            self.does = self.does.max(self.hook(word));
+        }
         let is_soft = !self.statement.is_begun && is_among(word, &SOFT_KEYWORDS);
         self.operand(if is_soft { Last::Soft } else { Last::Name })
+    }
+
+    /// What a name with two underscores does. Operators, subscripts, attributes and fields of texts call methods without the brackets of a
+    /// call, but each of these has such a name, and so has what they can be put into where nothing is imported or defined. Alone in its
+    /// line, as in a list of folders, it does nothing.
+    fn hook(&self, word: &[u8]) -> Does {
+        let rest = self.text.get(self.at..).unwrap_or(&[]);
+        let next = rest.iter().find(|byte| !matches!(byte, b' ' | b'\t' | 0x0C)).copied().unwrap_or(b'\n');
+        match self.last {
+            Last::Dot => Does::Imports,
+            Last::Start if matches!(next, b'\n' | b'#') => Does::Nothing,
+            _ if is_among(word, &REACHING) => Does::Imports,
+            _ => Does::Calls,
+        }
     }
 
     fn keyword(&mut self, word: &[u8]) -> Option<()> {
