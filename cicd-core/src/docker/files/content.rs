@@ -73,8 +73,8 @@ pub(crate) type Kept = Result<Vec<u8>, String>;
 /// What a file is, by its first and last bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Form {
-    /// A program or a shared library.
-    Program(Program),
+    /// A program or a shared library, which may have an archive behind it.
+    Program(Program, Option<Archive>),
     /// A text whose first line names the program that runs it.
     Script,
     /// A zip, whatever its name: wheel, egg, zipapp or jar.
@@ -94,6 +94,16 @@ pub(crate) struct Program {
 
 /// The names in an archive, or why they cannot be read.
 pub(crate) type Archive = Result<ZipDirectory, String>;
+
+impl Form {
+    /// The archive that it is, or that stands behind it.
+    pub(super) fn archive(&self) -> Option<&Archive> {
+        match self {
+            Self::Zip(archive) | Self::Program(_, Some(archive)) => Some(archive),
+            Self::Program(_, None) | Self::Script | Self::Other => None,
+        }
+    }
+}
 
 impl Content {
     /// Reads a file to its end, and shows every part of it.
@@ -249,20 +259,21 @@ impl Search {
 
 /// What a file is by its first bytes, and all of them; or, where it is too large to be kept, its last ones, as `rest`.
 fn form(head: &[u8], bytes: &[u8], rest: Option<&[u8]>, program: Program) -> Form {
-    let too_large = || Form::Zip(Err(format!("it has more than the {ARCHIVE_BYTES_MAX} bytes that are looked into")));
-    if rest.is_some_and(zip_directory::ends_as_archive) {
-        return too_large();
-    }
+    let too_large = || Err(format!("it has more than the {ARCHIVE_BYTES_MAX} bytes that are looked into"));
     if head.starts_with(ELF) {
-        return match rest.is_none().then(|| zip_directory::read(bytes)) {
-            // Python imports from an archive whatever stands before it; a program may hold the marks of an empty one by chance.
-            Some(Ok(Some(directory))) if !directory.names.is_empty() => Form::Zip(Ok(directory)),
-            _ => Form::Program(program),
+        // Python imports from an archive whatever stands before it; a program may hold the marks of an empty one by chance.
+        let archive = match rest {
+            Some(rest) => zip_directory::ends_as_archive(rest).then(too_large),
+            None => match zip_directory::read(bytes) {
+                Ok(Some(directory)) if !directory.names.is_empty() => Some(Ok(directory)),
+                _ => None,
+            },
         };
+        return Form::Program(program, archive);
     }
     let is_zip = head.starts_with(b"PK\x03\x04") || head.starts_with(b"PK\x05\x06");
-    if rest.is_some() {
-        return if is_zip { too_large() } else { Form::Other };
+    if let Some(rest) = rest {
+        return if is_zip || zip_directory::ends_as_archive(rest) { Form::Zip(too_large()) } else { Form::Other };
     }
     match zip_directory::read(bytes) {
         Ok(Some(directory)) => Form::Zip(Ok(directory)),

@@ -10,6 +10,11 @@ const PLACES: &[(&str, &str, &str)] = &[
     ("/vendor/composer/", "/installed.json", "composer"),
     ("/conda-meta/", ".json", "conda"),
     ("/", ".deps.json", "nuget"),
+    ("library/", "/DESCRIPTION", "cran"),
+    ("/auto/", "/.packlist", "cpan"),
+    ("/rocks", ".rockspec", "luarocks"),
+    ("/ebin/", ".app", "hex"),
+    ("/.dart_tool/", "/package_config.json", "pub"),
 ];
 
 /// A package of npm's.
@@ -43,12 +48,19 @@ pub(crate) fn ecosystems(tree: &FileTree, system: &System) -> BTreeMap<&'static 
 
 fn kind(path: &str, content: &Content) -> Option<&'static str> {
     match &content.form {
-        Form::Program(program) if program.go => return Some("golang"),
-        Form::Program(program) if program.cargo => return Some("cargo"),
-        Form::Zip(Ok(directory)) if directory.names.iter().any(|name| name.ends_with(".class")) => {
+        Form::Program(program, _) if program.go => return Some("golang"),
+        Form::Program(program, _) if program.cargo => return Some("cargo"),
+        _ => {}
+    }
+    if let Some(Ok(directory)) = content.form.archive() {
+        let holds = |is: &dyn Fn(&str) -> bool| directory.names.iter().any(|name| is(name));
+        if holds(&|name| name.ends_with(".class")) {
             return Some("maven");
         }
-        _ => {}
+        // Yarn keeps packages as archives, and Node runs them from there.
+        if holds(&is_manifest) {
+            return Some("npm");
+        }
     }
     if [".jar", ".war", ".ear"].iter().any(|end| path.ends_with(end)) {
         return Some("maven");

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use camino::Utf8Path;
 
-use super::{Content, Distribution, FileTree, Form, Kind, Node, SearchFolder, System, file_name_in_archive};
+use super::{Content, Distribution, FileTree, Kind, Node, SearchFolder, System, file_name_in_archive};
 use crate::formats::python_bytecode::{Claim, claim, source_of};
 use crate::formats::read_python_record;
 
@@ -313,8 +313,7 @@ const ENDS_OF_LINES: [char; 10] =
 
 /// Why Python, or whoever unpacks it, can take code from a file that no scanner looks into; nothing if it cannot.
 fn importable(content: &Content) -> Option<String> {
-    let Form::Zip(archive) = &content.form else { return None };
-    let names = match archive {
+    let names = match content.form.archive()? {
         Ok(directory) => &directory.names,
         Err(problem) => return Some(format!("an archive that cannot be looked into: {problem}")),
     };

@@ -186,7 +186,7 @@ fn runs_a_script(config: &ImageConfig) -> bool {
 fn is_code(path: &str, node: &Node) -> bool {
     let Some(content) = node.content() else { return false };
     let end = path.rsplit('/').next().and_then(|name| name.rsplit_once('.')).map(|(_, end)| end);
-    end.is_some_and(|end| CODE.contains(&end)) || matches!(content.form, Form::Program(_) | Form::Script)
+    end.is_some_and(|end| CODE.contains(&end)) || matches!(content.form, Form::Program(..) | Form::Script)
 }
 
 /// Where a program is that is named as it would be typed.

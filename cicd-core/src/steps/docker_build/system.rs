@@ -396,7 +396,8 @@ fn unowned(compared: Compared<'_>, system: &System, base_layers: usize) -> Vec<F
             continue;
         }
         let in_system = !system.owners.is_empty() && SYSTEM_FOLDERS.iter().any(|folder| path.starts_with(folder));
-        let runs = matches!(content.form, Form::Program(_)) || (content.form == Form::Script && node.mode & 0o111 != 0);
+        let runs =
+            matches!(content.form, Form::Program(..)) || (content.form == Form::Script && node.mode & 0o111 != 0);
         if !in_system || !runs || content.layer < base_layers || system.owns(path) {
             continue;
         }

@@ -329,7 +329,14 @@ fn packages_of_every_kind_are_counted() {
         .file("srv/node_modules/@scope/it/package.json", r#"{"name":"@scope/it","version":"2.0.0"}"#)
         .file("srv/node_modules/left-pad/test/package.json", r#"{"name":"fixture","version":"2.0.0"}"#)
         .file("srv/server", elf(b"\xff Go buildinf:"))
+        .file("srv/with-archive", zip(&elf(b"\xff Go buildinf:"), &["web/index.html"]))
+        .file("srv/.yarn/cache/left-pad.zip", zip(b"", &["node_modules/left-pad/package.json"]))
         .file("srv/tool", elf(b".dep-v0\0"))
+        .file("usr/local/lib/R/site-library/jsonlite/DESCRIPTION", "Package: jsonlite\n")
+        .file("usr/local/lib/perl5/auto/Moo/.packlist", "")
+        .file("srv/lua/rocks-5.4/lpeg/1.1.0-1/lpeg-1.1.0-1.rockspec", "")
+        .file("srv/app/lib/jason-1.4.4/ebin/jason.app", "")
+        .file("srv/dart/.dart_tool/package_config.json", "{}")
         .file("srv/app.jar", zip(b"", &["META-INF/MANIFEST.MF", "a/B.class"]))
         .file("srv/gems/specifications/rack-3.gemspec", "")
         .file("lib/apk/db/installed", "P:musl\nV:1\nA:x86_64\n\n")
@@ -340,10 +347,15 @@ fn packages_of_every_kind_are_counted() {
         [
             "the licences of 1 apk package are not judged",
             "the licences of 1 cargo package are not judged",
+            "the licences of 1 cpan package are not judged",
+            "the licences of 1 cran package are not judged",
             "the licences of 1 gem package are not judged",
-            "the licences of 1 golang package are not judged",
+            "the licences of 2 golang packages are not judged",
+            "the licences of 1 hex package are not judged",
+            "the licences of 1 luarocks package are not judged",
             "the licences of 1 maven package are not judged",
-            "the licences of 2 npm packages are not judged",
+            "the licences of 3 npm packages are not judged",
+            "the licences of 1 pub package are not judged",
         ]
     );
     assert_eq!(judge_other("npm", 2).level, crate::model::Level::BlockClearance);
