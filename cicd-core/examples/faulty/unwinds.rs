@@ -49,6 +49,8 @@ enum Output {
     Saved,
     Cloned,
     Loaded,
+    /// It panics as `Dropped` does once it was loaded.
+    DroppedOnceLoaded,
 }
 
 impl Drop for Output {
@@ -70,12 +72,15 @@ impl Serialize for Output {
         if matches!(self, Self::Saved) {
             panic::panic_any(Again);
         }
-        serializer.serialize_unit()
+        serializer.serialize_bool(matches!(self, Self::DroppedOnceLoaded))
     }
 }
 
 impl<'de> Deserialize<'de> for Output {
-    fn deserialize<D: Deserializer<'de>>(_: D) -> Result<Self, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if bool::deserialize(deserializer)? {
+            return Ok(Self::Dropped);
+        }
         panic::panic_any(Again)
     }
 }
@@ -154,5 +159,10 @@ pub(crate) fn pipeline(_: &Workspace) -> Result<Pipeline, GraphError> {
     let cloned = ci.add("made", step_fn(|_, ()| Ok(Outcome::of(Output::Cloned))), ());
     ci.add("cloned", step_fn(|_, _: Output| Ok(Outcome::of(()))), &cloned);
     ci.add("loaded", step_fn(|_, ()| Ok(Outcome::of(Output::Loaded))).resume_key("1"), ());
+    let relies = |cx: &Context, ()| {
+        let _ = cx.env("RELIED_ON");
+        Ok(Outcome::of(Output::DroppedOnceLoaded))
+    };
+    ci.add("loaded-dropped", step_fn(relies).resume_key("1"), ());
     Ok(ci)
 }

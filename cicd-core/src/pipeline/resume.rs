@@ -111,10 +111,17 @@ impl Earlier {
             let relied_on = report.relied_on.as_ref().ok_or(NotLoaded::NotKept)?;
             relied_on.changed(node.job.tools(), run).map_or(Ok(()), |what| Err(NotLoaded::Changed(what)))
         };
-        Some(self.open(node, report, policy, listed).and_then(|loaded| same().map(|()| loaded)))
+        Some(self.open(node, report, policy, listed, same))
     }
 
-    fn open(&self, node: &Node, report: &StepReport, policy: &Policy, listed: &Source) -> Result<Loaded, NotLoaded> {
+    fn open(
+        &self,
+        node: &Node,
+        report: &StepReport,
+        policy: &Policy,
+        listed: &Source,
+        same: impl Fn() -> Result<(), NotLoaded>,
+    ) -> Result<Loaded, NotLoaded> {
         let run = report.loaded_from.clone().unwrap_or_else(|| self.summary.run.clone());
         // However often it was resumed since.
         if run.started_at().is_none_or(|at| is_old(at, self.now)) {
@@ -128,6 +135,8 @@ impl Earlier {
         let label =
             Label::of(&Origin { run: run.clone(), ..self.origin.clone() }, &node.name, node.job.kind().to_owned());
         let json = label.open(step_folder(&self.area, &run, &node.name), sha256)?;
+        same()?;
+        // Last: an output that is made is one that is used, and dropped by whoever uses it.
         let output = node.job.load(&json)?;
         Ok(Loaded { report: StepReport { loaded_from: Some(run), ..report.clone() }, output })
     }

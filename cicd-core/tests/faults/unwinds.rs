@@ -1,6 +1,6 @@
 //! Code of a step that panics, wherever the runner calls any: each run ends, and its record says which step it was.
 
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use crate::support::{Fault, Place, Seen, code, table};
@@ -11,7 +11,14 @@ const AREA: &str = "ci-other";
 
 /// Runs the step beside one that must not suffer from it; one that does not end is killed.
 fn runs(place: &Place, step: &str, more: &[&str]) -> i32 {
-    let mut child = place.start(&[&["unwinds", "--jobs", "2", "--only", step, "fine"], more].concat());
+    runs_with(place, step, more, "one")
+}
+
+/// The same where the variable that a step relies on has this value.
+fn runs_with(place: &Place, step: &str, more: &[&str], relied_on: &str) -> i32 {
+    let mut faulty = place.command(&[&["unwinds", "--jobs", "2", "--only", step, "fine"], more].concat());
+    faulty.stdout(Stdio::null()).stderr(Stdio::null()).env("RELIED_ON", relied_on);
+    let mut child = faulty.spawn().expect("started");
     let until = Instant::now() + ENDED_MAX;
     let exit = loop {
         match child.try_wait().expect("it is ours") {
@@ -21,6 +28,28 @@ fn runs(place: &Place, step: &str, more: &[&str]) -> i32 {
         }
     };
     code(exit)
+}
+
+/// A run that is resumed from a green one, where the variable has another value or not.
+fn resumed(place: &Place, step: &str, relied_on: &str) -> i32 {
+    checked_out(place);
+    assert_eq!(runs(place, step, &[]), 0, "the first run");
+    runs_with(place, step, &["--resume"], relied_on)
+}
+
+fn checked_out(place: &Place) {
+    for args in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "-m", "first"]] {
+        let mut git = Command::new("git");
+        git.args(["-c", "user.name=tests", "-c", "user.email=tests@example.org"]).args(args);
+        assert!(git.current_dir(&place.root).status().expect("git is installed").success());
+    }
+}
+
+/// Why a step was run again.
+fn not_loaded(place: &Place, step: &str) -> String {
+    let steps = place.summary(AREA).map(|summary| summary.steps).unwrap_or_default();
+    let mut steps = steps.iter().filter(|report| report.name.as_str() == step);
+    steps.find_map(|step| step.facts.get("not_loaded").map(ToString::to_string)).unwrap_or_default()
 }
 
 fn seen(place: &Place, step: &str, exit: i32) -> Seen {
@@ -84,20 +113,33 @@ const UNWINDS: &[Fault] = &[
         status: "passed",
         exit: 0,
         run: |place| {
-            for args in [&["init", "--quiet"][..], &["add", "."], &["commit", "--quiet", "-m", "first"]] {
-                let mut git = Command::new("git");
-                git.args(["-c", "user.name=tests", "-c", "user.email=tests@example.org"]).args(args);
-                assert!(git.current_dir(&place.root).status().expect("git is installed").success());
-            }
+            checked_out(place);
             let first = runs(place, "loaded", &[]);
             let exit = runs(place, "loaded", &["--resume"]);
-            let steps = place.summary(AREA).map(|summary| summary.steps).unwrap_or_default();
-            let mut steps = steps.iter().filter(|step| step.name.as_str() == "loaded");
-            let why = steps.find_map(|step| step.facts.get("not_loaded").map(ToString::to_string));
-            let why = why.unwrap_or_default();
+            let why = not_loaded(place, "loaded");
             seen(place, "loaded", exit)
                 .require(first == 0, &format!("the first run ended with {first}"))
                 .require(why.contains("panicked"), &why)
+        },
+    },
+    Fault {
+        name: "Drop of an output that is not to be loaded",
+        status: "passed",
+        exit: 0,
+        run: |place| {
+            let exit = resumed(place, "loaded-dropped", "another");
+            let why = not_loaded(place, "loaded-dropped");
+            seen(place, "loaded-dropped", exit).require(why.contains("environment"), &why)
+        },
+    },
+    Fault {
+        name: "Drop of an output that was loaded",
+        status: "error",
+        exit: 3,
+        run: |place| {
+            let exit = resumed(place, "loaded-dropped", "one");
+            let reason = place.reason(AREA, "loaded-dropped");
+            seen(place, "loaded-dropped", exit).require(reason.contains("when it was dropped"), &reason)
         },
     },
 ];
