@@ -81,7 +81,8 @@ pub(super) fn blockers<'a>(
     let blocker = |message: String| Finding::new(ClearanceCode::OtherFiles, message).severity(Severity::Medium);
     let named = found.into_iter().take(DIFFERENCES_NAMED_MAX);
     let named = named.map(|(path, message)| blocker(message).at(Location::file(path)));
-    Ok(named.chain((more > 0).then(|| blocker(format!("and {more} more files")))).collect())
+    let more = (more > 0).then(|| format!("and {more} more files"));
+    Ok(named.chain(more.into_iter().chain(source.unseen()).map(blocker)).collect())
 }
 
 #[cfg(test)]

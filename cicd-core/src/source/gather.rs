@@ -91,7 +91,7 @@ impl Source {
         gathering.redirections(&common)?;
         let (format, found) = (gathering.format, gathering.found);
         let identity = found.identity();
-        let Found { mut files, mut differences, mut hidden, mut foreign, mut personal, notes } = found;
+        let Found { mut files, mut differences, mut hidden, mut foreign, mut personal, mut notes } = found;
         files.sort_by(|one, other| one.path.cmp(&other.path));
         differences.sort_by(|one, other| one.path.cmp(&other.path));
         hidden.sort_by(|one, other| one.path.cmp(&other.path));
@@ -99,6 +99,7 @@ impl Source {
         personal.sort();
         // From here on: what was another one when it was read has other files, which are stamped.
         let folders = Arc::new(Folders::of(&root, files.iter().map(|file| file.path.as_path())));
+        notes.extend(folders.note());
         let (commit, committed_s) = head.map_or((None, 0), |head| (Some(head.commit), head.committed_s));
         Ok(Self {
             format,

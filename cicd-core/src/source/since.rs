@@ -14,6 +14,11 @@ impl Source {
         written.chain(self.folders.renamed()).collect()
     }
 
+    /// What [`Self::written_since`] cannot see where the system could tell it.
+    pub(crate) fn unseen(&self) -> Option<String> {
+        self.folders.note()
+    }
+
     /// Whether a path of the workspace is on the list.
     pub(crate) fn lists(&self, path: &Utf8Path) -> bool {
         self.files().binary_search_by(|file| file.path.as_path().cmp(path)).is_ok()
