@@ -1,7 +1,11 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::time::SystemTime;
 use std::{fs, io};
 
 use camino::{Utf8DirEntry, Utf8Path, Utf8PathBuf};
+use rustix::fs::{Timespec, Timestamps, UTIME_NOW};
+use sha2::{Digest as _, Sha256};
 
 use super::folder::{SOURCE_FILE, area_path, point_latest, publish};
 use super::lock::RunLock;
@@ -9,7 +13,8 @@ use super::run::status_of;
 use super::{SCHEMA_VERSION, StepReport, Summary};
 #[cfg(target_os = "linux")]
 use crate::docker::run_lives;
-use crate::files::{FILE_BYTES_MAX, Folder, Kind};
+use crate::files::{Entry, FILE_BYTES_MAX, Folder, Kind};
+use crate::formats::hex;
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::sweep_temporary;
 use crate::step::{SECRETS_FOLDER, Workspace};
@@ -87,34 +92,52 @@ pub(super) fn settle(workspace: &Workspace, area: &str) -> Vec<Utf8PathBuf> {
     settled
 }
 
-/// Which folders the runs of an area had for temporary files, one in each line: the next run may have another one.
-const TEMPORARY: &str = "temporary";
+/// Which folders the runs of an area had for temporary files, a file for each: the next run may have another one. Runs that begin in one
+/// moment take nothing from each other so.
+const TEMPORARY: &str = "temporary-folders";
 
-/// Nobody has more folders for temporary files; the oldest are forgotten.
+/// Nobody has more folders for temporary files; those that were not used for longest are forgotten.
 const TEMPORARY_MAX: usize = 20;
+
+/// As the file system's own clock says.
+const USED_NOW: Timestamps = {
+    let now = Timespec { tv_sec: 0, tv_nsec: UTIME_NOW };
+    Timestamps { last_access: now, last_modification: now }
+};
 
 /// Keeps where a run is about to make a temporary folder, so that the next one finds it again if this one is killed.
 pub(crate) fn remember_temporary(workspace: &Workspace, area: &str, parent: &Utf8Path) -> io::Result<()> {
     let area = area_path(workspace, area);
     fs::create_dir_all(&area)?;
     let parent = parent.canonicalize_utf8()?;
-    let mut all = remembered(&area);
-    if !all.contains(&parent) {
-        all.push(parent);
-        let text: String = all.iter().rev().take(TEMPORARY_MAX).rev().map(|one| format!("{one}\n")).collect();
-        Folder::open(&area)?.replace(TEMPORARY, text.as_bytes())?;
+    let all = Folder::open(&area)?.make(TEMPORARY)?;
+    let name = hex(&Sha256::digest(parent.as_str()));
+    match all.read(&name, FILE_BYTES_MAX) {
+        Ok(kept) if kept == parent.as_str().as_bytes() => rustix::fs::futimens(all.file(&name)?, &USED_NOW)?,
+        _ => all.replace(&name, parent.as_str().as_bytes())?,
+    }
+    for (_, name, _) in remembered(&all).iter().skip(TEMPORARY_MAX) {
+        all.remove_name(name)?;
     }
     Ok(())
 }
 
-fn remembered(area: &Utf8Path) -> Vec<Utf8PathBuf> {
-    let text = Folder::open(area).and_then(|area| area.read(TEMPORARY, FILE_BYTES_MAX)).unwrap_or_default();
-    String::from_utf8_lossy(&text).lines().map(Utf8PathBuf::from).collect()
+/// When each was used last, the name under which it is kept, and its path; the last that was used first.
+fn remembered(all: &Folder) -> Vec<(SystemTime, OsString, Utf8PathBuf)> {
+    let kept = |Entry { name, .. }| {
+        let used = all.file(&name).and_then(|file| file.metadata()?.modified()).ok()?;
+        let path = String::from_utf8(all.read(&name, FILE_BYTES_MAX).ok()?).ok()?;
+        Some((used, name, Utf8PathBuf::from(path)))
+    };
+    let mut kept: Vec<_> = all.entries().unwrap_or_default().into_iter().filter_map(kept).collect();
+    kept.sort_by(|one, other| other.cmp(one));
+    kept
 }
 
 /// Only folders of processes that are gone are removed, and only those that have the name of ours.
 fn sweep_remembered(area: &Utf8Path) {
-    for parent in remembered(area) {
+    let Ok(all) = Folder::open(area).and_then(|area| area.child(TEMPORARY)) else { return };
+    for (_, _, parent) in remembered(&all) {
         sweep_temporary(&parent);
     }
 }
@@ -422,5 +445,51 @@ mod tests {
         let give_up = |workspace: &Workspace| abandon(workspace, "ci", ExitStatus::Interrupted(2));
         assert_eq!(put_away(std::process::id(), give_up).map(|summary| summary.exit_code), Some(130));
         assert_eq!(put_away(1, give_up), None, "the run of another process");
+    }
+
+    #[test]
+    fn runs_that_begin_in_one_moment_remember_every_folder() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let root = Utf8Path::from_path(dir.path()).expect("UTF-8").canonicalize_utf8().expect("a place");
+        let workspace = Workspace::at(root.join("checkout"));
+        let kept = || {
+            let all = Folder::open(&area_path(&workspace, "ci")).and_then(|area| area.child(TEMPORARY)).expect("kept");
+            remembered(&all).into_iter().map(|(_, _, path)| path).collect::<Vec<_>>()
+        };
+        // A name with a line end is one name.
+        let parents: Vec<Utf8PathBuf> = (0..TEMPORARY_MAX).map(|number| root.join(format!("tmp\n{number}"))).collect();
+        let (begun, workspace) = (&std::sync::Barrier::new(parents.len()), &workspace);
+        std::thread::scope(|scope| {
+            for parent in &parents {
+                scope.spawn(move || {
+                    fs::create_dir(parent).expect("made");
+                    begun.wait();
+                    remember_temporary(workspace, "ci", parent).expect("kept");
+                });
+            }
+        });
+        let mut all = kept();
+        all.sort();
+        let mut sorted = parents.clone();
+        sorted.sort();
+        assert_eq!(all, sorted);
+
+        // One that is used again is not the one that is forgotten.
+        let folder = area_path(workspace, "ci").join(TEMPORARY);
+        for (age, kept) in folder.read_dir_utf8().expect("there").enumerate() {
+            let kept = fs::File::open(kept.expect("there").path()).expect("opened");
+            let age = std::time::Duration::from_secs(u64::try_from(age).expect("few"));
+            kept.set_modified(SystemTime::UNIX_EPOCH + age).expect("set");
+        }
+        let oldest = kept().pop().expect("some");
+        remember_temporary(workspace, "ci", &oldest).expect("kept");
+        remember_temporary(workspace, "ci", &root).expect("kept");
+        let all = kept();
+        assert!(all.len() == TEMPORARY_MAX && all.contains(&oldest) && all.contains(&root));
+
+        let left = oldest.join("cicd-core-staged-99999999-5-abc");
+        fs::create_dir(&left).expect("made");
+        settle(workspace, "ci");
+        assert!(!left.exists());
     }
 }
