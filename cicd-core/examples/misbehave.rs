@@ -19,6 +19,17 @@ fn main() -> io::Result<()> {
         ["raise", signal] => {
             signal_hook::low_level::raise(signal.parse().unwrap_or(9))?;
         }
+        ["stop-beside-chatter", pause_ms, to] => {
+            chatter(pause_ms, to)?;
+            signal_hook::low_level::raise(signal_hook::consts::SIGSTOP)?;
+        }
+        ["chatter", pause_ms] => {
+            let pause = Duration::from_millis(pause_ms.parse().unwrap_or(100));
+            loop {
+                println!("going on");
+                std::thread::sleep(pause);
+            }
+        }
         ["sleep"] => std::thread::sleep(LONG),
         ["ignore-signals"] => {
             ignore_signals()?;
@@ -94,6 +105,16 @@ fn grandchild(output: Stdio) -> io::Result<u32> {
     let child =
         Command::new(std::env::current_exe()?).arg("ignore-signals").stdout(output).stderr(Stdio::null()).spawn()?;
     Ok(child.id())
+}
+
+/// A grandchild that goes on to say something to standard output or error.
+fn chatter(pause_ms: &str, to: &str) -> io::Result<()> {
+    let mut child = Command::new(std::env::current_exe()?);
+    child.args(["chatter", pause_ms]);
+    if to == "stderr" {
+        child.stdout(io::stderr());
+    }
+    child.spawn().map(drop)
 }
 
 /// A grandchild that leaves the group: a daemon.

@@ -72,6 +72,20 @@ fn a_process_that_is_stopped_is_not_waited_for() {
 }
 
 #[test]
+fn a_process_that_is_stopped_is_not_waited_for_whatever_its_children_say() {
+    let ways = [["20", "stdout"], ["20", "stderr"], ["900", "stdout"], ["0", "stdout"]];
+    std::thread::scope(|scope| {
+        for [pause_ms, to] in ways {
+            scope.spawn(move || {
+                let call = invocation(&["stop-beside-chatter", pause_ms, to]).deadline(Duration::from_secs(600));
+                let error = run(&call).expect_err("it is killed");
+                assert!(matches!(error, ProcessError::Stopped { .. }), "{pause_ms} {to}: {error}");
+            });
+        }
+    });
+}
+
+#[test]
 fn closed_outputs_do_not_hide_a_process_that_lives_on() {
     let error = run(&invocation(&["close-output"]).deadline(Duration::from_millis(300))).expect_err("a time-out");
     assert!(matches!(error, ProcessError::TimedOut { .. }), "{error}");

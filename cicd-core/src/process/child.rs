@@ -121,8 +121,8 @@ impl Child {
     }
 
     /// Whether it waits for somebody to let it go on.
-    pub(super) fn is_stopped(&self) -> bool {
-        self.pid.is_some_and(super::ended::is_stopped)
+    pub(super) fn stopped_at(&self) -> Option<u64> {
+        self.pid.and_then(super::ended::stopped_at)
     }
 
     pub(super) fn try_wait(&mut self) -> io::Result<Option<Exit>> {

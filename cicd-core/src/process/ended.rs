@@ -6,19 +6,24 @@ use rustix::process::Pid;
 
 /// How many fields stand between the state and the flags of a process in `/proc/<pid>/stat`.
 const FLAGS_AFTER_STATE: usize = 5;
+/// How many stand between the state and the time that it ran.
+const TICKS_AFTER_STATE: usize = 10;
 /// The flag of a process that is ending: it has let go of its locks, or is about to (`PF_EXITING`).
 const EXITING: u32 = 0x4;
 
-/// Whether a process is stopped: by whoever wants it to go on later, or by the system, as it has asked the terminal for something without
-/// being in its foreground.
-pub(super) fn is_stopped(pid: Pid) -> bool {
-    let stat = fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero()));
-    stat.is_ok_and(|stat| state(&stat) == Some("T"))
+/// How much a process had run, in ticks of its own and of the system for it, when it was stopped: by whoever wants it to go on later, or by
+/// the system, as it has asked the terminal for something without being in its foreground. None where it is not stopped.
+pub(super) fn stopped_at(pid: Pid) -> Option<u64> {
+    ticks_if_stopped(&fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_nonzero())).ok()?)
 }
 
-fn state(stat: &str) -> Option<&str> {
+fn ticks_if_stopped(stat: &str) -> Option<u64> {
     // The name, in parentheses, may hold anything.
-    stat.rsplit_once(')')?.1.split_ascii_whitespace().next()
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    let is_stopped = fields.next()? == "T";
+    let own: u64 = fields.nth(TICKS_AFTER_STATE)?.parse().ok()?;
+    let for_it: u64 = fields.next()?.parse().ok()?;
+    is_stopped.then_some(own.saturating_add(for_it))
 }
 
 /// Whether a process is ending, or has ended and only waits to be asked how, which an idle first process of a container never does.
@@ -60,7 +65,9 @@ mod tests {
         assert_eq!(is_over(&stat("R", 0x40_0004)), Some(true));
         assert_eq!(is_over(&stat("Z", 0)), Some(true));
         assert_eq!(is_over("7 (a"), None);
-        assert_eq!(state(&stat("T", 0)), Some("T"));
-        assert_eq!(state("7 (a"), None);
+        let ran = |state: &str| format!("{} 0 0 5 7 0", stat(state, 0));
+        assert_eq!(ticks_if_stopped(&ran("T")), Some(12));
+        assert_eq!(ticks_if_stopped(&ran("S")), None);
+        assert_eq!(ticks_if_stopped("7 (a"), None);
     }
 }

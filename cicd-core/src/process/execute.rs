@@ -22,7 +22,7 @@ const DRAIN_BYTES_MAX: u64 = 2 << 20;
 const CHILD_POLL: Duration = Duration::from_millis(10);
 /// How often a process that was told to stop is looked at for an order to kill it now.
 const URGENCY_POLL: Duration = Duration::from_millis(50);
-/// How often a silent process is looked at for being stopped.
+/// How often a process is looked at for being stopped.
 const STOPPED_POLL: Duration = Duration::from_secs(1);
 /// Nobody lets a process go on who has not after so many looks.
 const STOPPED_TIMES: usize = 2;
@@ -135,6 +135,36 @@ fn read_report(report: &Utf8Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
+/// Looks for a process that is stopped, however much those that it started go on to say.
+struct StoppedLooks {
+    next: Instant,
+    /// How often in a row it was seen so, and how much it had run by then: one that is stopped and let go on in turns is none.
+    times: usize,
+    ticks: Option<u64>,
+}
+
+impl StoppedLooks {
+    fn new() -> Self {
+        Self { next: Instant::now() + STOPPED_POLL, times: 0, ticks: None }
+    }
+
+    fn are_enough(&mut self, child: &Child) -> bool {
+        let now = Instant::now();
+        if now < self.next {
+            return false;
+        }
+        self.next = now + STOPPED_POLL;
+        let ticks = child.stopped_at();
+        self.times = match ticks {
+            None => 0,
+            Some(_) if ticks == self.ticks => self.times + 1,
+            Some(_) => 1,
+        };
+        self.ticks = ticks;
+        self.times >= STOPPED_TIMES
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Ending {
     Done,
@@ -185,7 +215,7 @@ impl Pump {
         // When the current patience ends: the deadline, then the grace after TERM, then the drain after the end.
         let mut until = deadline;
         let mut killed = false;
-        let mut stopped = 0;
+        let mut stopped = StoppedLooks::new();
         let result = loop {
             if exit.is_some() && self.pipes.iter().all(Option::is_none) {
                 break Ok(());
@@ -233,21 +263,11 @@ impl Pump {
                 }
                 patience = patience.min(URGENCY_POLL);
             }
-            let silent = match self.wait(
-                patience.min(STOPPED_POLL),
-                sink,
-                (ending == Ending::Done).then_some(cancel),
-                exit.is_none(),
-            ) {
-                Ok(progress) => progress == Progress::None,
-                Err(error) => break Err(error),
-            };
-            stopped = if silent && exit.is_none() && now.elapsed() >= STOPPED_POLL && self.child.is_stopped() {
-                stopped + 1
-            } else {
-                0
-            };
-            if stopped == STOPPED_TIMES && ending == Ending::Done {
+            let cancelled = (ending == Ending::Done).then_some(cancel);
+            if let Err(error) = self.wait(patience.min(STOPPED_POLL), sink, cancelled, exit.is_none()) {
+                break Err(error);
+            }
+            if ending == Ending::Done && exit.is_none() && stopped.are_enough(&self.child) {
                 // It hears nothing else.
                 ending = Ending::Stopped;
                 until = Instant::now();
