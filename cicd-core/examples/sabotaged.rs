@@ -29,6 +29,10 @@ impl Step for Sabotage {
         }
         let spoilt = match what.as_str() {
             "tools.json" => cx.env("RECORD").map_or(Ok(()), |record| fs::write(record, "{")),
+            "pipe" => cx
+                .env("RECORD")
+                .map_or(Ok(()), |record| Ok(rustix::fs::mkfifoat(rustix::fs::CWD, record, 0o600.into())?)),
+            "endless" => cx.env("RECORD").map_or(Ok(()), |record| symlink("/dev/zero", record)),
             "" => Ok(()),
             "full" => symlink("/dev/full", folder.join("junit.xml.partial"))
                 .and_then(|()| fs::create_dir(folder.join("junit.xml"))),

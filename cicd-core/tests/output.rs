@@ -114,6 +114,8 @@ fn each_report_fails_alone_and_counts() {
         ("junit.xml", "junit.xml"),
         ("full", "junit.xml"),
         ("tools.json", "tools.json"),
+        ("pipe", "tools.json"),
+        ("endless", "tools.json"),
     ] {
         let checkout = Checkout::new();
         fs::create_dir(checkout.root.join("ci")).expect("made");
@@ -139,6 +141,12 @@ fn each_report_fails_alone_and_counts() {
         let written = checkout.reports();
         assert_eq!(written, all.into_iter().filter(|name| *name != lost).collect::<Vec<_>>(), "{sabotage}: {told}");
         assert!(fs::read_to_string(&summary).expect("the step summary").contains("sabotaged"), "{sabotage}");
+        // What a step left in place of a record is not waited for by whoever comes later either.
+        for command in ["ci", "doctor"].into_iter().filter(|_| lost == "tools.json") {
+            let later = checkout.shell(&format!("$xtask {command}"), &variables);
+            assert!(matches!(later.exit, Exit::Code(2 | 3)), "{sabotage}, {command}: {}", later.stderr_text());
+            assert!(later.stderr_text().contains("provenance.json"), "{sabotage}: {}", later.stderr_text());
+        }
     }
 }
 

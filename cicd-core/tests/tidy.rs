@@ -49,6 +49,20 @@ const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
 /// A file with more lines has two reasons to change.
 const LINES_MAX: usize = 700;
 
+/// The ways to open a file for reading; all others go through `files`, which looks first what it is, and reads no more than it may.
+const OPENING: [&str; 5] = ["fs::read(", "fs::read_to_string(", "File::open(", ".read(true)", "fs::copy("];
+
+/// Lines that open a file themselves, and why no pipe can lie there. What the kernel writes below `/proc` is known by that word.
+const OPENED_ELSEWHERE: &[(&str, &str, &str)] = &[
+    ("process/strays.rs", "fs::read_to_string(list)", "the kernel's lists of children"),
+    ("process/temporary.rs", ".custom_flags(", "follows no link, waits for nothing, and is looked at once it is open"),
+    ("source/blob.rs", ".custom_flags(flags)", "follows no link, waits for nothing, and is looked at once it is open"),
+    ("steps/base_image/packages.rs", "fs::read_to_string(table)", "the kernel's list of mounts"),
+    ("steps/pytest/step.rs", "File::open(source)", "the kernel's random numbers"),
+    ("steps/readiness/port.rs", "fs::read_to_string(table)", "the kernel's lists of sockets"),
+    ("steps/readiness/port.rs", "fs::read_to_string(holder", "the kernel's name of a process"),
+];
+
 fn root() -> Utf8PathBuf {
     Utf8PathBuf::from(env!("CARGO_MANIFEST_DIR"))
 }
@@ -155,6 +169,36 @@ fn files_are_small_and_roots_only_show_their_floor() {
                         .push(format!("{path}:1: a mod.rs shows its floor: documentation and re-exports, no logic"));
                 }
             }
+        }
+    }
+    report(&problems);
+}
+
+#[test]
+fn what_a_step_may_have_left_is_opened_through_one_door() {
+    let src = root().join("src");
+    let (mut problems, mut allowed) = (Vec::new(), vec![0; OPENED_ELSEWHERE.len()]);
+    for path in sources(&src) {
+        let relative = path.strip_prefix(&src).expect("below src");
+        let for_tests = ["tests.rs", "recorded.rs"].iter().any(|end| relative.as_str().ends_with(end));
+        if relative.starts_with("files") || for_tests {
+            continue;
+        }
+        let text = fs::read_to_string(&path).expect("readable");
+        for (number, line) in code_lines(&text).filter(|(_, line)| !line.trim_start().starts_with("//")) {
+            if line.contains("/proc/") || !OPENING.iter().any(|way| line.contains(way)) {
+                continue;
+            }
+            match OPENED_ELSEWHERE.iter().position(|(file, words, _)| relative == *file && line.contains(words)) {
+                Some(index) => allowed[index] += 1,
+                None => problems.push(format!("src/{relative}:{number}: opens a file that may be a pipe; use `files`")),
+            }
+        }
+    }
+    for (count, (file, words, _)) in allowed.iter().zip(OPENED_ELSEWHERE) {
+        if *count != 1 {
+            problems
+                .push(format!("src/{file}:1: {count} lines with `{words}`, not one: correct the list in this test"));
         }
     }
     report(&problems);

@@ -42,7 +42,7 @@ pub(crate) fn walk_image(
         .ok_or_else(|| ReadError::new("the name of a temporary folder", "it is not UTF-8"))?;
     let archive = folder.join("image.tar");
     run_watched(cx, &docker(["image", "save", "--output"]).arg(&archive).arg("--").arg(id))?.require_success()?;
-    let file = File::open(&archive).map_err(StepError::io("opening", &archive))?;
+    let file = crate::files::open(&archive).map_err(StepError::io("opening", &archive))?;
     read_archive(&file, base_layers, visit).map_err(|error| {
         ReadError::new(format!("the archive of image {id}"), error)
             .help("run the step again; if it stays so, the engine's storage is damaged")

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::files::{FileTree, read_file_system};
 use super::{LABEL_OWNER, LABEL_RUN, QUERY_DEADLINE, docker, docker_tool, owner, removal_deadline, run_watched};
+use crate::files;
 use crate::process::Invocation;
 use crate::step::{Context, ReadError, StepError};
 
@@ -42,7 +43,7 @@ impl ExportedImage {
     /// # Errors
     /// When the archive is broken or holds far too much.
     pub(crate) fn files(&self) -> Result<FileTree, ReadError> {
-        let open = || -> std::io::Result<Box<dyn Read>> { Ok(Box::new(BufReader::new(fs::File::open(&self.path)?))) };
+        let open = || -> std::io::Result<Box<dyn Read>> { Ok(Box::new(BufReader::new(files::open(&self.path)?))) };
         read_file_system(open).map_err(|error| ReadError::new("the image's file system", error))
     }
 

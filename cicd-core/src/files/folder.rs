@@ -285,7 +285,7 @@ mod tests {
     use std::os::unix::fs::{PermissionsExt as _, symlink};
 
     use super::*;
-    use crate::files::{FILE_BYTES_MAX, read};
+    use crate::files::{FILE_BYTES_MAX, open, read, read_text, sha256};
 
     fn place() -> (tempfile::TempDir, Folder, camino::Utf8PathBuf) {
         let dir = tempfile::tempdir().expect("a folder");
@@ -327,6 +327,13 @@ mod tests {
         assert_eq!(fs::read_to_string(path.join("elsewhere")).expect("there"), "untouched");
         fifo(&path.join("another"));
         assert!(read(&path.join("another"), 9).expect_err("a pipe").to_string().contains("a named pipe"));
+        for place in [path.join("another"), path.join("folder"), path.join("missing"), "/dev/zero".into()] {
+            let doors: [&dyn Fn() -> io::Result<()>; 3] =
+                [&|| open(&place).map(drop), &|| read_text(&place, FILE_BYTES_MAX).map(drop), &|| {
+                    sha256(&place).map(drop)
+                }];
+            assert!(doors.iter().all(|door| door().is_err()), "{place}");
+        }
         assert!(read(Utf8Path::new("/dev/zero"), 9).expect_err("a device").to_string().contains("a device"));
         assert!(folder.read("elsewhere", 3).expect_err("too large").to_string().contains("more than the 3"));
         assert!(

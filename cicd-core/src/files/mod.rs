@@ -10,9 +10,12 @@ mod stamps;
 #[cfg(test)]
 pub(crate) use folder::ORDER;
 pub(crate) use folder::{Entry, Folder, Kind, sync, unfinished_name};
-pub(crate) use open::read;
+pub(crate) use open::{open, read, read_text, sha256};
 pub(crate) use stamps::{Stamp, Stamps};
 
 /// No report, summary or output of ours is larger. A report beyond this cannot be held in memory beside everything else on a
 /// small runner.
 pub(crate) const FILE_BYTES_MAX: u64 = 512 << 20;
+
+/// No file in which a system or a tool keeps a few lines about itself is larger.
+pub(crate) const FEW_LINES_BYTES_MAX: u64 = 1 << 20;

@@ -1,14 +1,19 @@
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+use std::path::Path;
 
-use camino::Utf8Path;
 use rustix::fs::OFlags;
+use sha2::{Digest as _, Sha256};
+
+/// What is hashed at once.
+const CHUNK_BYTES: usize = 1 << 20;
 
 /// Opens a file for reading, and only a regular one: opening never waits, and a pipe, a device or a folder is an error.
 ///
 /// A link is followed, as what a user names may be one. Where a step may have left it, use [`Folder`](super::Folder).
-fn open(path: &Utf8Path) -> io::Result<File> {
+pub(crate) fn open(path: impl AsRef<Path>) -> io::Result<File> {
+    let path = path.as_ref();
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
     // Opening a device may already do something.
@@ -19,8 +24,26 @@ fn open(path: &Utf8Path) -> io::Result<File> {
 }
 
 /// The whole of a regular file.
-pub(crate) fn read(path: &Utf8Path, bytes_max: u64) -> io::Result<Vec<u8>> {
+pub(crate) fn read(path: impl AsRef<Path>, bytes_max: u64) -> io::Result<Vec<u8>> {
     read_to_end(open(path)?, bytes_max)
+}
+
+/// The whole of a regular file in UTF-8.
+pub(crate) fn read_text(path: impl AsRef<Path>, bytes_max: u64) -> io::Result<String> {
+    String::from_utf8(read(path, bytes_max)?).map_err(io::Error::other)
+}
+
+/// The sum of a regular file, read in pieces.
+pub(crate) fn sha256(path: impl AsRef<Path>) -> io::Result<[u8; 32]> {
+    let mut file = open(path)?;
+    let mut digest = Sha256::new();
+    let mut chunk = vec![0; CHUNK_BYTES];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(digest.finalize().into()),
+            count => digest.update(&chunk[..count]),
+        }
+    }
 }
 
 pub(super) fn read_to_end(file: File, bytes_max: u64) -> io::Result<Vec<u8>> {

@@ -8,7 +8,7 @@ use std::sync::OnceLock;
 use camino::Utf8Path;
 use sha2::{Digest as _, Sha256};
 
-use crate::files::Folder;
+use crate::files::{self, Folder};
 use crate::formats::hex;
 
 /// Where a run keeps the hash for the next one: a program of 100 MB takes seconds where the hash is not optimised.
@@ -27,7 +27,7 @@ pub(super) fn sha256(area: &Utf8Path) -> Option<String> {
 fn find(area: &Utf8Path) -> io::Result<String> {
     // On Linux this is the program that runs, also where another one has its name by now.
     let own = Utf8Path::new("/proc/self/exe");
-    let file = if own.exists() { File::open(own)? } else { File::open(std::env::current_exe()?)? };
+    let file = if own.exists() { files::open(own)? } else { files::open(std::env::current_exe()?)? };
     let found = file.metadata()?;
     // No program can set the last of these: while they are the same, so is what the file holds.
     let version = [found.dev(), found.ino(), found.size()].map(|number| number.to_string()).join(" ");

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,6 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use semver::Version;
 
 use super::{Cancel, Discard, Guard, Invocation, ProcessError, Tool, ToolError, ToolProblem, ToolRequirement, execute};
+use crate::files;
 
 /// A tool tells its version in well under a second. On a machine that is busy it may take many times as long, so what is silent is
 /// asked once more, with more patience, before it counts as hung.
@@ -290,7 +290,7 @@ fn key(requirement: &ToolRequirement) -> String {
 fn is_python(path: &Utf8Path) -> bool {
     let first_line = || -> std::io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        BufReader::new(File::open(path)?.take(FIRST_LINE_BYTES_MAX)).read_until(b'\n', &mut line)?;
+        BufReader::new(files::open(path)?.take(FIRST_LINE_BYTES_MAX)).read_until(b'\n', &mut line)?;
         Ok(line)
     };
     // What cannot be read cannot be started either, which says so.

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
+use std::fs;
 use std::io::Read as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files;
 use crate::formats::file_kind::{FileKind, kinds_of, says_python};
 use crate::formats::python_syntax::{Claim, PythonSyntax, PythonSyntaxError, read_python_syntax};
 use crate::model::Location;
@@ -44,7 +45,7 @@ pub(crate) fn python_sources(cx: &Context, folder: &Utf8Path) -> Result<BTreeMap
 
 fn claim(path: &Utf8Path, place: &Utf8Path) -> std::io::Result<Claim> {
     let mut start = Vec::new();
-    File::open(place)?.take(FIRST_LINES_BYTES_MAX).read_to_end(&mut start)?;
+    files::open(place)?.take(FIRST_LINES_BYTES_MAX).read_to_end(&mut start)?;
     Ok(if says_python(path, &start) { Claim::Said } else { Claim::Guessed })
 }
 
@@ -54,7 +55,7 @@ fn claim(path: &Utf8Path, place: &Utf8Path) -> std::io::Result<Claim> {
 /// When it cannot be read.
 pub(crate) fn is_python(cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
     let place = cx.path(path);
-    let kinds = File::open(&place).and_then(|file| kinds_of(path, file)).map_err(StepError::io("reading", &place))?;
+    let kinds = files::open(&place).and_then(|file| kinds_of(path, file)).map_err(StepError::io("reading", &place))?;
     Ok(kinds.contains(&FileKind::Python))
 }
 

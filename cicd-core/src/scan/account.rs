@@ -1,8 +1,8 @@
 use std::collections::BTreeSet;
-use std::fs::File;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files;
 use crate::formats::file_kind::{FileKind, kinds_of, name_on_github};
 use crate::process::Tool;
 use crate::step::{Context, StepError};
@@ -68,7 +68,7 @@ impl Selection {
         }
         let full = cx.path(path);
         // What is no file is of no kind, and what cannot be read may be of any.
-        let kinds = || kinds_of(path, File::open(&full)?);
+        let kinds = || kinds_of(path, files::open(&full)?);
         let kinds = if full.is_file() { kinds().map_err(StepError::io("reading", path))? } else { Vec::new() };
         Ok(kinds.iter().any(|kind| wanted.contains(kind)))
     }

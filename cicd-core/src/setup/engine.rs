@@ -1,5 +1,4 @@
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use camino::Utf8Path;
 use super::shell::Shell;
 use super::{Engine, Init, SetupError, plan};
 use crate::docker::{docker_tool, unreachable};
+use crate::files;
 use crate::process::{Cancel, Discard, Invocation, ProcessError, Tool, Toolbox, execute};
 
 /// Where the id of an engine that setup started is kept.
@@ -103,7 +103,7 @@ pub(super) fn start(init: Init, program: &Utf8Path, shell: &mut Shell<'_>) -> Re
 
 fn tail(path: &Utf8Path) -> String {
     let read = || -> std::io::Result<String> {
-        let mut file = File::open(path)?;
+        let mut file = files::open(path)?;
         let start = file.metadata()?.len().saturating_sub(LOG_TAIL_BYTES);
         file.seek(SeekFrom::Start(start))?;
         let mut bytes = Vec::new();

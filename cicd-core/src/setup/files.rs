@@ -12,9 +12,12 @@ use camino::Utf8Path;
 use super::install::file_sha256;
 use super::provenance::{FILE as RECORD, Provenance};
 use super::{SetupError, Sha256};
+use crate::files::read_text;
 
 /// The list of a set's files, in a form like that of `sha256sum`.
 pub(super) const LIST: &str = "files.sha256";
+/// A list of a hundred thousand files has some 15 MB.
+const LIST_BYTES_MAX: u64 = 64 << 20;
 /// Any permission to execute.
 const EXECUTABLE: u32 = 0o111;
 /// Altered files beyond these are counted, not named.
@@ -37,7 +40,7 @@ pub(super) fn write_list(folder: &Utf8Path) -> Result<Sha256, SetupError> {
 /// What differs.
 pub(super) fn verify(folder: &Utf8Path, record: &Provenance) -> Result<(), String> {
     let path = folder.join(LIST);
-    let list = fs::read_to_string(&path).map_err(|error| format!("{path} cannot be read: {error}"))?;
+    let list = read_text(&path, LIST_BYTES_MAX).map_err(|error| format!("{path} cannot be read: {error}"))?;
     if Sha256::of(list.as_bytes()) != record.files_sha256 {
         return Err(format!("{path} is not the list that was written when it was installed"));
     }
@@ -112,7 +115,7 @@ mod tests {
     #[test]
     fn nothing_of_an_installed_tool_is_altered_unseen() {
         let write = |path: &Utf8Path, text: &str| fs::write(path, text).expect("written");
-        let changes: [(&str, &str, Change); 12] = [
+        let changes: [(&str, &str, Change); 14] = [
             ("nothing", "", |_| ()),
             ("program", "bin/tool was changed", |folder| {
                 fs::write(folder.join("bin/tool"), "#!/bin/sh\nexit 0\n").expect("x")
@@ -140,6 +143,14 @@ mod tests {
                 write_list(folder).expect("x");
             }),
             ("no list", "cannot be read", |folder| fs::remove_file(folder.join(LIST)).expect("x")),
+            ("a pipe as list", "a named pipe", |folder| {
+                fs::remove_file(folder.join(LIST)).expect("x");
+                rustix::fs::mkfifoat(rustix::fs::CWD, folder.join(LIST).as_str(), 0o600.into()).expect("x");
+            }),
+            ("an endless list", "a device", |folder| {
+                fs::remove_file(folder.join(LIST)).expect("x");
+                symlink("/dev/zero", folder.join(LIST)).expect("x");
+            }),
         ];
         for (name, told, change) in changes {
             let parent = tempfile::tempdir().expect("a folder");

@@ -1,12 +1,10 @@
 use std::ffi::OsStr;
 use std::fs::{self, File, Permissions, TryLockError};
-use std::io::Read as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use camino::{Utf8Path, Utf8PathBuf};
-use sha2::Digest as _;
 
 use super::folders::{Content, requirements};
 use super::observe::{check_programs, python};
@@ -94,18 +92,8 @@ pub(super) fn wheel_source(package: &PythonPackage, platform: Platform, instead_
 /// The sum of a file, read in pieces.
 pub(super) fn file_sha256(path: impl AsRef<OsStr>) -> Result<Sha256, SetupError> {
     let path = path.as_ref();
-    let sum = || -> std::io::Result<Sha256> {
-        let mut file = File::open(path)?;
-        let mut hasher = sha2::Sha256::new();
-        let mut piece = vec![0; 1 << 16];
-        loop {
-            match file.read(&mut piece)? {
-                0 => return Ok(Sha256::from_digest(&hasher.finalize())),
-                count => hasher.update(&piece[..count]),
-            }
-        }
-    };
-    sum().map_err(SetupError::io("reading", path.to_string_lossy().as_ref()))
+    let sum = crate::files::sha256(path).map_err(SetupError::io("reading", path.to_string_lossy().as_ref()))?;
+    Ok(Sha256::from_digest(&sum))
 }
 
 /// Keeps two setups from working in one tools folder at once. The system gives the lock back when the process ends, however

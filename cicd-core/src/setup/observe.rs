@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
 
 use camino::Utf8Path;
 use semver::Version;
@@ -8,6 +7,7 @@ use semver::Version;
 use super::provenance::Provenance;
 use super::shell::Shell;
 use super::{Engine, Init, Machine, Platform, System, ToolSet, ToolsManifest, User, engine, files};
+use crate::files::{FEW_LINES_BYTES_MAX, read_text};
 use crate::process::{Cancel, Tool, ToolError, ToolRequirement, Toolbox};
 
 /// Looks at this machine.
@@ -17,7 +17,7 @@ pub(super) fn observe(
     variables: &BTreeMap<OsString, OsString>,
     shell: &Shell<'_>,
 ) -> Machine {
-    let os_release = fs::read_to_string("/etc/os-release");
+    let os_release = read_text("/etc/os-release", FEW_LINES_BYTES_MAX);
     let engine = match &manifest.engine {
         Some(package) => engine::look(&package.program, variables.get(OsStr::new("DOCKER_HOST")), shell),
         None => Engine::NotNeeded,

@@ -5,6 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::{SetupError, Sha256};
+use crate::files::{self, FEW_LINES_BYTES_MAX};
 
 /// The version of the record's form.
 const SCHEMA: u32 = 2;
@@ -75,7 +76,7 @@ impl Provenance {
     /// When there is a record that cannot be read.
     pub fn read(folder: &Utf8Path) -> Result<Option<Self>, SetupError> {
         let path = folder.join(FILE);
-        let bytes = match fs::read(&path) {
+        let bytes = match files::read(&path, FEW_LINES_BYTES_MAX) {
             Ok(bytes) => bytes,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 return Ok(None);

@@ -89,7 +89,7 @@ fn unpack(set: &ToolSet, program: &str, archive: &Archive) -> Result<(), SetupEr
 }
 
 fn extract(archive: &Utf8Path, program: &str, target: &Utf8Path) -> io::Result<bool> {
-    let unpacked = GzDecoder::new(File::open(archive)?).take(UNPACKED_BYTES_MAX);
+    let unpacked = GzDecoder::new(crate::files::open(archive)?).take(UNPACKED_BYTES_MAX);
     for entry in tar::Archive::new(unpacked).entries()? {
         let mut entry = entry?;
         let is_program = entry.path()?.strip_prefix(".").unwrap_or(&entry.path()?).as_os_str() == program;

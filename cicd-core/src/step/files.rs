@@ -1,9 +1,10 @@
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 
 use camino::Utf8Path;
 
 use super::{Context, StepError, Workspace};
+use crate::files;
 
 /// No file that people write for a step to read is larger.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -24,7 +25,7 @@ impl Workspace {
             return Err(io::Error::other("it is not a file"));
         }
         let mut bytes = Vec::new();
-        File::open(&full)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
+        files::open(&full)?.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > FILE_BYTES_MAX {
             return Err(io::Error::other(format!("it has more than {FILE_BYTES_MAX} bytes")));
         }

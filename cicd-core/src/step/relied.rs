@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -10,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::RunContext;
-use crate::files::Stamp;
+use crate::files::{self, Stamp};
 use crate::formats::hex;
 use crate::process::{Tool, ToolRequirement, Toolbox};
 
@@ -188,10 +187,7 @@ fn stamp(path: &Utf8Path) -> String {
 /// The program that the first line of a script names.
 fn interpreter(path: &Utf8Path, toolbox: &Toolbox) -> Option<Utf8PathBuf> {
     let mut line = Vec::new();
-    let file = File::open(path).ok()?;
-    if !file.metadata().ok()?.is_file() {
-        return None;
-    }
+    let file = files::open(path).ok()?;
     BufReader::new(file.take(FIRST_LINE_BYTES_MAX)).read_until(b'\n', &mut line).ok()?;
     let line = String::from_utf8_lossy(&line);
     let mut words = line.strip_prefix("#!")?.split_whitespace();

@@ -1,5 +1,6 @@
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files::{FILE_BYTES_MAX, read_text};
 use crate::formats::{ConfigError, Limits};
 
 /// The folder that everything is relative to: the root of the repository being judged.
@@ -76,5 +77,5 @@ impl Workspace {
 }
 
 fn is_workspace(manifest: &Utf8Path) -> bool {
-    std::fs::read_to_string(manifest).is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
+    read_text(manifest, FILE_BYTES_MAX).is_ok_and(|text| text.lines().any(|line| line.trim() == "[workspace]"))
 }

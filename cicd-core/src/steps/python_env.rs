@@ -3,8 +3,8 @@ use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
-use sha2::{Digest as _, Sha256};
 
+use crate::files::{self, FILE_BYTES_MAX};
 use crate::formats::printable::{counted, printable};
 use crate::formats::requirements::{LockedPackage, normalized_name};
 use crate::formats::{read_python_record, same_version};
@@ -185,17 +185,15 @@ fn check_records(venv: &Utf8Path) -> Result<usize, StepError> {
 
 fn check_record(site: &Utf8Path, info: &Utf8Path) -> Result<usize, StepError> {
     let path = info.join("RECORD");
-    let bytes = fs::read(&path).map_err(StepError::io("reading", &path))?;
+    let bytes = files::read(&path, FILE_BYTES_MAX).map_err(StepError::io("reading", &path))?;
     let record = read_python_record(&bytes)
         .map_err(|error| ReadError::new("the record of a package", error).at(Location::file(&path)))?;
     let hashed = record.iter().filter_map(|file| Some((site.join(&file.path), file.sha256?)));
     let mut files = 0;
     for (path, expected) in hashed {
         let kind = fs::metadata(&path).map_err(StepError::io("reading", &path))?;
-        let is_same = kind.is_file() && {
-            let bytes = fs::read(&path).map_err(StepError::io("reading", &path))?;
-            Sha256::digest(&bytes).as_slice() == expected
-        };
+        let is_same =
+            kind.is_file() && files::sha256(&path).map_err(StepError::io("reading", &path))?.as_slice() == expected;
         if !is_same {
             return Err(StepError::not_looked(
                 format!("{path} is not what its package has recorded"),

@@ -2,6 +2,7 @@ use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::files;
 use crate::formats::direction::Turns;
 use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::formats::printable::counted;
@@ -208,7 +209,7 @@ fn unjudged(cx: &Context, source: &Source) -> Result<Vec<Finding>, StepError> {
         if !full.is_file() {
             continue;
         }
-        let kinds = fs::File::open(&full).and_then(|file| kinds_of(path, file));
+        let kinds = files::open(&full).and_then(|file| kinds_of(path, file));
         let kinds = kinds.map_err(StepError::io("reading", path))?;
         for (files, _) in found.iter_mut().zip(UNJUDGED).filter(|(_, (kind, _))| kinds.contains(kind)) {
             files.push(path);
@@ -228,7 +229,7 @@ fn turns_in(path: &Utf8Path) -> io::Result<Option<Turns>> {
     if kind.is_symlink() {
         return Turns::read(path.read_link_utf8()?.as_str().as_bytes());
     }
-    if kind.is_file() { Turns::read(fs::File::open(path)?) } else { Ok(None) }
+    if kind.is_file() { Turns::read(files::open(path)?) } else { Ok(None) }
 }
 
 fn scope(path: &Utf8Path) -> Scope {

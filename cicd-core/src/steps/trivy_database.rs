@@ -1,5 +1,4 @@
 use std::fs;
-use std::io::Read as _;
 use std::panic::Location as CallerLocation;
 use std::time::Duration;
 
@@ -340,15 +339,7 @@ fn told(database: VulnerabilityDatabase, way: &str) -> Outcome<VulnerabilityData
 }
 
 fn sha256(path: &Utf8Path) -> Result<String, StepError> {
-    let mut file = fs::File::open(path).map_err(StepError::io("reading", path))?;
-    let mut hasher = Sha256::new();
-    let mut chunk = vec![0; 1 << 20];
-    loop {
-        match file.read(&mut chunk).map_err(StepError::io("reading", path))? {
-            0 => return Ok(hex(&hasher.finalize())),
-            count => hasher.update(&chunk[..count]),
-        }
-    }
+    Ok(hex(&files::sha256(path).map_err(StepError::io("reading", path))?))
 }
 
 fn hex(bytes: &[u8]) -> String {

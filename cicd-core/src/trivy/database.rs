@@ -1,11 +1,11 @@
 use std::fmt;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
+use crate::files::{self, FEW_LINES_BYTES_MAX};
 use crate::formats::trivy_db::{DatabaseMetadata, Ecosystem, check_age};
 use crate::step::{ReadError, StepError, proof};
 
@@ -84,7 +84,7 @@ impl VulnerabilityDatabase {
     /// When there is none, or it is of another schema.
     pub fn read_metadata(&self) -> Result<DatabaseMetadata, StepError> {
         let path = self.cache_dir.join("db/metadata.json");
-        let bytes = fs::read(&path).map_err(StepError::io("reading", path))?;
+        let bytes = files::read(&path, FEW_LINES_BYTES_MAX).map_err(StepError::io("reading", path))?;
         Ok(DatabaseMetadata::from_json(&bytes).map_err(|error| self.metadata_error(error))?)
     }
 

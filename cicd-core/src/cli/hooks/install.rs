@@ -7,6 +7,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::git::Git;
 use crate::cli::{Output, machine};
+use crate::files;
 use crate::model::ExitStatus;
 use crate::step::{StepError, Workspace};
 
@@ -108,7 +109,7 @@ impl Place {
         if !metadata.is_file() || metadata.len() > SCRIPT_BYTES_MAX {
             return Ok(There::Foreign(String::new()));
         }
-        let bytes = fs::read(&self.file).map_err(StepError::io("reading", &self.file))?;
+        let bytes = files::read(&self.file, SCRIPT_BYTES_MAX).map_err(StepError::io("reading", &self.file))?;
         let text = String::from_utf8_lossy(&bytes).into_owned();
         Ok(if text == self.script { There::Ours } else { There::Foreign(text) })
     }

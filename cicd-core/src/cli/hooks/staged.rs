@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 
 use super::git::Git;
+use crate::files;
 use crate::process::Temporary;
 use crate::step::{StepError, Workspace};
 use camino::Utf8Path;
@@ -58,7 +59,7 @@ impl Staged {
             return Err(StepError::not_looked("git does not say where its index is", "update git"));
         };
         let copy = path.join("index");
-        match fs::copy(real.folder().join(index), &copy) {
+        match copied(&real.folder().join(index), &copy) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => {
                 return Err(StepError::io("copying", index)(error));
             }
@@ -103,6 +104,11 @@ impl Staged {
     pub(super) fn folder(&self) -> &OsStr {
         self.folder.path().as_std_path().as_os_str()
     }
+}
+
+/// Copies a regular file; whatever else lies there is an error, and nothing is waited for.
+fn copied(from: &Utf8Path, to: &Utf8Path) -> io::Result<u64> {
+    io::copy(&mut files::open(from)?, &mut File::create_new(to)?)
 }
 
 fn write(path: &Utf8Path, text: &str) -> Result<(), StepError> {

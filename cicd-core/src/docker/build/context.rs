@@ -1,19 +1,14 @@
 use std::collections::BTreeSet;
-use std::fs::File;
-use std::io::{self, Read as _};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
-use sha2::{Digest as _, Sha256};
-
 use super::{BuildRecipe, CacheUse};
+use crate::files;
 use crate::process::Temporary;
 use crate::step::{Context, StepError, Workspace};
 
 /// What the temporary folder is for.
 const FOLDER_AREA: &str = "context";
-/// How much of a file is read at once.
-const CHUNK_BYTES: usize = 64 << 10;
 
 /// The files that a build may read.
 #[derive(Debug)]
@@ -72,7 +67,7 @@ impl BuildFiles {
                     folders.push(entry.into_path());
                 } else if kind.is_file() && sizes.contains(&entry.metadata().map_err(failed())?.len()) {
                     let path = entry.path();
-                    digests.insert(sha256(path).map_err(StepError::io("reading", path))?);
+                    digests.insert(files::sha256(path).map_err(StepError::io("reading", path))?);
                 }
             }
         }
@@ -82,18 +77,6 @@ impl BuildFiles {
     /// The text of the Dockerfile that the builder reads; `shown` is its name for people.
     pub(super) fn dockerfile_text(&self, shown: &Utf8Path) -> Result<String, StepError> {
         self.root.read_text(&self.dockerfile).map_err(StepError::io("reading", shown))
-    }
-}
-
-fn sha256(path: &Utf8Path) -> io::Result<[u8; 32]> {
-    let mut file = File::open(path)?;
-    let mut digest = Sha256::new();
-    let mut chunk = vec![0; CHUNK_BYTES];
-    loop {
-        match file.read(&mut chunk)? {
-            0 => return Ok(digest.finalize().into()),
-            count => digest.update(chunk.get(..count).unwrap_or(&chunk)),
-        }
     }
 }
 

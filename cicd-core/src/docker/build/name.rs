@@ -7,6 +7,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{BuildRecipe, CacheUse};
 use crate::docker::{LABEL_BUILT_IN, LABEL_CHECKOUT, LABEL_IMAGE};
+use crate::files::{self, FEW_LINES_BYTES_MAX};
 use crate::model::Revision;
 use crate::step::{Context, StepError};
 
@@ -77,7 +78,7 @@ pub fn checkout_id(root: &Utf8Path) -> io::Result<String> {
     let found = fs::metadata(&root)?;
     // Not every file system tells when a folder was made.
     let made = found.created().ok().and_then(|made| made.duration_since(UNIX_EPOCH).ok()).map(|made| made.as_nanos());
-    let machine = fs::read_to_string(MACHINE).ok();
+    let machine = files::read_text(MACHINE, FEW_LINES_BYTES_MAX).ok();
     let told = format!("{root:?} {} {made:?} {machine:?}", found.ino());
     let digest = Sha256::digest(told);
     let digits = digest.iter().flat_map(|byte| [byte >> 4, byte & 15]);

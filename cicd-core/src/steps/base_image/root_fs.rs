@@ -6,6 +6,7 @@ use std::io;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::PackagesRecipe;
+use crate::files::{self, FEW_LINES_BYTES_MAX};
 use crate::step::{ReadError, StepError};
 
 /// Documentation that a container never shows. The `copyright` files stay: they are the licences.
@@ -36,7 +37,7 @@ const REMOVED: &[&str] = &["etc/resolv.conf", "etc/hostname", "etc/machine-id", 
 /// Names the security updates: debootstrap alone writes the release as it was first published.
 pub(super) fn name_updates(root: &Utf8Path, recipe: &PackagesRecipe) -> Result<(), StepError> {
     let path = root.join("etc/apt/sources.list");
-    let written = fs::read_to_string(&path).map_err(StepError::io("reading", &path))?;
+    let written = files::read_text(&path, FEW_LINES_BYTES_MAX).map_err(StepError::io("reading", &path))?;
     let sources = sources(&written, &recipe.suite)
         .ok_or_else(|| ReadError::new("the sources.list that debootstrap wrote", format!("it is {written:?}")))?;
     write(&path, &sources)?;

@@ -1,5 +1,4 @@
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
 
 use aho_corasick::AhoCorasick;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -8,6 +7,7 @@ use regex::bytes::Regex as BytesRegex;
 
 use super::codes::ImageCode;
 use crate::docker::{LayerFile, Part};
+use crate::files;
 use crate::model::{Finding, Severity, Target};
 use crate::process::{Redactor, Secret, SecretError};
 use crate::step::{ReadError, StepError};
@@ -67,12 +67,8 @@ impl Search {
     pub(super) fn new(secrets: &[(String, Utf8PathBuf)], base_layers: usize) -> Result<Self, StepError> {
         let mut known = Vec::new();
         for (id, path) in secrets {
-            let size = fs::metadata(path).map_err(StepError::io("reading", path))?.len();
-            if size > SECRET_BYTES_MAX {
-                let problem = format!("it has {size} bytes, more than the {SECRET_BYTES_MAX} that can be searched for");
-                return Err(ReadError::new(format!("the build secret {id}"), problem).into());
-            }
-            let content = fs::read(path).map_err(StepError::io("reading", path))?;
+            let unread = |error| ReadError::new(format!("the build secret {id} in {path}"), error);
+            let content = files::read(path, SECRET_BYTES_MAX).map_err(unread)?;
             let certificates = count(&content, CERTIFICATE);
             known.push(KnownSecret { id: id.clone(), content, certificates });
         }
@@ -282,7 +278,20 @@ impl FilePattern {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+
+    #[test]
+    fn a_secret_that_is_no_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a directory");
+        let pipe = Utf8Path::from_path(dir.path()).expect("UTF-8").join("pipe");
+        rustix::fs::mkfifoat(rustix::fs::CWD, pipe.as_str(), 0o600.into()).expect("a pipe");
+        for (place, told) in [(pipe, "a named pipe"), ("/dev/zero".into(), "a device"), ("/tmp".into(), "a folder")] {
+            let error = Search::new(&[("token".to_owned(), place)], 1).map(drop).expect_err("no file").to_string();
+            assert!(error.contains("build secret token") && error.contains(told), "{error}");
+        }
+    }
 
     fn search(files: &[(&str, usize, &[u8])], secrets: &[(&str, &str)], allowed: &[&str]) -> Vec<String> {
         let dir = tempfile::tempdir().expect("a directory");

@@ -1,5 +1,4 @@
 use std::collections::BTreeMap;
-use std::fs;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -196,7 +195,7 @@ fn left(sources: &Sources, layout: &Layout, captured: &Captured, shown: &Differi
     parsed(captured, &[0])?;
     let read = |name: &Utf8Path| {
         let path = layout.copies.join(name);
-        fs::read_to_string(&path).map_err(StepError::io("reading", path))
+        crate::files::read_text(&path, crate::files::FILE_BYTES_MAX).map_err(StepError::io("reading", path))
     };
     if read(CANARY_NAME.into())? != CANARY_FORMATTED {
         let what = "rustfmt does not format a file that is known to differ";
@@ -251,6 +250,7 @@ fn hits(differing: &Differing) -> Vec<Hit> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
 
     use super::*;
     use crate::scan::judge;

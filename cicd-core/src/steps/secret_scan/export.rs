@@ -5,6 +5,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::contents::unpack;
+use crate::files;
 use crate::scan::{Bench, Sources};
 use crate::step::{Context, StepError};
 
@@ -76,7 +77,7 @@ impl Copies {
     /// When it cannot be read.
     pub(super) fn text(&self, file: &Exported) -> Result<Vec<u8>, StepError> {
         let copy = self.tree().join(&file.name);
-        fs::read(&copy).map_err(StepError::io("reading", copy))
+        files::read(&copy, ALL_BYTES_MAX).map_err(StepError::io("reading", copy))
     }
 }
 
@@ -124,7 +125,7 @@ fn content(file: &Utf8Path, shown: &Utf8Path) -> Result<Vec<u8>, StepError> {
         let what = format!("{shown} has {} bytes, more than the {FILE_BYTES_MAX} that are searched", metadata.len());
         return Err(StepError::not_looked(what, "leave it out, with a justification"));
     }
-    fs::read(file).map_err(error())
+    files::read(file, FILE_BYTES_MAX).map_err(error())
 }
 
 /// The bytes without those by which Trivy tells programs from texts; lines stay where they are. UTF-16 becomes UTF-8.
