@@ -10,7 +10,7 @@ fuzz_target!(|text: &str| {
     let long = format!("{}/a.rs", ["a"; 60].join("/"));
     for path in ["a", "src/lib.rs", "docs/a/b/c.md", long.as_str(), "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaab"] {
         let path = Utf8Path::new(path);
-        let last = file.rules.iter().rev().find(|rule| rule.pattern.matches(path));
+        let last = file.rules().iter().rev().find(|rule| rule.pattern.matches(path));
         assert_eq!(file.rule_for(path), last);
     }
 });

@@ -1,6 +1,7 @@
 //! Floor 0: values that every other floor speaks in. No input, no output, no clock.
 
 mod attempt;
+mod by_folder;
 pub(crate) mod by_key;
 mod code;
 mod environment;
@@ -18,6 +19,7 @@ mod suggest;
 mod target;
 
 pub use attempt::Attempt;
+pub(crate) use by_folder::ByFolder;
 pub(crate) use code::finding_codes;
 pub use code::{Code, CodeInfo, FindingCode};
 pub use environment::{Environments, InvalidEnvironment, PRODUCTION};

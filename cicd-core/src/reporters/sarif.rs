@@ -99,13 +99,15 @@ fn run(summary: &Summary, pipeline: &Pipeline, number: usize, all: &[(&StepRepor
         });
         rules[index].severity = rules[index].severity.max(finding.severity);
     }
+    let added: BTreeMap<&StepName, Option<&Location>> =
+        summary.steps.iter().map(|step| (&step.name, pipeline.place_of(&step.name))).collect();
     let mut seen: BTreeMap<String, usize> = BTreeMap::new();
     let results: Vec<Value> = all
         .iter()
         .map(|(step, finding)| {
             let identity = fingerprint(step, finding);
             let count = seen.entry(identity.clone()).and_modify(|count| *count += 1).or_insert(1);
-            let mut result = result(step, finding, pipeline.place_of(&step.name));
+            let mut result = result(step, finding, added.get(&step.name).copied().flatten());
             result["ruleIndex"] = json!(places.get(finding.code.as_str()));
             result["partialFingerprints"] = json!({ "primaryLocationLineHash": format!("{identity}:{count}") });
             result

@@ -4,6 +4,8 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::files;
 use crate::formats::file_kind::{FileKind, kinds_of, name_on_github};
+use crate::model::ByFolder;
+use crate::model::by_key::counting;
 use crate::process::Tool;
 use crate::step::{Context, StepError};
 
@@ -61,7 +63,7 @@ impl Selection {
         }
     }
 
-    fn is_of_kind(&self, cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
+    pub(super) fn is_of_kind(&self, cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
         let Some(wanted) = &self.kinds else { return Ok(true) };
         if wanted.is_empty() {
             return Ok(false);
@@ -171,20 +173,23 @@ pub(super) struct Account {
     pub(super) others: usize,
 }
 
+/// Puts every file in its place; `is_of_kind` looks into one that is not named.
 pub(super) fn account(
-    cx: &Context,
     selection: &Selection,
     files: &[Utf8PathBuf],
     left_out: &[&Utf8Path],
+    is_of_kind: impl Fn(&Utf8Path) -> Result<bool, StepError>,
 ) -> Result<Account, StepError> {
     let named: BTreeSet<&Utf8Path> = selection.named.iter().map(Utf8PathBuf::as_path).collect();
+    let rules: ByFolder<'_> = left_out.iter().copied().collect();
     let mut account =
         Account { looked_at: Vec::new(), left_out: vec![0; left_out.len()], outside: Vec::new(), others: 0 };
     for path in files {
+        counting::one();
         let is_named = named.contains(path.as_path());
-        if !is_named && !selection.is_of_kind(cx, path)? {
+        if !is_named && !is_of_kind(path)? {
             account.others += 1;
-        } else if let Some(rule) = left_out.iter().position(|folder| path.starts_with(folder)) {
+        } else if let Some(rule) = rules.first_above(path) {
             account.left_out[rule] += 1;
         } else if is_named || path.starts_with(&selection.below) {
             account.looked_at.push(path.clone());
@@ -193,4 +198,26 @@ pub(super) fn account(
         }
     }
     Ok(account)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::by_key::counting::is_linear;
+
+    /// Files, those that are named and those that are left out in one number: none is searched for.
+    #[test]
+    fn long_lists_of_files_are_accounted_for_not_searched() {
+        is_linear("files, a quarter each", 10, |count| {
+            let path = |number: usize| Utf8PathBuf::from(format!("{}/f{number}", ["a", "b", "n", "o"][number % 4]));
+            let files: Vec<_> = (0..count).map(path).collect();
+            let of =
+                |start: &str| files.iter().map(Utf8PathBuf::as_path).filter(|path| path.starts_with(start)).collect();
+            let (named, left_out): (Vec<&Utf8Path>, Vec<&Utf8Path>) = (of("n"), of("o"));
+            let selection = Selection::every_file().below("a").and_named(named);
+            let account = account(&selection, &files, &left_out, |_| Ok(true)).expect("nothing is read");
+            assert_eq!((account.looked_at.len(), account.outside.len()), (count / 2, count / 4));
+            assert_eq!(account.left_out, vec![1; count / 4]);
+        });
+    }
 }

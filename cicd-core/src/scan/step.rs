@@ -97,7 +97,7 @@ impl<S: Scanner> Step for Scan<S> {
         let selection = self.scanner.sources(&input);
         let all = cx.files_of(self.extent)?;
         let left_out: Vec<&Utf8Path> = self.left_out.iter().map(|(path, _)| path.as_path()).collect();
-        let account = account(cx, &selection, &all, &left_out)?;
+        let account = account(&selection, &all, &left_out, |path| selection.is_of_kind(cx, path))?;
         self.check_account(&account, &selection)?;
         let (not_looked_at, allowed) = self.not_looked_at(&account, &selection, &tool);
         let commit = cx.revision()?.commit.clone();

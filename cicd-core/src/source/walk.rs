@@ -25,7 +25,7 @@ pub(super) struct Seen {
     /// What lies beside them; folders are not entered.
     pub(super) beside: Vec<(String, Lying)>,
     /// Folders with a `.git` of their own.
-    pub(super) nested: Vec<String>,
+    pub(super) nested: BTreeSet<String>,
     /// What cannot be looked into, and names that are not UTF-8, as they may be shown.
     pub(super) unreadable: Vec<String>,
 }
@@ -90,7 +90,7 @@ pub(super) fn below(
         entered += 1;
         let entries = read(top, &folder, seen);
         // Its files are another repository's.
-        if seen.nested.last() == Some(&folder) {
+        if seen.nested.contains(&folder) {
             continue;
         }
         for (path, lying) in entries {
@@ -135,7 +135,7 @@ fn read(top: &Utf8Path, folder: &str, seen: &mut Seen) -> Vec<(String, Lying)> {
         }
     }
     if nested {
-        seen.nested.push(folder.to_owned());
+        seen.nested.insert(folder.to_owned());
     }
     found
 }

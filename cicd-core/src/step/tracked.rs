@@ -3,6 +3,7 @@ use std::collections::BTreeSet;
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{Context, StepError};
+use crate::model::by_key::counting;
 use crate::process::{Exit, ToolRequirement};
 use crate::source::truthful_git;
 
@@ -76,12 +77,19 @@ impl Context {
             _ => compared.args(["--root", "--no-commit-id", "HEAD"]),
         };
         let captured = self.run_ok(&compared)?;
-        let changed: BTreeSet<&str> = captured.stdout_text()?.split('\0').filter(|path| !path.is_empty()).collect();
-        // Deleted files are among the changed ones, and modules, which are folders.
-        let mut files = self.repository_files()?;
-        files.retain(|path| changed.contains(path.as_str()));
-        Ok(files)
+        Ok(changed_of(self.repository_files()?, captured.stdout_text()?))
     }
+}
+
+/// Those of the files that git lists as changed. Deleted files are on its list too, and modules, which are folders.
+fn changed_of(mut files: Vec<Utf8PathBuf>, listed: &str) -> Vec<Utf8PathBuf> {
+    let listed = listed.split('\0').filter(|path| !path.is_empty()).inspect(|_| counting::one());
+    let changed: BTreeSet<&str> = listed.collect();
+    files.retain(|path| {
+        counting::one();
+        changed.contains(path.as_str())
+    });
+    files
 }
 
 /// A folder as it stands in a list: without `.` and a slash at its end.
@@ -92,4 +100,20 @@ fn plain(folder: &Utf8Path) -> Utf8PathBuf {
 /// Whether a name ends so. One that begins with the dot has no stem, and is meant all the same.
 fn has_extension(name: &str, extension: &str) -> bool {
     name.strip_suffix(extension).is_some_and(|stem| stem.ends_with('.'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::by_key::counting::is_linear;
+
+    #[test]
+    fn long_lists_of_staged_files_are_joined_not_searched() {
+        is_linear("as many files as are staged", 4, |count| {
+            let path = |number: usize| format!("a/f{number}");
+            let listed: String = (count / 2..count + count / 2).map(|number| path(number) + "\0").collect();
+            let files: Vec<_> = (0..count).map(|number| path(number).into()).collect();
+            assert_eq!(changed_of(files, &listed).len(), count / 2);
+        });
+    }
 }

@@ -1,3 +1,4 @@
+use std::collections::BTreeSet;
 use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
@@ -6,8 +7,8 @@ use crate::files;
 use crate::formats::direction::Turns;
 use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::formats::printable::counted;
-use crate::model::{Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
-use crate::policy::{Exception, Justification, Scope};
+use crate::model::{ByFolder, Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
+use crate::policy::{Exception, FindingsByName, Justification, Scope};
 use crate::source::{Source, SourceFile};
 use crate::step::{Author, Claims, Context, Outcome, Seal, Step, StepError, proof};
 
@@ -124,16 +125,23 @@ impl SourceCheck {
         self
     }
 
-    /// A finding about a path, whose target is what was accepted where it lies there.
-    fn about(&self, code: SourceCode, path: &Utf8Path, message: String) -> Finding {
-        let target = self.accepted.iter().find(|accepted| path.starts_with(accepted));
-        let target = target.map_or(path, |accepted| accepted.as_path());
-        Finding::new(code, message).at(Location::file(path)).target(Target::file(target))
+    /// Those that an exception covers, and the others.
+    fn parted(&self, findings: Vec<Finding>) -> (Vec<Finding>, Vec<Finding>) {
+        let accepted: BTreeSet<usize> = {
+            let by_name = FindingsByName::new(&findings, &self.exceptions);
+            self.exceptions.iter().flat_map(|one| by_name.covered_by(one)).map(|(place, _)| place).collect()
+        };
+        let (mut covered, mut open) = (Vec::new(), Vec::new());
+        for (place, finding) in findings.into_iter().enumerate() {
+            if accepted.contains(&place) { &mut covered } else { &mut open }.push(finding);
+        }
+        (covered, open)
     }
 
     /// What a reader sees in another order than a machine, whatever kind of file it stands in.
     fn turned(&self, cx: &Context, source: &Source) -> Result<Vec<Finding>, StepError> {
-        let (mut accepted, mut open) = (Vec::new(), Vec::new());
+        let accepted = Accepted::of(self);
+        let mut found = Vec::new();
         for SourceFile { path, .. } in source.files() {
             let name = Turns::read(path.as_str().as_bytes()).map_err(StepError::io("reading", path))?;
             let text = match name {
@@ -148,10 +156,9 @@ impl SourceCheck {
             let (first, count) = (u32::from(turns.first), turns.count);
             let message =
                 format!("U+{first:04X} turns the direction of writing (1 of {count}): this is not read as it is shown");
-            let finding = self.about(SourceCode::Turned, path, message).severity(Severity::High).at(place);
-            let is_accepted = self.exceptions.iter().any(|exception| exception.covers(&finding));
-            if is_accepted { &mut accepted } else { &mut open }.push(finding);
+            found.push(accepted.about(SourceCode::Turned, path, message).severity(Severity::High).at(place));
         }
+        let (mut accepted, open) = self.parted(found);
         let more = Finding::new(SourceCode::Turned, "").severity(Severity::High);
         accepted.extend(limited(open, more));
         Ok(accepted)
@@ -159,20 +166,20 @@ impl SourceCheck {
 
     fn judge(&self, source: &Source) -> Vec<Finding> {
         let mut findings = Vec::new();
+        let known = Accepted::of(self);
         let hidden = source.hidden().iter().map(|hidden| {
             let message = format!("git ignores {} ({}), and tools read it all the same", hidden.path, hidden.rule);
-            self.about(SourceCode::Hidden, &hidden.path, message).severity(Severity::High)
+            known.about(SourceCode::Hidden, &hidden.path, message).severity(Severity::High)
         });
         // An accepted file takes no place from the others.
-        let (accepted, open): (Vec<_>, Vec<_>) =
-            hidden.partition(|finding| self.exceptions.iter().any(|exception| exception.covers(finding)));
+        let (accepted, open) = self.parted(hidden.collect());
         findings.extend(accepted);
         let more = Finding::new(SourceCode::Hidden, "");
         findings.extend(limited(open, more.severity(Severity::High)));
         findings.extend(source.foreign().iter().map(|foreign| {
             let what = if foreign.is_submodule { "is a submodule" } else { "is a repository of its own" };
             let message = format!("{} {what}: nothing in it is judged", foreign.path);
-            self.about(SourceCode::Foreign, &foreign.path, message).severity(Severity::High)
+            known.about(SourceCode::Foreign, &foreign.path, message).severity(Severity::High)
         }));
         let differs = |message: String| {
             Finding::new(SourceCode::Differs, message).severity(Severity::Medium).level(Level::BlockClearance)
@@ -188,6 +195,25 @@ impl SourceCheck {
             findings.push(note(format!("git ignores personal files: {}", named(&personal))).at(Location::file(first)));
         }
         findings
+    }
+}
+
+/// The paths that are accepted, looked up by what lies there.
+struct Accepted<'a> {
+    paths: &'a [Utf8PathBuf],
+    by_folder: ByFolder<'a>,
+}
+
+impl<'a> Accepted<'a> {
+    fn of(check: &'a SourceCheck) -> Self {
+        Self { paths: &check.accepted, by_folder: check.accepted.iter().map(Utf8PathBuf::as_path).collect() }
+    }
+
+    /// A finding about a path, whose target is what was accepted where it lies there.
+    fn about(&self, code: SourceCode, path: &Utf8Path, message: String) -> Finding {
+        let target = self.by_folder.first_above(path).and_then(|place| self.paths.get(place));
+        let target = target.map_or(path, |accepted| accepted.as_path());
+        Finding::new(code, message).at(Location::file(path)).target(Target::file(target))
     }
 }
 

@@ -3,12 +3,16 @@ use std::fmt;
 use camino::Utf8Path;
 
 use super::Pattern;
+use super::pattern::Segment;
+use super::set::{Patterns, Shape};
 use crate::formats::printable::{is_invisible, printable};
 use crate::model::Location;
 use crate::policy::check_owner;
 
 /// A line that is longer was not written by a person.
 const LINE_BYTES_MAX: usize = 10_000;
+/// Of these rules each is tried on every file, where others are looked up. Nobody writes so many of them by hand.
+const TRIED_RULES_MAX: usize = 1_000;
 /// The account that stands for deleted ones.
 const GHOST: &str = "@ghost";
 /// The most characters that an account's name has.
@@ -17,8 +21,11 @@ const ACCOUNT_CHARS_MAX: usize = 39;
 /// A CODEOWNERS file: the rules that can be understood, and what is wrong with the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CodeOwnersFile {
-    /// The rules, from top to bottom.
-    pub rules: Vec<Rule>,
+    rules: Vec<Rule>,
+    /// The patterns of the rules.
+    patterns: Patterns,
+    /// How many of them have to be tried.
+    tried: usize,
     /// What is wrong; a line whose pattern is wrong is not among the rules.
     pub defects: Vec<Defect>,
 }
@@ -88,13 +95,25 @@ impl CodeOwnersFile {
         for (number, line) in (1_u32..).zip(text.split('\n')) {
             file.line(&Line { path, number, text: line });
         }
+        file.patterns = Patterns::new(file.rules.iter().map(|rule| &rule.pattern));
         file
+    }
+
+    /// The rules, from top to bottom.
+    #[must_use]
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// Their patterns, by the place of the rule.
+    pub(crate) fn patterns(&self) -> &Patterns {
+        &self.patterns
     }
 
     /// The rule that decides about a file: the last one that matches.
     #[must_use]
     pub fn rule_for(&self, file: &Utf8Path) -> Option<&Rule> {
-        self.rules.iter().rev().find(|rule| rule.pattern.matches(file))
+        self.rules.get(self.patterns.last_matching(file)?)
     }
 
     /// The owners of a file; none where no rule matches or the rule that decides names nobody.
@@ -124,6 +143,15 @@ impl CodeOwnersFile {
                 return;
             }
         };
+        self.tried += usize::from(is_tried(&parsed));
+        if self.tried > TRIED_RULES_MAX && is_tried(&parsed) {
+            let message = format!(
+                "{:?} is left out: it has a wildcard within a name, as have {TRIED_RULES_MAX} patterns above it",
+                printable(pattern)
+            );
+            self.defects.push(line.defect(DefectKind::Syntax, pattern, message));
+            return;
+        }
         let mut rule = Rule { pattern: parsed, owners: Vec::new(), location: line.at(pattern) };
         for owner in owners.iter().take_while(|word| !word.starts_with('#')) {
             if owner.eq_ignore_ascii_case(GHOST) {
@@ -156,6 +184,14 @@ fn words(line: &str) -> Vec<&str> {
     }
     words.extend(start.map(|start| &line[start..]));
     words
+}
+
+/// Whether a pattern has to be tried on each name.
+fn is_tried(pattern: &Pattern) -> bool {
+    pattern.segments().iter().any(|segment| match segment {
+        Segment::AnyFolders => false,
+        Segment::Name(name) => Shape::of(name) == Shape::Other,
+    })
 }
 
 fn is_owner(text: &str) -> bool {

@@ -5,6 +5,8 @@
 
 mod file;
 mod pattern;
+mod set;
 
 pub use file::{CodeOwnersFile, Defect, DefectKind, Owner, Rule};
 pub use pattern::{Pattern, PatternError};
+pub(crate) use set::Patterns;

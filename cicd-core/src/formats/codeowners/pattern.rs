@@ -12,7 +12,7 @@ pub struct Pattern {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Segment {
+pub(super) enum Segment {
     /// `**`: any number of folders.
     AnyFolders,
     /// A name with `*` and `?`.
@@ -21,7 +21,7 @@ enum Segment {
 
 /// What is matched by the whole pattern.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Reach {
+pub(super) enum Reach {
     /// A file, or everything below a folder.
     FileOrBelow,
     /// Everything below a folder: the pattern ends in `/`.
@@ -105,6 +105,14 @@ impl Pattern {
         &self.text
     }
 
+    pub(super) fn segments(&self) -> &[Segment] {
+        &self.segments
+    }
+
+    pub(super) fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// Whether it matches every file there may be: `*`, `**`, `/**`.
     #[must_use]
     pub fn is_catch_all(&self) -> bool {
@@ -149,7 +157,7 @@ impl Pattern {
 }
 
 /// Whether a name fits a pattern with `*` and `?`. Only the last `*` is ever tried again, so that no pattern takes long.
-fn name_matches(pattern: &[char], name: &[char]) -> bool {
+pub(super) fn name_matches(pattern: &[char], name: &[char]) -> bool {
     let (mut p, mut n) = (0, 0);
     let mut retry = None;
     while n < name.len() {

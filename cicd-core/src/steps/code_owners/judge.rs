@@ -1,9 +1,9 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::OwnersCode;
-use crate::formats::codeowners::{CodeOwnersFile, DefectKind, Owner, Pattern, Rule};
+use crate::formats::codeowners::{CodeOwnersFile, DefectKind, Owner, Pattern, Patterns, Rule};
 use crate::model::{Finding, Location, Severity};
 use crate::policy::Exception;
 use crate::step::StepError;
@@ -55,9 +55,10 @@ pub(super) fn judge(
             Finding::new(code, defect.message.as_str()).at(defect.location.clone())
         })
         .collect();
-    for rule in &owners.rules {
+    let known: BTreeSet<_> = expected.known.iter().map(|owner| owner.to_ascii_lowercase()).collect();
+    for rule in owners.rules() {
         for owner in &rule.owners {
-            if !expected.known.is_empty() && !expected.known.iter().any(|known| owner.is(known)) {
+            if !known.is_empty() && !known.contains(&owner.as_str().to_ascii_lowercase()) {
                 let message = format!("{owner} is not among the known owners");
                 findings.push(Finding::new(OwnersCode::NotAnOwner, message).at(rule.location.clone()));
             }
@@ -70,28 +71,50 @@ pub(super) fn judge(
         findings.push(Finding::new(OwnersCode::Unowned, message).at(Location::file(path)));
     }
     let mut sensitive = 0;
+    let mut named: BTreeSet<&Utf8PathBuf> = BTreeSet::new();
     for (patterns, team) in expected.sensitive {
-        if let Some(idle) = patterns.iter().find(|pattern| !files.iter().any(|file| pattern.matches(file))) {
+        let chosen = Chosen::of(patterns, files);
+        if let Some(idle) = chosen.idle {
             let what = format!("the sensitive pattern `{}` matches no file", idle.as_str());
             return Err(StepError::not_looked(what, "correct it in the step: it protects nothing"));
         }
-        let chosen = files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file)));
-        let (count, elsewhere) = sensitive_elsewhere(path, owners, chosen, team);
+        named.extend(&chosen.files);
+        let (count, elsewhere) = sensitive_elsewhere(path, owners, &chosen.files, team);
         sensitive += count;
         findings.extend(elsewhere);
     }
     if let Some((patterns, team)) = expected.settings {
-        let is_named = |file: &Utf8PathBuf| {
-            expected.sensitive.iter().any(|(patterns, _)| patterns.iter().any(|pattern| pattern.matches(file)))
-        };
-        let chosen =
-            files.iter().filter(|file| patterns.iter().any(|pattern| pattern.matches(file)) && !is_named(file));
-        let (count, elsewhere) = sensitive_elsewhere(path, owners, chosen, team);
+        let mut chosen = Chosen::of(patterns, files).files;
+        chosen.retain(|file| !named.contains(file));
+        let (count, elsewhere) = sensitive_elsewhere(path, owners, &chosen, team);
         sensitive += count;
         findings.extend(elsewhere);
     }
     findings.extend(expected.exceptions.iter().filter_map(|exception| foreign(owners, exception)));
     Ok(Judgement { findings, unowned, sensitive })
+}
+
+/// The files that some patterns match.
+struct Chosen<'a> {
+    files: Vec<&'a Utf8PathBuf>,
+    /// The first pattern that matches none.
+    idle: Option<&'a Pattern>,
+}
+
+impl<'a> Chosen<'a> {
+    fn of(patterns: &'a [Pattern], files: &'a [Utf8PathBuf]) -> Self {
+        let all = Patterns::new(patterns);
+        let mut met: BTreeSet<usize> = BTreeSet::new();
+        let is_chosen = |file: &&Utf8PathBuf| {
+            let ends = all.matching(file);
+            met.extend(&ends);
+            !ends.is_empty()
+        };
+        let files = files.iter().filter(is_chosen).collect();
+        let is_met = |place: usize| all.end_of(place).is_some_and(|end| met.contains(&end));
+        let idle = patterns.iter().enumerate().find(|(place, _)| !is_met(*place)).map(|(_, pattern)| pattern);
+        Self { files, idle }
+    }
 }
 
 fn named(files: &[Utf8PathBuf]) -> String {
@@ -104,18 +127,17 @@ fn named(files: &[Utf8PathBuf]) -> String {
 
 /// Rules that are in the way of others, or do nothing.
 fn useless_rules(owners: &CodeOwnersFile, files: &[Utf8PathBuf]) -> Vec<Finding> {
-    let mut matched = vec![0_usize; owners.rules.len()];
-    let mut decided = vec![0_usize; owners.rules.len()];
+    let patterns = owners.patterns();
+    // Of patterns that say the same the last one decides.
+    let mut matched = vec![0_usize; patterns.ends()];
+    let mut decided: BTreeSet<usize> = BTreeSet::new();
     for file in files {
-        let mut matching = owners.rules.iter().enumerate().rev().filter(|(_, rule)| rule.pattern.matches(file));
-        if let Some((last, _)) = matching.next() {
-            decided[last] += 1;
-            matched[last] += 1;
-        }
-        matching.for_each(|(index, _)| matched[index] += 1);
+        patterns.matching(file).into_iter().for_each(|end| matched[end] += 1);
+        decided.extend(patterns.last_matching(file));
     }
     let mut findings = Vec::new();
-    for (index, rule) in owners.rules.iter().enumerate() {
+    for (index, rule) in owners.rules().iter().enumerate() {
+        let matched = patterns.end_of(index).map_or(0, |end| matched[end]);
         let pattern = rule.pattern.as_str();
         let found =
             |code, message: String| Finding::new(code, message).severity(Severity::Medium).at(rule.location.clone());
@@ -125,13 +147,12 @@ fn useless_rules(owners: &CodeOwnersFile, files: &[Utf8PathBuf]) -> Vec<Finding>
                 let message = format!("`{pattern}` overrides the {index} rules above it");
                 findings.push(found(OwnersCode::CatchAllNotFirst, message));
             }
-        } else if matched[index] == 0 {
+        } else if matched == 0 {
             findings.push(found(OwnersCode::Dead, format!("`{pattern}` matches no file")));
-        } else if decided[index] == 0 {
-            let count = matched[index];
+        } else if !decided.contains(&index) {
             findings.push(found(
                 OwnersCode::Shadowed,
-                format!("later rules decide about all {count} files of `{pattern}`"),
+                format!("later rules decide about all {matched} files of `{pattern}`"),
             ));
         }
     }
@@ -139,16 +160,15 @@ fn useless_rules(owners: &CodeOwnersFile, files: &[Utf8PathBuf]) -> Vec<Finding>
 }
 
 /// How many files are sensitive, and one finding for each rule that gives some of them to others.
-fn sensitive_elsewhere<'a>(
+fn sensitive_elsewhere(
     path: &Utf8Path,
     owners: &CodeOwnersFile,
-    files: impl Iterator<Item = &'a Utf8PathBuf>,
+    sensitive: &[&Utf8PathBuf],
     team: &str,
 ) -> (usize, Vec<Finding>) {
-    let sensitive: Vec<_> = files.collect();
     // By the place of the rule that decides; files without one come first.
     let mut elsewhere: BTreeMap<Option<&Location>, (Option<&Rule>, Vec<Utf8PathBuf>)> = BTreeMap::new();
-    for &file in &sensitive {
+    for &file in sensitive {
         let rule = owners.rule_for(file);
         let owners = rule.map_or(&[][..], |rule| &rule.owners);
         if owners.is_empty() || !owners.iter().all(|owner| owner.is(team)) {
@@ -235,6 +255,42 @@ mod tests {
         }
         let below = found("/ci/ @o/sec\n* @o/sec\n");
         assert_eq!(below, ["CO-003 1", "CO-009 2"]);
+    }
+
+    /// Rules, files, owners and exceptions in one number: no file is tried on every rule.
+    #[test]
+    fn long_lists_of_rules_and_files_are_joined_not_searched() {
+        use crate::model::by_key::counting::is_linear;
+
+        let judged = |rules: String, count: usize, sensitive: &[&str]| {
+            let owners = CodeOwnersFile::parse("CODEOWNERS".into(), &rules);
+            let files: Vec<_> = (0..count).map(|number| format!("d{number}/a.e{number}").into()).collect();
+            let patterns = sensitive.iter().map(|pattern| Pattern::parse(pattern).expect("a pattern")).collect();
+            let known: Vec<_> = (0..count).map(|number| format!("@o/T{number}")).collect();
+            let sensitive = [(patterns, "@o/t0".to_owned())];
+            let expected = Expected { sensitive: &sensitive, settings: None, known: &known, exceptions: &[] };
+            judge("CODEOWNERS".into(), &owners, &files, &expected).expect("looked")
+        };
+        let rules = |count: usize, rule: &dyn Fn(usize) -> String| -> String {
+            (0..count).map(|number| format!("{} @o/t{number}\n", rule(number))).collect()
+        };
+        let each = |number: usize| match number % 4 {
+            0 => format!("/d{number}/"),
+            1 => format!("*.e{number}"),
+            2 => format!("d{number}"),
+            _ => format!("**/d{number}/**"),
+        };
+        is_linear("a rule for each file", 60, |count| {
+            let judgement = judged(rules(count, &each), count, &["*.e0"]);
+            assert_eq!((judgement.findings.len(), judgement.unowned.len()), (0, 0));
+        });
+        is_linear("one rule said again and again", 60, |count| {
+            let judgement = judged(rules(count, &|_| "/*/*".to_owned()), count, &["**"]);
+            assert_eq!(judgement.findings.len(), count, "shadowed but for the last, and sensitive elsewhere");
+        });
+        let tried = judged(rules(1_500, &|number| format!("d{number}?")), 10_000, &["**"]);
+        let left_out = tried.findings.iter().filter(|one| one.code.as_str() == "CO-005").count();
+        assert_eq!(left_out, 500, "what has to be tried has a limit");
     }
 
     #[test]

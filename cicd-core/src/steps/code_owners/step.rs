@@ -214,7 +214,7 @@ impl Step for CodeOwners {
                 let team = self.sensitive.first().map(|(_, team)| team.as_str());
                 let settings = team.map(|team| (settings.as_slice(), team));
                 let expected = Expected { sensitive: &patterns, settings, known: &self.known, exceptions: &exceptions };
-                (judge(&self.file, &owners, &files, &expected)?, owners.rules.len())
+                (judge(&self.file, &owners, &files, &expected)?, owners.rules().len())
             }
             Err(finding) => (Judgement { findings: vec![finding], unowned: files.clone(), sensitive: 0 }, 0),
         };

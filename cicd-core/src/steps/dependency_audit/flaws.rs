@@ -38,7 +38,8 @@ pub(super) fn every_locked(
     scanned: &[ScannedPackage],
     opinion: Option<&[Audited]>,
 ) -> Result<(), StepError> {
-    let scanned: ByKey<_, _> = scanned.iter().map(|one| (one.name.as_str(), one)).collect();
+    let version = |one: &ScannedPackage| Version::from_str(&one.version).ok();
+    let scanned: BTreeSet<_> = scanned.iter().filter_map(|one| Some((one.name.as_str(), version(one)?))).collect();
     let opinion: Option<ByKey<_, _>> =
         opinion.map(|audited| audited.iter().map(|one| (one.name.as_str(), &one.answer)).collect());
     for package in &locked.packages {
@@ -51,7 +52,8 @@ pub(super) fn every_locked(
             )
         };
         let is_it = |other: &str| Version::from_str(other).as_ref() == Ok(version);
-        if !scanned.of(name.as_str()).any(|one| is_it(&one.version)) {
+        counting::one();
+        if !scanned.contains(&(name.as_str(), version.clone())) {
             return Err(missed(TRIVY, "it is not in the image that was scanned"));
         }
         let Some(audited) = &opinion else { continue };

@@ -9,7 +9,7 @@ use super::diff::diff;
 use crate::docker::{Distribution, PythonContent as Content, Stray, StrayKind};
 use crate::formats::printable::counted;
 use crate::formats::requirements::LockedPackage;
-use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx, same_version};
+use crate::formats::{ApprovedPackage, check_spdx, contradicting_classifier, same_spdx};
 use crate::model::by_key::{ByKey, counting};
 use crate::model::{Finding, Level, Location, Severity, Target};
 
@@ -280,15 +280,15 @@ fn judge_rows(approved: &Approved<'_>) -> Vec<Finding> {
 fn judge_lock(contents: &[&Content], path: &Utf8Path, locked: &[LockedPackage]) -> Vec<Finding> {
     let mut findings = Vec::new();
     let by_name: ByKey<_, _> = locked.iter().map(|one| (one.name.as_str(), one)).collect();
+    let versions: BTreeSet<_> = locked.iter().map(|one| (one.name.as_str(), Ok(one.version.clone()))).collect();
     let (mut present, mut told) = (BTreeSet::new(), BTreeSet::new());
     for content in contents {
         let name = content.normalized_name();
         present.insert((name.clone(), comparable(&content.version)));
-        let rows: Vec<_> = by_name.of(name.as_str()).copied().collect();
-        if rows.iter().any(|one| same_version(&one.version.to_string(), &content.version)) {
+        if versions.contains(&(name.as_str(), comparable(&content.version))) {
             continue;
         }
-        let (message, place) = match rows.first() {
+        let (message, place) = match by_name.of(name.as_str()).next() {
             Some(row) => (format!("is locked as {}", row.version), Location::line(path, row.line)),
             None => ("is not locked".to_owned(), Location::file(path)),
         };

@@ -6,6 +6,7 @@ use super::findings::{Judgement, misconfiguration_aliases};
 use super::sources::{Source, Sources};
 use crate::formats::printable::printable;
 use crate::formats::trivy_report::{Misconfiguration, TrivyReport};
+use crate::model::by_key::ByKey;
 use crate::model::{Code, Finding, Location};
 use crate::policy::{Exception, Suppression};
 use crate::process::Invocation;
@@ -121,8 +122,10 @@ fn instructions(line: &str) -> impl Iterator<Item = (usize, &'static str)> {
 
 fn judge(report: &TrivyReport, sources: &Sources, judgement: &Judgement<'_>) -> Result<Checked, StepError> {
     let mut checked = Checked { files: sources.0.len(), ..Checked::default() };
+    let results = report.results.iter().filter(|result| result.class == "config");
+    let results: ByKey<_, _> = results.map(|result| (result.target.as_str(), result)).collect();
     for (index, source) in sources.0.iter().enumerate() {
-        let result = report.results.iter().find(|result| result.target == name(index) && result.class == "config");
+        let result = results.of(name(index).as_str()).next().copied();
         let result = result.filter(|result| result.rules_tried() > 0).ok_or_else(|| {
             StepError::not_looked(
                 format!("Trivy tried no rule on {}", source.path()),

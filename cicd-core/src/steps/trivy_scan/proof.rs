@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr as _;
 
 use camino::Utf8Path;
@@ -123,16 +123,20 @@ fn supported_os(os: Option<&Os>) -> Result<(), StepError> {
 
 fn every_locked(report: &TrivyReport, path: &Utf8Path, locked: &LockedRequirements) -> Result<(), StepError> {
     let mut seen: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    let mut versions: BTreeSet<(String, Version)> = BTreeSet::new();
     for package in report.packages_of("python-pkg") {
-        seen.entry(normalized_name(&package.name)).or_default().push(&package.version);
+        let name = normalized_name(&package.name);
+        versions.extend(Version::from_str(&package.version).ok().map(|version| (name.clone(), version)));
+        seen.entry(name).or_default().push(&package.version);
     }
-    let missing: Vec<_> =
-        locked.packages.iter().filter_map(|package| unseen(package, seen.get(&package.name))).collect();
+    let is_missing = |one: &&LockedPackage| !versions.contains(&(one.name.clone(), one.version.clone()));
+    let missing: Vec<_> = locked.packages.iter().filter(is_missing).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let more = missing.len().saturating_sub(NAMED_MAX);
-    let named: Vec<_> = missing.into_iter().take(NAMED_MAX).collect();
+    let named: Vec<_> =
+        missing.into_iter().take(NAMED_MAX).map(|package| unseen(package, seen.get(&package.name))).collect();
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     Err(StepError::not_looked(
         format!("Trivy did not see every package that {path} pins: {}{more}", named.join(", ")),
@@ -141,15 +145,14 @@ fn every_locked(report: &TrivyReport, path: &Utf8Path, locked: &LockedRequiremen
 }
 
 /// What is wrong with a pinned package as it was seen in the image.
-fn unseen(package: &LockedPackage, versions: Option<&Vec<&str>>) -> Option<String> {
+fn unseen(package: &LockedPackage, versions: Option<&Vec<&str>>) -> String {
     let LockedPackage { name, version, line, .. } = package;
     match versions {
-        Some(versions) if versions.iter().any(|seen| Version::from_str(seen).as_ref() == Ok(version)) => None,
         Some(versions) => {
-            let versions: Vec<_> = versions.iter().map(|seen| printable(seen)).collect();
-            Some(format!("{name} {version} (line {line}; the image has {})", versions.join(", ")))
+            let versions: Vec<_> = versions.iter().take(NAMED_MAX).map(|seen| printable(seen)).collect();
+            format!("{name} {version} (line {line}; the image has {})", versions.join(", "))
         }
-        None => Some(format!("{name} {version} (line {line})")),
+        None => format!("{name} {version} (line {line})"),
     }
 }
 
