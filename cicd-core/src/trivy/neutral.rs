@@ -11,6 +11,11 @@ pub fn trivy_tool() -> ToolRequirement {
     ToolRequirement::new("trivy", ">=0.60, <0.80")
 }
 
+/// Trivy's built-in rules that excuse every secret in a file for its path, such as `/tests/` or `.md`, by the ids of its configuration.
+/// Those for the folders of the system, `usr/share` and the like, stay: they hold what packages bring.
+const EXCUSED_BY_PATH: [&str; 9] =
+    ["tests", "examples", "vendor", "locale-dir", "markdown", "node.js", "rubygems", "wordpress", "anaconda-log"];
+
 /// A way to call Trivy in which nothing but the command line decides what it does.
 ///
 /// Trivy reads `trivy.yaml`, `trivy-secret.yaml` and `.trivyignore` from the folder it is started in and every `TRIVY_…` variable,
@@ -34,6 +39,8 @@ impl Neutral {
         for file in [this.config(), this.ignore_file()] {
             fs::write(&file, "").map_err(StepError::io("writing", file))?;
         }
+        let secrets = format!("disable-allow-rules: [{}]\n", EXCUSED_BY_PATH.join(", "));
+        fs::write(this.secret_config(), secrets).map_err(StepError::io("writing", this.secret_config()))?;
         Ok(this)
     }
 
@@ -69,6 +76,12 @@ impl Neutral {
 
     fn config(&self) -> Utf8PathBuf {
         self.folder.join("trivy.yaml")
+    }
+
+    /// The rules for secrets: `--secret-config` of a call that looks for them in files with names of their own.
+    #[must_use]
+    pub fn secret_config(&self) -> Utf8PathBuf {
+        self.folder.join("trivy-secret.yaml")
     }
 
     fn ignore_file(&self) -> Utf8PathBuf {

@@ -21,12 +21,35 @@ const PIECE_VARIETY_MIN: usize = 12;
 const SECRET_BYTES_MAX: u64 = 1 << 20;
 /// A reader fixes the cause of the first findings, and the rest goes with them.
 const FINDINGS_MAX: usize = 50;
+/// Where Python's packages keep theirs, each with its sum.
+const PYTHON_PACKAGES: &[&str] = &["site-packages", "dist-packages"];
 /// Where packages keep their files: what tests they bring is their business, and the licence check and scans look at them.
 const PACKAGE_FOLDERS: &[&str] = &["site-packages", "dist-packages", "node_modules"];
 /// Where the distribution's packages keep theirs.
 const SYSTEM_FOLDERS: &[&str] = &["usr/lib/", "usr/share/", "usr/local/lib/", "lib/", "var/lib/"];
 /// The authorities that the image's own package of certificates brings, one in a file.
 const PACKAGED_AUTHORITIES: &str = "usr/share/ca-certificates/";
+/// Tokens that say whose they are: what services publish of their forms, for those who search for them. Trivy looks for them too, but
+/// not in a file that has the name of a picture or an archive, or lies in the system's folders or in `node_modules`.
+const TOKENS: &str = r"(?x-u)(?:^|[^A-Za-z0-9_])(?:
+    gh[opsur]_[A-Za-z0-9]{36}
+    | github_pat_[A-Za-z0-9_]{82}
+    | glpat-[A-Za-z0-9_-]{20}
+    | xox[abeoprs]-[A-Za-z0-9-]{10,}
+    | (?:AKIA|ASIA)[A-Z2-7]{16}
+    | AIza[A-Za-z0-9_-]{35}
+    | [rs]k_live_[A-Za-z0-9]{16,}
+    | npm_[A-Za-z0-9]{36}
+    | pypi-AgE[A-Za-z0-9_-]{50,}
+    | dckr_pat_[A-Za-z0-9_-]{27}
+    | hvs\.[A-Za-z0-9_-]{24,}
+    | SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}
+    | dop_v1_[a-f0-9]{64}
+    | shp(?:at|ca|pa|ss)_[a-fA-F0-9]{32}
+    | sk-ant-[A-Za-z0-9_-]{32,}
+)";
+/// Keys that manuals show end so.
+const SHOWN_IN_MANUALS: &[u8] = b"EXAMPLE";
 const CERTIFICATE: &[u8] = b"-----BEGIN CERTIFICATE-----";
 
 /// Collects what an image ships that it should not.
@@ -40,6 +63,7 @@ pub(super) struct Search {
     piece_names: Vec<String>,
     private_key: BytesRegex,
     credential_lines: BytesRegex,
+    tokens: BytesRegex,
     /// How many layers come from the base, whose tests are not ours.
     base_layers: usize,
     /// By path: what it is.
@@ -99,6 +123,7 @@ impl Search {
                 r#"(?mi)(?:^|[:\s"])(?:_authToken|_password|_auth|password|auth|identitytoken)["\s]*(?:[=:]|\s)["\s]*[^\s"$]{4}"#,
             )
             .map_err(|e| pattern(e.to_string()))?,
+            tokens: BytesRegex::new(TOKENS).map_err(|e| pattern(e.to_string()))?,
             secrets: known,
             base_layers,
             found: BTreeMap::new(),
@@ -110,6 +135,13 @@ impl Search {
     /// Looks at one file of a layer, or at a part of it.
     pub(super) fn file(&mut self, file: &LayerFile<'_>) {
         self.content(file.path, file.bytes);
+        // What packages bring is as they were published, or the licence check tells it.
+        if file.layer >= self.base_layers
+            && !file.path.split('/').any(|part| PYTHON_PACKAGES.contains(&part))
+            && self.tokens.find_iter(file.bytes).any(|found| !found.as_bytes().ends_with(SHOWN_IN_MANUALS))
+        {
+            self.add(file.path, "a token of a service is shipped", Severity::Critical);
+        }
         if file.part == Part::Whole {
             for secret in self.secrets.iter().filter(|secret| !file.bytes.is_empty() && secret.content == file.bytes) {
                 self.bundles.push((file.path.to_owned(), secret.id.clone(), secret.certificates));
@@ -320,6 +352,33 @@ mod tests {
         "KEY-----\r\nProc-Type: 4,ENCRYPTED\r\nDEK-Info: X,1\r\n\r\nMIIEpAIBAAKCAQEA0Z3VS5JJcds3\r\n"
     )
     .as_bytes();
+
+    #[test]
+    fn a_token_is_found_whatever_the_name_of_its_file() {
+        let tokens = [
+            ["gh", "p_wWPw5k4aXcaT4fNP0UcnZwJUVFk6LO0pINUx"].concat(),
+            ["gl", "pat-4f9K2xQ7wZ1mB8nR5tVc"].concat(),
+            ["xo", "xb-1234567890-abcdefghij"].concat(),
+            ["AK", "IAQ3EGRIJDVBSM4TWZ"].concat(),
+        ];
+        let paths =
+            ["opt/app/notes.md", "usr/share/x/token", "opt/app/node_modules/x/y.gz", "opt/app/a.png", "srv/examples/a"];
+        for (token, path) in tokens.iter().flat_map(|token| paths.iter().map(move |path| (token, *path))) {
+            for text in [token.clone(), format!("\0\u{1}key = \"{token}\"\n")] {
+                let expected = [format!("a token of a service is shipped: /{path} -> /{path}")];
+                assert_eq!(search(&[(path, 1, text.as_bytes())], &[], &[]), expected, "{text:?}");
+            }
+            for (path, layer, text) in [
+                (path, 0, token.clone()),
+                ("opt/venv/lib/python3.11/site-packages/a/b.py", 1, token.clone()),
+                (path, 1, format!("x{token}")),
+                (path, 1, ["AK", "IAIOSFODNN7EXAMPLE"].concat()),
+                (path, 1, token[..12].to_owned()),
+            ] {
+                assert!(search(&[(path, layer, text.as_bytes())], &[], &[]).is_empty(), "{path} {text}");
+            }
+        }
+    }
 
     #[test]
     fn tests_are_found_where_they_are_ours() {

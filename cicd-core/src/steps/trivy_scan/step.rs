@@ -208,6 +208,7 @@ impl Step for TrivyScan {
 fn scan(neutral: &Neutral, cache_dir: &Utf8Path, report: &Utf8Path, image: &str) -> Invocation {
     neutral
         .scan(cache_dir, "image", "vuln,misconfig,secret", report)
+        .args(["--secret-config", neutral.secret_config().as_str()])
         .args(["--image-src", "docker", "--timeout", TRIVY_TIMEOUT, image])
         .deadline(SCAN_DEADLINE)
 }
