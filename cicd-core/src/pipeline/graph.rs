@@ -3,18 +3,18 @@ use std::fmt;
 use std::panic::Location as Caller;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::attempts::{Granted, RetryCode};
+use super::attempts::Granted;
 use super::clear::ClearJob;
-use super::effects::{self, EffectCode};
+use super::effects;
 use super::gates::Gates;
 use super::job::{Asked, Job, StepJob};
 use super::retention::Retention;
 use crate::docker::{Fresh, Image};
 use crate::model::{Environments, Location, PRODUCTION, StepName};
-use crate::policy::{Exception, Justification, Policy, Scope};
+use crate::policy::{Exception, Policy};
 use crate::process::Invocation;
 use crate::step::{
-    Artifact, Author, Cleared, CommandStep, Converted, Effect, Handle, Inputs, Kind, NodeId, Retry, Seal, Step,
+    Artifact, Author, Cleared, CommandStep, Converted, Effect, Handle, Inputs, Kind, NodeId, Seal, Step,
 };
 
 /// Where nothing is cleared, and everything is tried.
@@ -24,7 +24,7 @@ static NEXT_PIPELINE: AtomicU64 = AtomicU64::new(1);
 
 /// Steps and what they need from each other: a value that can be shown, selected from and run.
 pub struct Pipeline {
-    id: u64,
+    pub(super) id: u64,
     name: String,
     pub(super) nodes: Vec<Node>,
     pub(super) policy: Policy,
@@ -53,6 +53,8 @@ pub(super) struct Node {
     clears_for: BTreeSet<String>,
     /// Why it may have its effect without one.
     pub(super) uncleared: Option<Exception>,
+    /// Why what it runs is no effect, though it reads like one.
+    pub(super) harmless: Option<Exception>,
     /// The call that added it.
     pub(super) place: Location,
 }
@@ -61,7 +63,12 @@ impl Node {
     /// Every exception of the pipeline's source for this step: those among its settings, and what the pipeline itself grants it.
     pub(super) fn relaxations(&self) -> Vec<Exception> {
         let granted = self.granted.as_ref().map(|granted| granted.exception.clone());
-        granted.into_iter().chain(self.uncleared.clone()).chain(self.job.relaxations().iter().cloned()).collect()
+        granted
+            .into_iter()
+            .chain(self.uncleared.clone())
+            .chain(self.harmless.clone())
+            .chain(self.job.relaxations().iter().cloned())
+            .collect()
     }
 }
 
@@ -169,54 +176,6 @@ impl Pipeline {
         }
     }
 
-    /// Lets a step be tried again whatever its error is, such as a browser test that does not always find its browser. That is
-    /// an exception like any other: it is among the exceptions of the run, every attempt it was needed for is the finding
-    /// `RTY-001`, and once it has expired nothing is tried again. A step that looked and found something is not tried again, and
-    /// neither is one that lacks a tool or a secret, or that panicked.
-    ///
-    /// A step with an effect decides by itself what is worth another attempt, and is refused here.
-    ///
-    /// ```
-    /// use cicd_core::pipeline::Pipeline;
-    /// use cicd_core::policy::Justification;
-    /// use cicd_core::process::Invocation;
-    /// use cicd_core::step::Retry;
-    ///
-    /// let mut ci = Pipeline::new("example");
-    /// let browser = ci.command("browser-tests", Invocation::tool("browser-tests"));
-    /// let because = Justification::new("the browser loses its socket at start", "@example/web", "2027-03-01")?;
-    /// ci.retry(&browser, Retry::times(2), because);
-    /// # Ok::<(), cicd_core::policy::InvalidJustification>(())
-    /// ```
-    #[track_caller]
-    pub fn retry<T>(&mut self, step: &Handle<T>, retry: Retry, because: Justification) {
-        let caller = Caller::caller();
-        let exception = Exception::in_pipeline(RetryCode::Asked, Scope::Any, because);
-        let NodeId { pipeline, index } = step.node();
-        let problem = match self.nodes.get_mut(index).filter(|_| pipeline == self.id) {
-            None => Some("a handle of another pipeline cannot be tried again in this one".to_owned()),
-            Some(node) if retry.attempts_max() == 1 => {
-                Some(format!("{} is to be tried again 0 times; say how often", node.name))
-            }
-            Some(node) if node.granted.is_some() => {
-                Some(format!("{} is to be tried again already; say so once", node.name))
-            }
-            Some(node) => match node.effect.name() {
-                Some(effect) => Some(format!(
-                    "{} may not be tried again whatever its error is: it may have had its effect ({effect}) by then",
-                    node.name
-                )),
-                None => {
-                    node.granted = Some(Granted { retry, exception });
-                    None
-                }
-            },
-        };
-        if let Some(problem) = problem {
-            self.problem(caller, problem);
-        }
-    }
-
     /// Grants a [`Cleared`] image once every gate has looked at that image, or at the commit it was built from, and let it
     /// pass in this same run. Pushing and deploying take nothing else. It is for effects in `production`.
     #[track_caller]
@@ -251,45 +210,6 @@ impl Pipeline {
             clears_for: Some(environment.to_owned()),
         };
         self.insert(&name, needs, nature, ClearJob { image: *image, gates, environment: environment.to_owned() })
-    }
-
-    /// Lets a step have its effect without a clearance, where there is nothing to clear, such as a page of documentation. That is
-    /// an exception like any other: it is among the exceptions of the run as `EFF-001`, and once it has expired nothing runs.
-    ///
-    /// ```
-    /// use cicd_core::pipeline::Pipeline;
-    /// use cicd_core::policy::Justification;
-    /// use cicd_core::process::Invocation;
-    /// use cicd_core::step::CommandStep;
-    ///
-    /// let mut ci = Pipeline::new("example");
-    /// let book = ci.add("book", CommandStep::new(Invocation::tool("publish-book")).effect("publish"), ());
-    /// let because = Justification::new("the book is text, and no image is behind it", "@example/docs", "2027-03-01")?;
-    /// ci.nothing_to_clear(&book, because);
-    /// ci.check()?;
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[track_caller]
-    pub fn nothing_to_clear<T>(&mut self, step: &Handle<T>, because: Justification) {
-        let caller = Caller::caller();
-        let NodeId { pipeline, index } = step.node();
-        let problem = match self.nodes.get_mut(index).filter(|_| pipeline == self.id) {
-            None => Some("a handle of another pipeline cannot be excused in this one".to_owned()),
-            Some(node) if node.effect.name().is_none() => {
-                Some(format!("{} has no effect that a clearance would be needed for", node.name))
-            }
-            Some(node) if !node.cleared_for.is_empty() => {
-                Some(format!("{} takes a clearance already; there is something to clear", node.name))
-            }
-            Some(node) if node.uncleared.is_some() => Some(format!("{} is excused already; say so once", node.name)),
-            Some(node) => {
-                node.uncleared = Some(Exception::in_pipeline(EffectCode::Uncleared, Scope::Any, because));
-                None
-            }
-        };
-        if let Some(problem) = problem {
-            self.problem(caller, problem);
-        }
     }
 
     #[track_caller]
@@ -357,6 +277,7 @@ impl Pipeline {
                 cleared_for,
                 clears_for,
                 uncleared: None,
+                harmless: None,
                 place,
             });
         }
@@ -369,7 +290,7 @@ impl Pipeline {
         self.nodes.iter().find(|node| node.name == *step).map(|node| &node.place)
     }
 
-    fn problem(&mut self, caller: &Caller<'_>, message: String) {
+    pub(super) fn problem(&mut self, caller: &Caller<'_>, message: String) {
         self.problems.push(GraphProblem { place: format!("{}:{}", caller.file(), caller.line()), message });
     }
 

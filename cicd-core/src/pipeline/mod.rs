@@ -8,6 +8,7 @@ mod contents;
 mod crew;
 mod effects;
 mod engine;
+mod excused;
 mod folder;
 mod gates;
 mod graph;

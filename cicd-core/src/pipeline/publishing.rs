@@ -4,143 +4,12 @@
 //! could take it, and each reading is searched for known words: a text that only mentions a push is refused too, which an effect or a
 //! reason answers.
 
+mod known;
+
 use std::collections::BTreeMap;
 
+use self::known::{ACTIONS, BUILDERS, FLAGS, GOALS, KNOWN, LEADS, SHELLS};
 use crate::process::Invocation;
-
-/// Programs, and the words after them that tell them to do it.
-const KNOWN: &[(&str, &[&str])] = &[
-    ("docker", DOCKER),
-    ("podman", DOCKER),
-    ("nerdctl", DOCKER),
-    ("docker-compose", &["push"]),
-    ("podman-compose", &["push"]),
-    ("buildah", &["push", "manifest push"]),
-    ("skopeo", &["copy", "sync", "delete"]),
-    ("crane", &["push", "copy", "cp", "tag", "delete", "append", "mutate", "rebase"]),
-    ("regctl", &["image copy", "image import", "tag delete", "artifact put"]),
-    ("oras", &["push", "copy", "cp", "tag", "attach"]),
-    ("cosign", &["sign", "attest", "copy", "upload", "attach"]),
-    ("notation", &["sign"]),
-    ("ko", &["build", "publish", "apply", "create"]),
-    ("img", &["push"]),
-    ("pack", &["build --publish"]),
-    ("earthly", &["--push"]),
-    ("skaffold", &["run", "deploy", "build --push"]),
-    (
-        "kubectl",
-        &["apply", "create", "delete", "patch", "replace", "rollout", "scale", "set", "edit", "annotate", "label"],
-    ),
-    ("oc", &["apply", "create", "delete", "patch", "replace", "rollout", "scale", "set"]),
-    ("helm", &["install", "upgrade", "uninstall", "rollback", "push", "cm-push"]),
-    ("helmfile", &["apply", "sync", "destroy"]),
-    ("terraform", &["apply", "destroy", "import"]),
-    ("tofu", &["apply", "destroy", "import"]),
-    ("pulumi", &["up", "destroy"]),
-    ("cdk", &["deploy", "destroy"]),
-    ("sam", &["deploy", "delete"]),
-    ("serverless", &["deploy", "remove"]),
-    ("git", &["push", "send-pack", "send-email", "lfs push", "subtree push", "svn dcommit"]),
-    ("hg", &["push"]),
-    ("jj", &["git push"]),
-    (
-        "gh",
-        &[
-            "release create",
-            "release upload",
-            "release edit",
-            "release delete",
-            "pr create",
-            "pr merge",
-            "workflow run",
-        ],
-    ),
-    ("glab", &["release create", "release upload", "mr create", "mr merge"]),
-    (
-        "aws",
-        &[
-            "s3 cp",
-            "s3 mv",
-            "s3 rm",
-            "s3 sync",
-            "cloudformation deploy",
-            "ecs update-service",
-            "lambda update-function-code",
-        ],
-    ),
-    ("gcloud", &["app deploy", "functions deploy", "run deploy", "builds submit"]),
-    ("gsutil", &["cp", "mv", "rm", "rsync"]),
-    ("firebase", &["deploy"]),
-    ("fly", &["deploy"]),
-    ("flyctl", &["deploy"]),
-    ("netlify", &["deploy"]),
-    ("vercel", &["deploy", "--prod"]),
-    ("wrangler", &["deploy", "publish"]),
-    ("heroku", &["container:push", "container:release"]),
-    ("cargo", &["publish", "yank", "owner", "release", "smart-release", "workspaces publish", "ws publish"]),
-    ("cargo-release", &[""]),
-    ("release-plz", &["release"]),
-    ("goreleaser", &["release"]),
-    ("npm", &["publish", "unpublish", "deprecate", "dist-tag"]),
-    ("pnpm", &["publish", "unpublish", "deprecate", "dist-tag"]),
-    ("bun", &["publish"]),
-    ("yarn", &["publish", "npm publish", "npm tag"]),
-    ("lerna", &["publish"]),
-    ("changeset", &["publish"]),
-    ("semantic-release", &[""]),
-    ("vsce", &["publish"]),
-    ("uv", &["publish"]),
-    ("poetry", &["publish"]),
-    ("pdm", &["publish"]),
-    ("hatch", &["publish"]),
-    ("flit", &["publish"]),
-    ("twine", &["upload"]),
-    ("conda", &["upload"]),
-    ("anaconda", &["upload"]),
-    ("gem", &["push", "yank"]),
-    ("dotnet", &["nuget push", "nuget delete"]),
-    ("nuget", &["push", "delete"]),
-    ("curl", &["--upload-file", "-T"]),
-];
-
-const DOCKER: &[&str] = &[
-    "push",
-    "image push",
-    "manifest push",
-    "plugin push",
-    "trust sign",
-    "compose push",
-    "stack deploy",
-    "service create",
-    "service update",
-    "buildx imagetools create",
-];
-
-/// Builders, whose options tell whether what they make goes into a registry.
-const BUILDERS: &[&str] = &[
-    "docker",
-    "podman",
-    "nerdctl",
-    "docker-compose",
-    "podman-compose",
-    "docker-buildx",
-    "buildx",
-    "buildctl",
-    "depot",
-];
-
-/// Programs that are given goals, in any number and order, and how such a goal begins.
-const GOALS: &[(&str, &str)] = &[
-    ("mvn", "deploy"),
-    ("mvnw", "deploy"),
-    ("gradle", "publish"),
-    ("gradlew", "publish"),
-    ("sbt", "publish"),
-    ("lein", "deploy"),
-];
-
-/// What is hardly ever told to a program that keeps it to itself, where nobody can see which program that is.
-const ACTIONS: &[&str] = &["push", "publish", "upload", "deploy"];
 
 /// A command line has fewer words; what a text of a megabyte says behind a program is not about it.
 const WORDS_MAX: usize = 200;
@@ -171,15 +40,6 @@ const OPENING: char = '\u{2}';
 
 /// Chooses no value of a variable that has several: which one it has then, nobody knows.
 const PICK_NONE: usize = usize::MAX;
-
-/// What the words behind it are a command for.
-const LEADS: &[&str] = &[
-    "sudo", "doas", "env", "xargs", "exec", "nohup", "time", "timeout", "nice", "eval", "command", "if", "then",
-    "elif", "else", "while", "until", "do",
-];
-
-/// Programs whose options may be followed by a command in one text; what follows otherwise is a file.
-const SHELLS: &[&str] = &["sh", "bash", "dash", "ash", "zsh", "ksh"];
 
 /// The words of a command line that are known to change something elsewhere.
 pub(super) fn publishes(invocation: &Invocation) -> Option<String> {
@@ -427,22 +287,36 @@ fn starts(words: &[String], index: usize) -> bool {
     }
     let from = index.saturating_sub(WORDS_MAX);
     let mut has_value = false;
+    // The options before a word that may be their value.
+    let mut options: Vec<&str> = Vec::new();
     for at in (from..index).rev() {
         let word = words[at].as_str();
         let program = word.rsplit('/').next().unwrap_or(word);
         if LEADS.contains(&program) || SHELLS.contains(&program) {
-            return LEADS.contains(&program) || !has_value;
+            return match LEADS.contains(&program) {
+                true => !options.iter().any(|option| is_flag(program, option)),
+                false => !has_value,
+            };
         }
         let is_between = word.starts_with(|c: char| c == '-' || c.is_ascii_digit()) || word.contains('=');
         if !is_between && !is_unknown(word) {
             // The word behind an option may be its value.
-            has_value = at.checked_sub(1).is_some_and(|before| words[before].starts_with('-'));
-            if !has_value {
-                return false;
-            }
+            let before = at.checked_sub(1).map(|before| words[before].as_str());
+            let Some(option) = before.filter(|before| before.starts_with('-')) else { return false };
+            has_value = true;
+            options.push(option);
         }
     }
     from == 0
+}
+
+/// Whether an option of a program that starts another one is known to take no value.
+fn is_flag(program: &str, option: &str) -> bool {
+    let known = FLAGS.iter().find(|(name, ..)| *name == program);
+    known.is_some_and(|(_, letters, long)| match option.strip_prefix("--") {
+        Some(_) => long.contains(&option),
+        None => option.len() > 1 && option[1..].chars().all(|c| letters.contains(c)),
+    })
 }
 
 /// Whether the words after a program tell it to do this, whatever options stand between them.
@@ -484,3 +358,7 @@ fn pushing<'a>(words: &[&'a str]) -> Option<&'a str> {
     });
     found.map(|(_, word)| word)
 }
+
+#[cfg(test)]
+#[path = "publishing_tests.rs"]
+mod tests;

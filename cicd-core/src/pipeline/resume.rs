@@ -221,9 +221,10 @@ pub(super) fn definition(pipeline: &Pipeline) -> String {
     for step in &plan.steps {
         hash.update(format!("{} {} {:?}\n", step.name, step.claims, step.attempts));
     }
-    for Node { name, effect, environment, inputs, job, uncleared, granted, .. } in &pipeline.nodes {
+    for Node { name, effect, environment, inputs, job, uncleared, harmless, granted, .. } in &pipeline.nodes {
         let granted = granted.as_ref().map(|granted| (granted.retry, &granted.exception));
-        let parts = (effect, inputs, job.kind(), job.retry(), job.secrets(), job.permissions(), uncleared, granted);
+        let excused = (uncleared, harmless, granted);
+        let parts = (effect, inputs, job.kind(), job.retry(), job.secrets(), job.permissions(), excused);
         hash.update(format!("{name} {environment} {parts:?} {} {:?}\n", job.settings(), job.known_by()));
     }
     for (name, tool) in pipeline.tools() {
