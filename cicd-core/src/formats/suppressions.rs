@@ -1,3 +1,7 @@
+use std::collections::BTreeSet;
+
+use camino::Utf8PathBuf;
+
 use crate::model::{Finding, Target};
 use crate::policy::{Exception, Scope, Suppression, justification_above};
 
@@ -27,11 +31,35 @@ use crate::policy::{Exception, Scope, Suppression, justification_above};
 #[derive(Debug, Clone, Default)]
 pub struct Suppressions {
     exceptions: Vec<Exception>,
+    /// The names of findings, and files of which an exception of the pipeline's source says what a comment would.
+    accepted: BTreeSet<(String, Utf8PathBuf)>,
     standing: Vec<Finding>,
     refused: Vec<Finding>,
 }
 
 impl Suppressions {
+    /// None yet, where these exceptions of a step's settings do as well as a comment wherever their files have none. The step brings
+    /// them along by itself.
+    pub(crate) fn accepting<'a>(exceptions: impl IntoIterator<Item = &'a Exception>) -> Self {
+        let files = |exception: &'a Exception| match &exception.scope {
+            Scope::Targets(targets) => targets
+                .iter()
+                .filter_map(|target| match target {
+                    Target::Place(place) if place.line.is_none() => Some((exception.id.clone(), place.path.clone())),
+                    _ => None,
+                })
+                .collect(),
+            Scope::Any => Vec::new(),
+        };
+        Self { accepted: exceptions.into_iter().flat_map(files).collect(), ..Self::default() }
+    }
+
+    /// Whether the pipeline's source accepts what was found on a line. What stands above it and is wrong is not mended by that.
+    fn accepts(&self, place: Suppression<'_>, found: &Finding) -> bool {
+        let says_nothing = justification_above(place.lines, place.index).is_err_and(|problem| problem.is_nothing());
+        says_nothing && self.accepted.contains(&(found.code.to_string(), place.path.to_owned()))
+    }
+
     /// Judges a comment that names rules, each with what it reaches of that rule; without a justification directly above, it hides
     /// nothing.
     pub fn judge(&mut self, comment: Suppression<'_>, rules: Vec<(String, Vec<Target>)>) {
@@ -46,15 +74,24 @@ impl Suppressions {
         }
     }
 
-    /// Judges a comment whose effect the tool cannot be kept from, nor asked about: `standing` stands for what it hides.
-    pub fn judge_unseen(&mut self, comment: Suppression<'_>, standing: Finding) {
+    /// Judges a comment whose effect the tool cannot be kept from, nor asked about: `standing` stands for what it hides. Whether
+    /// anybody answers for it.
+    pub fn judge_unseen(&mut self, comment: Suppression<'_>, standing: Finding) -> bool {
         let target = Target::from(comment.location());
         match comment.exceptions(&[standing.code.to_string()], std::slice::from_ref(&target)) {
             Ok(exceptions) => {
                 self.exceptions.extend(exceptions);
                 self.standing.push(standing.target(target).at(comment.location()));
+                true
             }
-            Err(finding) => self.refused.push(finding),
+            Err(_) if self.accepts(comment, &standing) => {
+                self.standing.push(standing.target(target).at(comment.location()));
+                true
+            }
+            Err(finding) => {
+                self.refused.push(finding);
+                false
+            }
         }
     }
 
@@ -69,6 +106,10 @@ impl Suppressions {
         let says = |index: &usize| !justification_above(place.lines, *index).is_err_and(|problem| problem.is_nothing());
         let index = std::iter::once(place.index).chain(others.iter().copied()).find(says).unwrap_or(place.index);
         if let Err(problem) = justification_above(place.lines, index) {
+            if self.accepts(Suppression { index, ..place }, &found) {
+                self.standing.push(found);
+                return true;
+            }
             let message = format!("{} ({problem})", found.message);
             self.standing.push(Finding { message, ..found });
             return false;

@@ -10,9 +10,9 @@ use regex::Regex;
 use super::definition;
 use crate::docker::{BuildRecipe, Fresh, Image};
 use crate::formats::file_kind::FileKind;
-use crate::model::Severity;
+use crate::model::{Code, Severity};
 use crate::pipeline::Pipeline;
-use crate::policy::Justification;
+use crate::policy::{Justification, Scope};
 use crate::process::{Cancel, Discard, Invocation, Secret, execute};
 use crate::python::{Interpreter, LockFile};
 use crate::scan::Scanned;
@@ -127,6 +127,7 @@ fn every_setting() -> Seen {
         "at_least": test().at_least(9),
         "arg": test().arg("-x"),
         "leaving_out": test().leaving_out("app/tests", because()),
+        "accept": test().accept(PytestCode::Skipped, "app/tests/a.py", because()),
     });
     let gate = || CoverageGate::lines(100.0).expect("a percentage");
     settings!(all, "steps/coverage_gate/gate.rs", |_given| (), gate(), {
@@ -134,6 +135,7 @@ fn every_setting() -> Seen {
         "branches": gate().branches(100.0).expect("a percentage"),
         "lines_lowered": gate().lines_lowered(90.0, because()).expect("a percentage"),
         "branches_lowered": gate().branches_lowered(90.0, because()).expect("a percentage"),
+        "accept": gate().accept(CoverageCode::Excluded, "app/a.py", because()),
         "sources": gate().sources("s"),
         "report": gate().report("r"),
         "paths_from": gate().paths_from("p"),
@@ -295,6 +297,10 @@ fn every_setting() -> Seen {
         "effect": command().effect("e"),
         "environment": command().effect("e").environment("staging"),
         "resume_key": command().resume_key("k"),
+    });
+    let closure = || step_fn(|_, ()| Ok(Outcome::of(())));
+    settings!(all, "step/plain.rs", |_given| (), closure(), {
+        "accept": closure().accept(Code::from_static("X-1"), Scope::Any, because()),
     });
     all
 }

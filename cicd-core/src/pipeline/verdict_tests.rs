@@ -242,3 +242,46 @@ fn a_step_that_hides_what_it_relaxes_is_an_error() {
     assert!(hidden.reason.as_deref().is_some_and(|why| why.contains("X-1") && why.contains("verdict_tests.rs")));
     assert_eq!(declared.status, Status::Exempted);
 }
+
+#[test]
+fn a_closure_declares_what_it_relaxes() {
+    let ahead = |days: i32| {
+        let today = jiff::Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
+        today.checked_add(days.days()).expect("a day").to_string()
+    };
+    let because = |expires: &str| {
+        Justification::new("the printer at the till reads nothing newer", "@example/shop", expires).expect("valid")
+    };
+    let closure = |ends: &'static str| {
+        step_fn(move |_, ()| match ends {
+            "finds" => Ok(Outcome::of(1_u32).findings([Finding::with_code(Code::from_static("X-1"), "an old format")])),
+            "passes" => Ok(Outcome::of(1)),
+            "panics" => panic!("on purpose"),
+            _ => Err(StepError::not_looked("there is no printer", "buy one")),
+        })
+    };
+    let line = line!() + 2;
+    let accepted = |ends, code: &'static str, expires: &str| {
+        closure(ends).accept(Code::from_static(code), Scope::Any, because(expires))
+    };
+    let soon = ahead(20);
+    for (ends, code, expires, status, found) in [
+        ("finds", "X-1", soon.as_str(), Status::Exempted, &["X-1"][..]),
+        ("finds", "X-2", soon.as_str(), Status::Failed, &["X-1", "EXC-002"]),
+        ("passes", "X-1", soon.as_str(), Status::Failed, &["EXC-002"]),
+        ("finds", "X-1", "2020-01-01", Status::Failed, &["X-1", "EXC-001"]),
+        // Judged whatever becomes of the step.
+        ("cannot", "X-1", "2020-01-01", Status::Error, &["EXC-001"]),
+        ("panics", "X-1", "2020-01-01", Status::Error, &["EXC-001"]),
+    ] {
+        let mut ci = Pipeline::new("closures");
+        ci.add("own", accepted(ends, code, expires), ());
+        let summary = run_all(&ci, &one_job());
+        let step = &summary.steps[0];
+        let codes: Vec<_> = step.findings.iter().map(|finding| finding.code.as_str()).collect();
+        assert_eq!((step.status, codes.as_slice()), (status, found), "{ends} {code} {expires}");
+        let Exception { origin, location, .. } = &step.exceptions[0].exception;
+        assert_eq!((*origin, location.line), (Origin::Pipeline, Some(line)), "{ends} {code} {expires}");
+        assert!(location.path.as_str().ends_with("verdict_tests.rs"), "{location}");
+    }
+}

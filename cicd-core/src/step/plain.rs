@@ -1,5 +1,6 @@
 use super::{Artifact, Claims, Context, Effect, Outcome, Permit, Step, StepError};
-use crate::model::{Finding, PRODUCTION, finding_codes};
+use crate::model::{Code, Finding, PRODUCTION, finding_codes};
+use crate::policy::{Exception, Justification, Scope};
 use crate::process::{Exit, Invocation, ProcessError};
 
 finding_codes! {
@@ -22,6 +23,7 @@ pub struct FnStep<I, O> {
     effect: Effect,
     environment: String,
     resume_key: Option<String>,
+    accepted: Vec<Exception>,
 }
 
 type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync;
@@ -30,7 +32,13 @@ type RunFn<I, O> = dyn Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send +
 pub fn step_fn<I, O>(
     run: impl Fn(&Context, I) -> Result<Outcome<O>, StepError> + Send + Sync + 'static,
 ) -> FnStep<I, O> {
-    FnStep { run: Box::new(run), effect: Effect::None, environment: PRODUCTION.to_owned(), resume_key: None }
+    FnStep {
+        run: Box::new(run),
+        effect: Effect::None,
+        environment: PRODUCTION.to_owned(),
+        resume_key: None,
+        accepted: Vec::new(),
+    }
 }
 
 impl<I, O> FnStep<I, O> {
@@ -48,6 +56,32 @@ impl<I, O> FnStep<I, O> {
         self
     }
 
+    /// Accepts what the closure finds under this code, as far as the scope reaches. The exception is held to the pipeline's policy like
+    /// any other, and is a finding where it covers nothing.
+    ///
+    /// ```
+    /// use cicd_core::model::{Code, Finding};
+    /// use cicd_core::pipeline::Pipeline;
+    /// use cicd_core::policy::{Justification, Scope};
+    /// use cicd_core::step::{Outcome, step_fn};
+    ///
+    /// let old = Code::from_static("ACME-7");
+    /// let mut ci = Pipeline::new("example");
+    /// let because = Justification::new("the printer at the till reads nothing newer", "@example/shop", "2027-03-01")?;
+    /// let found = old.clone();
+    /// let format = step_fn(move |_, ()| {
+    ///     Ok(Outcome::of(()).findings([Finding::with_code(found.clone(), "receipts have the format of 2019")]))
+    /// });
+    /// ci.add("receipts", format.accept(old, Scope::Any, because), ());
+    /// # Ok::<(), cicd_core::policy::InvalidJustification>(())
+    /// ```
+    #[must_use]
+    #[track_caller]
+    pub fn accept(mut self, code: impl Into<Code>, scope: Scope, because: Justification) -> Self {
+        self.accepted.push(Exception::in_pipeline(code, scope, because));
+        self
+    }
+
     /// Says by what it is known whole, as [`Step::resume_key`] does: everything that it captured, in a word.
     #[must_use]
     pub fn resume_key(mut self, key: impl Into<String>) -> Self {
@@ -61,7 +95,11 @@ impl<I: Send + 'static, O: Artifact> Step for FnStep<I, O> {
     type Output = O;
 
     fn run(&self, cx: &Context, input: I) -> Result<Outcome<O>, StepError> {
-        (self.run)(cx, input)
+        Ok((self.run)(cx, input)?.exceptions(self.accepted.clone()))
+    }
+
+    fn relaxations(&self) -> Vec<Exception> {
+        self.accepted.clone()
     }
 
     fn effect(&self) -> Effect {
@@ -81,7 +119,7 @@ impl<I, O> std::fmt::Debug for FnStep<I, O> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut shown = f.debug_struct("FnStep");
         shown.field("effect", &self.effect).field("environment", &self.environment);
-        shown.field("resume_key", &self.resume_key).finish_non_exhaustive()
+        shown.field("resume_key", &self.resume_key).field("accepted", &self.accepted).finish_non_exhaustive()
     }
 }
 

@@ -77,8 +77,7 @@ impl Measured<'_> {
             let finding = Finding::new(CoverageCode::Excluded, "this code is left out of the measurement");
             let finding = finding.severity(Severity::Low);
             let place = self.place(line);
-            let justified = place.exceptions(&[finding.code.to_string()], &[place.location().into()]).is_ok();
-            comments.judge_unseen(place, finding);
+            let justified = comments.judge_unseen(place, finding);
             let region = self.region(line);
             if found.get(1).is_some_and(|what| what.as_str().eq_ignore_ascii_case("branch")) {
                 left.said.insert(line);

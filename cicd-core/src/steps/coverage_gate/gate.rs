@@ -11,7 +11,7 @@ use crate::formats::coverage::{
     CoverageReport, InvalidPercent, MeasuredCoverage, Percent, Ratio, candidate_paths, read_coverage,
 };
 use crate::formats::hex;
-use crate::model::{Judged, Location, Subject};
+use crate::model::{Judged, Location, Subject, Target};
 use crate::policy::{Exception, Justification, Scope};
 use crate::process::ToolRequirement;
 use crate::python::{TestReport, python_sources, read_syntax};
@@ -44,7 +44,7 @@ pub struct CoverageGate {
     sources: Option<Utf8PathBuf>,
     report: Option<Utf8PathBuf>,
     paths_from: Option<Utf8PathBuf>,
-    pub(super) lowered: Vec<Exception>,
+    pub(super) relaxed: Vec<Exception>,
 }
 
 /// A threshold that no gate can have.
@@ -70,7 +70,7 @@ impl CoverageGate {
     pub fn lines(percent: f64) -> Result<Self, InvalidThreshold> {
         full(percent)?;
         let lines = Threshold::FULL;
-        Ok(Self { lines, branches: None, sources: None, report: None, paths_from: None, lowered: Vec::new() })
+        Ok(Self { lines, branches: None, sources: None, report: None, paths_from: None, relaxed: Vec::new() })
     }
 
     /// Requires this share of the branches, in per cent, and that branches were measured.
@@ -90,7 +90,7 @@ impl CoverageGate {
     #[track_caller]
     pub fn lines_lowered(mut self, percent: f64, because: Justification) -> Result<Self, InvalidThreshold> {
         self.lines = lowered(percent)?;
-        self.lowered.push(Exception::in_pipeline(CoverageCode::LinesLowered, Scope::Any, because));
+        self.relaxed.push(Exception::in_pipeline(CoverageCode::LinesLowered, Scope::Any, because));
         Ok(self)
     }
 
@@ -101,8 +101,20 @@ impl CoverageGate {
     #[track_caller]
     pub fn branches_lowered(mut self, percent: f64, because: Justification) -> Result<Self, InvalidThreshold> {
         self.branches = Some(lowered(percent)?);
-        self.lowered.push(Exception::in_pipeline(CoverageCode::BranchesLowered, Scope::Any, because));
+        self.relaxed.push(Exception::in_pipeline(CoverageCode::BranchesLowered, Scope::Any, because));
         Ok(self)
+    }
+
+    /// Accepts what the gate finds in one file, relative to the workspace, as a comment above each place would: code that is left out
+    /// or that cannot be measured (`COV-006` to `COV-008`). What is wrong above a place is not mended by it, and
+    /// of it and a comment one is too many. What lowers a threshold
+    /// has methods of its own.
+    #[must_use]
+    #[track_caller]
+    pub fn accept(mut self, code: CoverageCode, file: impl Into<Utf8PathBuf>, because: Justification) -> Self {
+        let scope = Scope::target(Target::file(file.into()));
+        self.relaxed.push(Exception::in_pipeline(code, scope, because));
+        self
     }
 
     /// The folder whose Python files have to be covered, relative to the workspace: those that a name says to be Python, and scripts
@@ -261,7 +273,7 @@ impl Step for CoverageGate {
     }
 
     fn relaxations(&self) -> Vec<Exception> {
-        self.lowered.clone()
+        self.relaxed.clone()
     }
 
     fn claims(&self) -> Claims {
@@ -284,7 +296,7 @@ impl CoverageGate {
         let mut outcome = Outcome::of(Coverage { lines, branches, files, commit })
             .findings(findings)
             .exceptions(exceptions)
-            .exceptions(self.lowered.clone())
+            .exceptions(self.relaxed.clone())
             .headline(headline)
             .fact("lines_percent", lines.percent())
             .fact("lines_covered", lines.covered)

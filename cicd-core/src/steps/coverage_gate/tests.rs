@@ -9,7 +9,7 @@ use crate::formats::coverage::{CoverageReport, read_coverage};
 use crate::formats::python_syntax::{Claim, PythonSyntax, read_python_syntax};
 use crate::model::Status;
 use crate::policy::{Justification, Policy, evaluate};
-use crate::step::StepError;
+use crate::step::{Step as _, StepError};
 
 const JSON: &[u8] = include_bytes!("../../../tests/data/coverage/shop.json");
 
@@ -163,7 +163,7 @@ fn a_lowered_threshold_is_an_exception_that_shows_and_ends() {
     };
     let verdict = |gate: &CoverageGate, lines: &[u8], today| {
         let judged = look(gate, lines, &only).expect("judged");
-        let exceptions = [judged.exceptions, gate.lowered.clone()].concat();
+        let exceptions = [judged.exceptions, gate.relaxed.clone()].concat();
         evaluate(judged.findings, &exceptions, &Policy::default(), today)
     };
     assert_eq!(verdict(&gate(60.0), lines, today).status, Status::Exempted);
@@ -191,6 +191,51 @@ fn a_pragma_needs_somebody_who_answers_for_it() {
             .iter()
             .any(|line| line.starts_with("IGN-016 `def debug() -> str:  # pragma: no cover`: it has no"))
     );
+}
+
+/// The class: what only a comment could justify, which stands where a pipeline's source is not reviewed.
+#[test]
+fn what_a_comment_could_justify_is_accepted_in_the_pipeline_too() {
+    let cart = Utf8Path::new("app/shop/cart.py");
+    let line = line!() + 1;
+    let accepting = |code, file: &str| full().accept(code, file, because());
+    let judged = |gate: &CoverageGate, json: &str, cart_text: &str| {
+        let mut sources = sources();
+        sources.insert(cart.into(), cart_text.as_bytes().to_vec());
+        let judged = look(gate, json.as_bytes(), &sources).expect("judged");
+        let exceptions = [judged.exceptions, gate.relaxations()].concat();
+        let verdict = evaluate(judged.findings, &exceptions, &Policy::default(), date(2026, 11, 21));
+        let about = verdict.findings.into_iter().filter(|one| !one.code.as_str().starts_with("COV-003"));
+        about.map(|one| format!("{} {}", one.code, one.exception.is_some())).collect::<Vec<_>>()
+    };
+    let json = std::str::from_utf8(JSON).expect("text");
+    let bare = CART
+        .replace("# reason: only ever called by hand, in a debugger\n", "#\n")
+        .replace("# owner: @example/shop\n", "#\n");
+    let bare = bare.replace("# expires: 2027-03-01\n", "#\n");
+    let half = CART.replace("# owner: ", "# ");
+    let pragma = |gate: &CoverageGate, text: &str| judged(gate, json, text).contains(&"COV-006 true".to_owned());
+    assert!(pragma(&full(), CART) && !pragma(&full(), &bare));
+    let accepted = accepting(CoverageCode::Excluded, "app/shop/cart.py");
+    assert!(pragma(&accepted, &bare));
+    assert_eq!(accepted.relaxations()[0].location.line, Some(line), "where the pipeline says so");
+    // Not what is wrong there, and neither another file, nor another code, nor all of a folder.
+    assert!(!pragma(&accepted, &half));
+    for other in [
+        accepting(CoverageCode::Excluded, "app/shop/__init__.py"),
+        accepting(CoverageCode::Unmeasurable, "app/shop/cart.py"),
+        accepting(CoverageCode::Excluded, "app/shop"),
+    ] {
+        assert!(!pragma(&other, &bare), "{other:?}");
+    }
+    // It counts as a comment does: the lines are no part of the total.
+    let left_out = json.replace("[6, 7, 8, 21, 22]", "[6, 7, 8, 11, 12, 21, 22]");
+    let accepted = accepting(CoverageCode::ExcludedByConfiguration, "app/shop/cart.py");
+    assert!(judged(&full(), &left_out, CART).contains(&"COV-007 false".to_owned()));
+    assert!(judged(&accepted, &left_out, CART).contains(&"COV-007 true".to_owned()));
+    // A threshold has a method of its own.
+    let found = judged(&accepting(CoverageCode::LinesBelow, "app/shop/cart.py"), json, CART);
+    assert!(!found.iter().any(|one| one == "COV-001 true"), "{found:?}");
 }
 
 #[test]

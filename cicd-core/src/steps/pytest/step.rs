@@ -53,13 +53,15 @@ pub struct Pytest {
     tests_min: usize,
     args: Vec<String>,
     left_out: Vec<(Utf8PathBuf, Exception)>,
+    accepted: Vec<Exception>,
 }
 
 impl Pytest {
     /// The tests of the project in this folder, relative to the workspace.
     #[must_use]
     pub fn in_dir(dir: impl Into<Utf8PathBuf>) -> Self {
-        Self { dir: dir.into(), package: None, tests_min: 1, args: Vec::new(), left_out: Vec::new() }
+        let (args, left_out, accepted) = (Vec::new(), Vec::new(), Vec::new());
+        Self { dir: dir.into(), package: None, tests_min: 1, args, left_out, accepted }
     }
 
     /// Measures the line and branch coverage of this package or folder, relative to the project.
@@ -90,6 +92,17 @@ impl Pytest {
         let folder = folder.into();
         let scope = Scope::target(Target::file(&folder));
         self.left_out.push((folder, Exception::in_pipeline(PytestCode::NotRun, scope, because)));
+        self
+    }
+
+    /// Accepts what is found in one file, relative to the workspace, as a comment above each place would: tests that do not count or do
+    /// not run, code that reaches into pytest, and settings, which have their effect then (`PYT-002`, `PYT-004` to `PYT-006`). What
+    /// is wrong above a place is not mended by it, and of it and a comment one is too many. A test that failed is nobody's to accept.
+    #[must_use]
+    #[track_caller]
+    pub fn accept(mut self, code: PytestCode, file: impl Into<Utf8PathBuf>, because: Justification) -> Self {
+        let scope = Scope::target(Target::file(file.into()));
+        self.accepted.push(Exception::in_pipeline(code, scope, because));
         self
     }
 
@@ -198,7 +211,7 @@ impl Step for Pytest {
         // Read before the tests run: what is edited meanwhile must not count as tested.
         let environment = python.environment()?;
         let sources = self.read_sources(cx, &python.path)?;
-        let mut comments = Suppressions::default();
+        let mut comments = Suppressions::accepting(&self.accepted);
         let options = self.options(cx, &mut comments)?;
         let files: Vec<String> = sources.test_files().map(|path| cx.path(path).into_string()).collect();
         if files.is_empty() {
@@ -266,7 +279,7 @@ impl Step for Pytest {
         let mut outcome = Outcome::of(TestReport { tests, passed, failed, skipped, junit, coverage, commit })
             .findings(findings)
             .exceptions(exceptions)
-            .exceptions(self.left_out.iter().map(|(_, exception)| exception.clone()))
+            .exceptions(self.relaxations())
             .fact("tests", tests)
             .fact("passed", passed)
             .fact("failed", failed)
@@ -291,7 +304,7 @@ impl Step for Pytest {
     }
 
     fn relaxations(&self) -> Vec<Exception> {
-        self.left_out.iter().map(|(_, exception)| exception.clone()).collect()
+        self.left_out.iter().map(|(_, exception)| exception).chain(&self.accepted).cloned().collect()
     }
 
     fn claims(&self) -> Claims {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
 use camino::Utf8PathBuf;
+use jiff::civil::date;
 use sha2::{Digest as _, Sha256};
 
 use super::judge::{Judged, Source, Sources};
@@ -9,7 +10,8 @@ use super::step::recorded;
 use super::*;
 use crate::formats::python_syntax::{PythonSyntax, TestFunction};
 use crate::formats::{Suppressions, hex, read_junit};
-use crate::model::Finding;
+use crate::model::{Finding, Status};
+use crate::policy::{Justification, Policy, evaluate};
 use crate::process::{Captured, Exit};
 use crate::step::Step as _;
 
@@ -71,6 +73,14 @@ fn sources(tests: &[&str]) -> Sources {
 
 /// The findings of a run of these tests, all of which the source holds in this order.
 fn judge(tests: &[(&'static str, [&str; 3])], junit: &[u8]) -> Result<Vec<Finding>, String> {
+    judge_with(tests, junit, Suppressions::default())
+}
+
+fn judge_with(
+    tests: &[(&'static str, [&str; 3])],
+    junit: &[u8],
+    comments: Suppressions,
+) -> Result<Vec<Finding>, String> {
     let function = |name: &'static str| name.split('[').next().unwrap_or(name);
     let mut functions: Vec<&str> = tests.iter().map(|(name, _)| function(name)).collect();
     functions.dedup();
@@ -81,7 +91,7 @@ fn judge(tests: &[(&'static str, [&str; 3])], junit: &[u8]) -> Result<Vec<Findin
     lines.push(ended(1));
     let record = read_record(&record(&lines, KEY), KEY).map_err(|error| error.to_string())?;
     let junit = read_junit(junit, record.subtests()).map_err(|error| error.to_string())?;
-    let mut judged = Judged::new(&sources, vec!["/src".into()], Suppressions::default());
+    let mut judged = Judged::new(&sources, vec!["/src".into()], comments);
     judged.judge_tests(&record, &record, &junit).map_err(|error| error.to_string())?;
     let Judged { mut findings, comments, .. } = judged;
     let _ = comments.settle(&mut findings);
@@ -125,6 +135,35 @@ fn failures_are_named_with_their_place() {
         PYT-002 Deny tests/test_cart.py::test_expected_failure was skipped: w (it has no reason, owner and expiry) @ app/tests/test_cart.py:4
         PYT-002 Deny tests/test_cart.py::test_skipped was skipped: w (it has no reason, owner and expiry) @ app/tests/test_cart.py:3"#]]
     .assert_eq(&lines.join("\n"));
+}
+
+#[test]
+fn what_a_comment_could_justify_is_accepted_in_the_pipeline_too() {
+    let because = || Justification::new("the shop is closed on sundays", "@example/shop", "2027-01-01").expect("valid");
+    let step = |code, file: &str| Pytest::in_dir("app").accept(code, file, because());
+    let tests = [("test_skipped", SKIPPED), ("test_fails", FAILED)];
+    let junit = b"<testsuites><testsuite tests='2' failures='1' errors='0' skipped='1'>\
+        <testcase classname='tests.test_cart' name='test_skipped' file='tests/test_cart.py' line='1'><skipped message='w'/></testcase>\
+        <testcase classname='tests.test_cart' name='test_fails' file='tests/test_cart.py' line='2'><failure message='f'/></testcase>\
+        </testsuite></testsuites>";
+    for (code, file, allowed) in [
+        (PytestCode::Skipped, "app/tests/test_cart.py", &["PYT-002"][..]),
+        (PytestCode::Skipped, "app/tests/test_other.py", &[]),
+        (PytestCode::Skipped, "app/tests", &[]),
+        (PytestCode::NotRun, "app/tests/test_cart.py", &[]),
+        (PytestCode::Failed, "app/tests/test_cart.py", &[]),
+    ] {
+        let step = step(code, file);
+        let exceptions = step.relaxations();
+        let findings = judge_with(&tests, junit, Suppressions::accepting(&exceptions)).expect("judged");
+        let said =
+            findings.iter().any(|one| one.code.as_str() == "PYT-002" && one.message.contains("it has no reason"));
+        assert_eq!(said, allowed.is_empty(), "{code:?} {file}");
+        let verdict = evaluate(findings, &exceptions, &Policy::default(), date(2026, 11, 21));
+        let exempted = verdict.findings.iter().filter(|one| one.exception.is_some());
+        assert_eq!(exempted.map(|one| one.code.as_str()).collect::<Vec<_>>(), allowed, "{code:?} {file}");
+        assert_eq!(verdict.status, Status::Failed, "a test failed");
+    }
 }
 
 #[test]
