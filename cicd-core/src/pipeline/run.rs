@@ -23,7 +23,9 @@ use super::{
 };
 use crate::model::{Event, EventKind, ExitStatus, RunId, Status, StepName};
 use crate::process::{CancelReason, Redactor, Secret, Temporary};
-use crate::step::{EventQueue, EventSender, Outputs, RunContext, RunEnvironment, RunToken, StepError, Workspace};
+use crate::step::{
+    EventQueue, EventSender, Kinds, Outputs, RunContext, RunEnvironment, RunToken, StepError, Workspace,
+};
 
 /// How often what happened is handed to the folder and the observer, and the observer is told that time has passed.
 const TICK: Duration = Duration::from_millis(50);
@@ -351,6 +353,7 @@ pub(super) fn context(
         cancel,
         events,
         token,
+        kinds: Kinds::default(),
         temporary,
     }
 }

@@ -5,7 +5,7 @@ use std::io::Read as _;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::files;
-use crate::formats::file_kind::{FileKind, kinds_of, says_python};
+use crate::formats::file_kind::{FileKind, says_python};
 use crate::formats::python_syntax::{Claim, PythonSyntax, PythonSyntaxError, read_python_syntax};
 use crate::model::Location;
 use crate::process::{Invocation, ToolRequirement};
@@ -54,9 +54,7 @@ fn claim(path: &Utf8Path, place: &Utf8Path) -> std::io::Result<Claim> {
 /// # Errors
 /// When it cannot be read.
 pub(crate) fn is_python(cx: &Context, path: &Utf8Path) -> Result<bool, StepError> {
-    let place = cx.path(path);
-    let kinds = files::open(&place).and_then(|file| kinds_of(path, file)).map_err(StepError::io("reading", &place))?;
-    Ok(kinds.contains(&FileKind::Python))
+    Ok(cx.kinds_of(path)?.contains(&FileKind::Python))
 }
 
 /// Reads the syntax of these sources, paths relative to the workspace, with this interpreter. Nothing of them is run: neither the

@@ -2,8 +2,7 @@ use std::collections::BTreeSet;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::files;
-use crate::formats::file_kind::{FileKind, kinds_of, name_on_github};
+use crate::formats::file_kind::{FileKind, name_on_github};
 use crate::model::ByFolder;
 use crate::model::by_key::counting;
 use crate::process::Tool;
@@ -68,11 +67,7 @@ impl Selection {
         if wanted.is_empty() {
             return Ok(false);
         }
-        let full = cx.path(path);
-        // What is no file is of no kind, and what cannot be read may be of any.
-        let kinds = || kinds_of(path, files::open(&full)?);
-        let kinds = if full.is_file() { kinds().map_err(StepError::io("reading", path))? } else { Vec::new() };
-        Ok(kinds.iter().any(|kind| wanted.contains(kind)))
+        Ok(cx.kinds_of(path)?.iter().any(|kind| wanted.contains(kind)))
     }
 }
 

@@ -10,7 +10,7 @@ use jiff::civil::Date;
 
 use super::disk::{Watching, is_full};
 use super::relied::{NEVER_INHERITED, ReliedOn};
-use super::{Clock, EventSender, RunToken, StepError, StepLog, Workspace};
+use super::{Clock, EventSender, Kinds, RunToken, StepError, StepLog, Workspace};
 use crate::model::{EventKind, Revision, RunId, StepName};
 use crate::policy::Exception;
 use crate::process::{
@@ -64,6 +64,8 @@ pub struct RunContext {
     pub events: EventSender,
     /// Which run it is, for what holds in one run only.
     pub(crate) token: RunToken,
+    /// What its files are, as far as a step has asked.
+    pub(crate) kinds: Kinds,
     /// Where its processes keep temporary files; it goes with the run.
     pub(crate) temporary: Option<Temporary>,
 }

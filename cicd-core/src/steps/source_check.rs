@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::files;
 use crate::formats::direction::Turns;
-use crate::formats::file_kind::{FileKind, kinds_of};
+use crate::formats::file_kind::FileKind;
 use crate::formats::printable::counted;
 use crate::model::{ByFolder, Finding, Judged, Level, Location, Severity, Subject, Target, finding_codes};
 use crate::policy::{Exception, FindingsByName, Justification, Scope};
@@ -231,12 +231,7 @@ fn named(paths: &[&Utf8Path]) -> String {
 fn unjudged(cx: &Context, source: &Source) -> Result<Vec<Finding>, StepError> {
     let mut found: Vec<Vec<&Utf8Path>> = vec![Vec::new(); UNJUDGED.len()];
     for SourceFile { path, .. } in source.files() {
-        let full = cx.path(path);
-        if !full.is_file() {
-            continue;
-        }
-        let kinds = files::open(&full).and_then(|file| kinds_of(path, file));
-        let kinds = kinds.map_err(StepError::io("reading", path))?;
+        let kinds = cx.kinds_of(path)?;
         for (files, _) in found.iter_mut().zip(UNJUDGED).filter(|(_, (kind, _))| kinds.contains(kind)) {
             files.push(path);
         }
