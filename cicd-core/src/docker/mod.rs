@@ -13,7 +13,7 @@ mod ready;
 mod under_test;
 mod watched;
 
-pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};
+pub(crate) use build::{Build, Built, CacheUse, LABEL_REVISION, Pull, Tracked, revision_label};
 pub use build::{BuildCode, BuildRecipe, BuildSecret, checkout_id};
 pub use container::{Container, ContainerSpec};
 pub(crate) use contents::walk_image;

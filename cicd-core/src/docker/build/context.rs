@@ -1,14 +1,44 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use super::{BuildRecipe, CacheUse};
 use crate::files;
+use crate::formats::file_kind::{FileKind, kinds_of};
 use crate::process::Temporary;
 use crate::step::{Context, StepError, Workspace};
 
 /// What the temporary folder is for.
 const FOLDER_AREA: &str = "context";
+
+/// What files of the context with the same bytes are in the repository: what their names say they are, and what scanners take them for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Tracked {
+    formats: BTreeSet<String>,
+    kinds: BTreeSet<Vec<FileKind>>,
+}
+
+impl Tracked {
+    pub(crate) fn add(&mut self, path: &Utf8Path, kinds: Vec<FileKind>) {
+        self.formats.insert(format_of(path));
+        self.kinds.insert(kinds);
+    }
+
+    /// Whether one of them has a name of the same format.
+    pub(crate) fn is_named_like(&self, path: &Utf8Path) -> bool {
+        self.formats.contains(&format_of(path))
+    }
+
+    /// Whether one of them is looked at by whoever looks at all of these kinds.
+    pub(crate) fn is_each_of(&self, wanted: &[FileKind]) -> bool {
+        self.kinds.iter().any(|kinds| wanted.iter().all(|kind| kinds.contains(kind)))
+    }
+}
+
+/// The end of a name, or all of it where it has none.
+fn format_of(path: &Utf8Path) -> String {
+    path.extension().or(path.file_name()).unwrap_or("").to_ascii_lowercase()
+}
 
 /// The files that a build may read.
 #[derive(Debug)]
@@ -54,9 +84,9 @@ impl BuildFiles {
         &self.dockerfile
     }
 
-    /// The digests of the context's files that have one of these sizes.
-    pub(super) fn digests(&self, sizes: &BTreeSet<u64>) -> Result<BTreeSet<[u8; 32]>, StepError> {
-        let mut digests = BTreeSet::new();
+    /// The context's files that have one of these sizes, by the digest of their bytes.
+    pub(super) fn tracked(&self, sizes: &BTreeSet<u64>) -> Result<BTreeMap<[u8; 32], Tracked>, StepError> {
+        let mut digests: BTreeMap<_, Tracked> = BTreeMap::new();
         let mut folders = vec![self.context.clone()];
         while let Some(folder) = folders.pop() {
             let failed = || StepError::io("reading", &folder);
@@ -67,7 +97,9 @@ impl BuildFiles {
                     folders.push(entry.into_path());
                 } else if kind.is_file() && sizes.contains(&entry.metadata().map_err(failed())?.len()) {
                     let path = entry.path();
-                    digests.insert(files::sha256(path).map_err(StepError::io("reading", path))?);
+                    let digest = files::sha256(path).map_err(StepError::io("reading", path))?;
+                    let kinds = files::open(path).and_then(|file| kinds_of(path, file));
+                    digests.entry(digest).or_default().add(path, kinds.map_err(StepError::io("reading", path))?);
                 }
             }
         }

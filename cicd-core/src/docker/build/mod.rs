@@ -7,6 +7,7 @@ mod recipe;
 mod run;
 
 pub use broken::BuildCode;
+pub(crate) use context::Tracked;
 pub use name::checkout_id;
 pub use recipe::{BuildRecipe, BuildSecret};
 pub(crate) use run::{Build, Built, CacheUse, LABEL_REVISION, Pull, revision_label};

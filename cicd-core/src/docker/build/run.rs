@@ -1,10 +1,10 @@
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::broken::broken_instruction;
-use super::context::BuildFiles;
+use super::context::{BuildFiles, Tracked};
 use super::name::BuiltName;
 use super::{BuildRecipe, BuildSecret};
 use crate::docker::{BaseImage, Bases, Untagged, docker, named, run_watched, untag};
@@ -124,9 +124,9 @@ impl Build {
         })
     }
 
-    /// The digests of the files that the builder may read from its context, as far as they have one of these sizes.
-    pub(crate) fn digests(&self, sizes: &BTreeSet<u64>) -> Result<BTreeSet<[u8; 32]>, StepError> {
-        self.files.digests(sizes)
+    /// The files that the builder may read from its context, as far as they have one of these sizes, by the digest of their bytes.
+    pub(crate) fn tracked(&self, sizes: &BTreeSet<u64>) -> Result<BTreeMap<[u8; 32], Tracked>, StepError> {
+        self.files.tracked(sizes)
     }
 
     /// Takes the name from what this run has built before under it, by an earlier attempt say: it would go on without a name, and nobody

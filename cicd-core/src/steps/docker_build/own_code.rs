@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use super::codes::ImageCode;
 use super::shipped::FilePattern;
 use super::system::is_state;
-use crate::docker::{FileTree, LayerFile, Node, Part, System, read_distributions, recorded};
+use crate::docker::{FileTree, LayerFile, Node, Part, System, Tracked, read_distributions, recorded};
 use crate::formats::ImageConfig;
 use crate::formats::file_kind::{FileKind, kinds, kinds_of_start};
 use crate::formats::printable::printable;
@@ -32,16 +32,16 @@ const PATH_FILE: &str = "pth";
 const OF_DPKG: &[&str] = &["preinst", "postinst", "prerm", "postrm", "config"];
 const DPKG_FOLDER: &str = "var/lib/dpkg/info/";
 
-/// Which files of an image's own layers are code by what they hold, whatever their names.
+/// Which files of an image's own layers are code by what they hold, whatever their names, and of which kinds.
 #[derive(Debug)]
 pub(super) struct Code {
     base_layers: usize,
-    by_content: BTreeSet<String>,
+    by_content: BTreeMap<String, Vec<FileKind>>,
 }
 
 impl Code {
     pub(super) fn new(base_layers: usize) -> Self {
-        Self { base_layers, by_content: BTreeSet::new() }
+        Self { base_layers, by_content: BTreeMap::new() }
     }
 
     /// Looks at one file of a layer, or at a part of it.
@@ -49,17 +49,18 @@ impl Code {
         if file.layer < self.base_layers || file.part == Part::Later || compiled(file.path, file.bytes) {
             return;
         }
-        let is_code = |kinds: Vec<FileKind>| kinds.contains(&FileKind::Python) || kinds.contains(&FileKind::Shell);
         // A name says that a file is code, and never that it is none.
-        let by_content = || match file.part {
+        let by_content = match file.part {
             Part::Whole => kinds(NAMELESS.into(), file.bytes),
             Part::First | Part::Later => kinds_of_start(NAMELESS.into(), file.bytes),
         };
-        let is_code = is_code(kinds(file.path.into(), b"")) || is_code(by_content());
-        if is_code {
-            self.by_content.insert(file.path.to_owned());
-        } else {
+        let mut found = kinds(file.path.into(), b"");
+        found.extend(by_content);
+        found.retain(|kind| matches!(kind, FileKind::Python | FileKind::Shell));
+        if found.is_empty() {
             self.by_content.remove(file.path);
+        } else {
+            self.by_content.insert(file.path.to_owned(), found);
         }
     }
 
@@ -67,10 +68,24 @@ impl Code {
         if compiled(path, head) {
             return Some(CodeKind::Compiled);
         }
-        let extension = Utf8Path::new(path).extension();
-        let is_text = head.starts_with(b"#!") || extension == Some(PATH_FILE) || self.by_content.contains(path);
+        let is_text = head.starts_with(b"#!") || is_path_file(path) || self.by_content.contains_key(path);
         is_text.then_some(CodeKind::Text)
     }
+
+    /// Whether scanners have looked at this text where it lies in the repository, as what it is here. The same text may be none of their
+    /// business there, under the name of another language say; under such a name it may lie here too, as no program takes it for code by
+    /// that. What Python follows at its start no scanner knows by its name.
+    fn was_scanned(&self, path: &str, tracked: &Tracked) -> bool {
+        let path = Utf8Path::new(path);
+        if is_path_file(path.as_str()) {
+            return tracked.is_each_of(&[FileKind::Python]);
+        }
+        tracked.is_named_like(path) || tracked.is_each_of(self.by_content.get(path.as_str()).map_or(&[], Vec::as_slice))
+    }
+}
+
+fn is_path_file(path: &str) -> bool {
+    Utf8Path::new(path).extension() == Some(PATH_FILE)
 }
 
 /// Whether a file is code that no scanner of sources reads: a program, or by its name a library or compiled Python. `libx.so.1` is one, and
@@ -104,14 +119,14 @@ pub(super) struct Shipped<'a> {
 
 /// Every file of the image that is code, and that neither its base, a package nor the commit has.
 ///
-/// `context` gives the digests of the files of such sizes that git tracks for this build.
+/// `context` gives the files of such sizes that git tracks for this build, by the digest of their bytes.
 ///
 /// # Errors
 /// A database of packages, or a file of the context, that cannot be read.
 pub(super) fn judge(
     shipped: Shipped<'_>,
     code: &Code,
-    context: impl FnOnce(&BTreeSet<u64>) -> Result<BTreeSet<[u8; 32]>, StepError>,
+    context: impl FnOnce(&BTreeSet<u64>) -> Result<BTreeMap<[u8; 32], Tracked>, StepError>,
 ) -> Result<Vec<Finding>, StepError> {
     let Shipped { base, base_layers, tree, config, dockerfile, accepted } = shipped;
     let known = Known::read(base, tree)?;
@@ -120,13 +135,14 @@ pub(super) fn judge(
         files.filter_map(|(path, node, content)| Some((path, node, content, code.of(path, &content.head)?))).collect();
     let texts = open.iter().filter(|(.., kind)| *kind == CodeKind::Text);
     let sizes: BTreeSet<u64> = texts.map(|(_, _, content, _)| content.size).collect();
-    let tracked = if sizes.is_empty() { BTreeSet::new() } else { context(&sizes)? };
+    let tracked = if sizes.is_empty() { BTreeMap::new() } else { context(&sizes)? };
 
     let mut allowed: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     let mut findings = Vec::new();
     let mut more = 0;
     for (path, node, content, kind) in open {
-        if kind == CodeKind::Text && tracked.contains(&content.sha256) {
+        let twin = tracked.get(&content.sha256).filter(|_| kind == CodeKind::Text);
+        if twin.is_some_and(|twin| code.was_scanned(path, twin)) {
             continue;
         }
         let rooted = format!("/{}", printable(path));
@@ -139,6 +155,9 @@ pub(super) fn judge(
             continue;
         }
         let what = match kind {
+            CodeKind::Text if twin.is_some() => {
+                "code that git tracks as something else, where nothing takes it for code"
+            }
             CodeKind::Text => "code that git does not track",
             CodeKind::Compiled => "compiled code, which nobody can read",
         };

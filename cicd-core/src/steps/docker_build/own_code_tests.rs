@@ -1,6 +1,6 @@
 //! Code that neither the base, a package nor the commit has: file systems made here, a layer at a time.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -10,14 +10,31 @@ use sha2::{Digest as _, Sha256};
 use super::image_tests::{Piece, add_shown, debian, file, shown};
 use super::own_code::{Code, Shipped, judge};
 use super::shipped::FilePattern;
-use crate::docker::FileTree;
+use crate::docker::{FileTree, Tracked};
 use crate::formats::ImageConfig;
+use crate::formats::file_kind::kinds;
 use crate::model::Finding;
 
 const SITE: &str = "opt/app/site-packages";
 const FLASK: &str = "def route(): pass\n";
-/// The one file of the context: a module that git tracks.
+/// A module that git tracks.
 const TRACKED: &str = "import os\nprint(os.name)\n";
+/// Python that no scanner takes for it, by its name.
+const UNSCANNED: &str = "import subprocess\nsubprocess.run('ls', shell=True)\n";
+/// A text that calls something, which a name of another format says to be none.
+const CALLS: &str = "print(open('/etc/passwd').read())\n";
+/// What git tracks for the build.
+const CONTEXT: [(&str, &str); 9] = [
+    ("app/known.py", TRACKED),
+    ("app/start", "#!/bin/sh\ntrue\n"),
+    ("app/tool", "\x7fELF tracked"),
+    ("app/old.pyc", "tracked.pyc"),
+    ("app/model.m", UNSCANNED),
+    ("app/page.lua", CALLS),
+    ("app/notes.txt", "true || sleep 1\n"),
+    ("app/site.pth", "/opt/more\nimport evil\n"),
+    ("app/report", "#!/usr/bin/perl -w\n"),
+];
 
 fn record(path: &str, text: &str) -> String {
     format!("{path},sha256={},{}\n", URL_SAFE_NO_PAD.encode(Sha256::digest(text)), text.len())
@@ -49,9 +66,12 @@ fn findings(layers: &[&[Piece]], accepted: &[&str]) -> Vec<Finding> {
     let shipped =
         Shipped { base: &base, base_layers: 1, tree: &tree, config: &config, dockerfile, accepted: &accepted };
     let context = |sizes: &BTreeSet<u64>| {
-        let files = [TRACKED, "#!/bin/sh\ntrue\n", "\x7fELF tracked", "tracked.pyc"];
-        let wanted = files.iter().filter(|text| sizes.contains(&(text.len() as u64)));
-        Ok(wanted.map(|text| Sha256::digest(text).into()).collect())
+        let mut tracked: BTreeMap<[u8; 32], Tracked> = BTreeMap::new();
+        for (path, text) in CONTEXT.iter().filter(|(_, text)| sizes.contains(&(text.len() as u64))) {
+            let path = Utf8Path::new(path);
+            tracked.entry(Sha256::digest(text).into()).or_default().add(path, kinds(path, text.as_bytes()));
+        }
+        Ok(tracked)
     };
     judge(shipped, &code, context).expect("readable")
 }
@@ -119,6 +139,37 @@ fn what_git_tracks_is_known_by_its_bytes_and_read_by_scanners_only_as_text() {
     let (before, after) = ([file("opt/a", "import os\nos.abort()\n")], [file("opt/a", "words\n")]);
     assert_eq!(shown(&findings(&[&before, &after], &[])), [""; 0]);
     assert_eq!(shown(&findings(&[&after, &before], &[])), ["IMG-025 /opt/a"]);
+}
+
+#[test]
+fn what_git_tracks_answers_only_for_code_that_a_scanner_takes_for_it() {
+    for (path, text) in [
+        ("opt/app/model.py", UNSCANNED),
+        ("opt/app/model", UNSCANNED),
+        ("opt/app/model.jl", UNSCANNED),
+        ("usr/lib/python3/sitecustomize.py", UNSCANNED),
+        ("opt/app/page.py", CALLS),
+        ("opt/app/page", CALLS),
+        ("opt/app/notes.py", "true || sleep 1\n"),
+        ("etc/profile.d/notes.sh", "true || sleep 1\n"),
+        ("opt/app/site.pth", "/opt/more\nimport evil\n"),
+        ("opt/app/start.py", "#!/bin/sh\ntrue\n"),
+    ] {
+        assert_eq!(found(&[file(path, text)]), [format!("IMG-025 /{path}")]);
+    }
+    // What is code there as here, and what is called as it is there.
+    for (path, text) in [
+        ("opt/app/other.py", TRACKED),
+        ("opt/app/other", TRACKED),
+        ("usr/local/bin/go", "#!/bin/sh\ntrue\n"),
+        ("opt/app/model.m", UNSCANNED),
+        ("opt/app/other.LUA", CALLS),
+        ("opt/app/report", "#!/usr/bin/perl -w\n"),
+        ("usr/local/bin/report", "#!/usr/bin/perl -w\n"),
+        ("opt/app/notes.txt", "true || sleep 1\n"),
+    ] {
+        assert_eq!(found(&[file(path, text)]), [""; 0], "{path}");
+    }
 }
 
 #[test]

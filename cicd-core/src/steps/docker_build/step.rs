@@ -237,7 +237,7 @@ impl DockerBuild {
             dockerfile: &build.dockerfile_path,
             accepted: &self.patterns_of(ImageCode::OwnCode),
         };
-        findings.extend(own_code::judge(shipped, &code, |sizes| build.digests(sizes))?);
+        findings.extend(own_code::judge(shipped, &code, |sizes| build.tracked(sizes))?);
         self.name_by_pattern(&mut findings);
         findings.extend(search.findings(&patterns));
         findings.extend(slow(built.duration, &build.dockerfile_path));
