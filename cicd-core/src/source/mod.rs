@@ -13,6 +13,7 @@
 //!   in a [folder of generated files](TOOL_FOLDERS) or is by its name a [personal file](PERSONAL_FILES).
 //! - A **submodule** or a nested repository holds files of another commit: it is [foreign](Foreign).
 
+mod beside;
 mod blob;
 mod committed;
 mod difference;
