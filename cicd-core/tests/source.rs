@@ -450,6 +450,8 @@ fn files_that_no_step_judges_are_told_by_kind() {
         ("stack.yml", "services:\n  a:\n    image: b\n    privileged: true\n"),
         ("deploy/k8s.YAML", "apiVersion: v1\nkind: Pod\n"),
         ("deploy/main.tf", ""),
+        (".gitlab-ci.yml", "test: {script: true}\n"),
+        ("Jenkinsfile", ""),
     ] {
         repository.write(path, text);
     }
@@ -466,6 +468,7 @@ fn files_that_no_step_judges_are_told_by_kind() {
             (false, Level::Warn, "no step judges 2 Compose files: compose.yaml, stack.yml"),
             (false, Level::Warn, "no step judges 1 Kubernetes manifest: deploy/k8s.YAML"),
             (false, Level::Warn, "no step judges 1 Terraform file: deploy/main.tf"),
+            (false, Level::Warn, "no step judges 2 CI pipelines: .gitlab-ci.yml, Jenkinsfile"),
         ]
     );
 }

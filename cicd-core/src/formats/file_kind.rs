@@ -34,7 +34,7 @@ pub enum FileKind {
     Rust,
     /// What an image is built from.
     Dockerfile,
-    /// A workflow of GitHub's.
+    /// A workflow of GitHub's, or of Forgejo and Gitea, which read the same.
     Workflow,
     /// An action of GitHub's: `action.yml` in any folder.
     Action,
@@ -46,6 +46,8 @@ pub enum FileKind {
     Kubernetes,
     /// What Terraform is to make.
     Terraform,
+    /// The pipeline of another CI system: GitLab, Jenkins, CircleCI and the like.
+    OtherCi,
 }
 
 /// The kinds of a file, in order. Name and content may disagree, as in `tool.rs` whose first line starts Python; it is both then,

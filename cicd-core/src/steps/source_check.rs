@@ -43,7 +43,7 @@ finding_codes! {
         Unjudged = "SRC-006" {
             summary: "files are of a kind that no step of this library judges",
             help: "look at them with a step of your own, and accept that with `.accept_unjudged(kind, justification)`",
-            example: "run.sh, compose.yaml, an object of Kubernetes, main.tf",
+            example: "run.sh, compose.yaml, an object of Kubernetes, main.tf, .gitlab-ci.yml",
         },
     }
 }
@@ -53,11 +53,12 @@ const FINDINGS_MAX: usize = 100;
 /// So many files are named in one line.
 const NAMED_MAX: usize = 3;
 /// The kinds of files that run something, and that no step of the library judges.
-const UNJUDGED: [(FileKind, &str); 4] = [
+const UNJUDGED: [(FileKind, &str); 5] = [
     (FileKind::Shell, "shell script"),
     (FileKind::Compose, "Compose file"),
     (FileKind::Kubernetes, "Kubernetes manifest"),
     (FileKind::Terraform, "Terraform file"),
+    (FileKind::OtherCi, "CI pipeline"),
 ];
 
 /// Says in what the files of the checkout are not those of the commit, and what lies beside them that no step looks at although tools

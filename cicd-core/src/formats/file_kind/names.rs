@@ -24,12 +24,42 @@ pub(super) fn by_name(path: &Utf8Path) -> Option<FileKind> {
         "rs" => Some(FileKind::Rust),
         "sh" | "bash" | "dash" | "ksh" => Some(FileKind::Shell),
         "tf" => Some(FileKind::Terraform),
-        _ if is_yaml && folder == ".github/workflows" => Some(FileKind::Workflow),
+        _ if is_yaml && FOLDERS_OF_WORKFLOWS.contains(&folder) => Some(FileKind::Workflow),
+        _ if is_of_other_ci(&name, folder, is_yaml) => Some(FileKind::OtherCi),
         _ if is_yaml && stem == "action" => Some(FileKind::Action),
         _ if is_yaml && stem == "dependabot" && folder == ".github" => Some(FileKind::Dependabot),
         _ if is_yaml && is_compose_name(stem) => Some(FileKind::Compose),
         _ => None,
     }
+}
+
+/// Where workflows are: of GitHub, Forgejo and Gitea.
+const FOLDERS_OF_WORKFLOWS: [&str; 3] = [".github/workflows", ".forgejo/workflows", ".gitea/workflows"];
+/// What other CI systems read, without `.yml` or `.yaml`.
+const OF_OTHER_CI: [&str; 13] = [
+    ".appveyor",
+    ".cirrus",
+    ".drone",
+    ".gitlab-ci",
+    ".travis",
+    ".woodpecker",
+    "appveyor",
+    "azure-pipelines",
+    "bitbucket-pipelines",
+    "buildspec",
+    "circle",
+    "cloudbuild",
+    "codefresh",
+];
+/// Where they read every YAML.
+const FOLDERS_OF_OTHER_CI: [&str; 5] = [".buildkite", ".circleci", ".semaphore", ".tekton", ".woodpecker"];
+
+/// Whether another CI system reads a file of this name, which has small letters.
+fn is_of_other_ci(name: &str, folder: &str, is_yaml: bool) -> bool {
+    let stem = name.strip_suffix(".yml").or_else(|| name.strip_suffix(".yaml"));
+    name.split('.').any(|part| part == "jenkinsfile")
+        || (is_yaml && stem.is_some_and(|stem| OF_OTHER_CI.contains(&stem) || stem.ends_with(".gitlab-ci")))
+        || (is_yaml && FOLDERS_OF_OTHER_CI.iter().any(|known| Utf8Path::new(folder).starts_with(known)))
 }
 
 /// What GitHub reads, and tools for it, where a name differs in capital letters alone: it takes them as they are.

@@ -31,7 +31,7 @@ pub(super) enum Does {
 /// What this whole text could do as Python. Its lines end in line feeds.
 pub(super) fn does(text: &str) -> Does {
     if has_other_letters(text) {
-        return Does::Calls;
+        return Does::Imports;
     }
     let mut reader = Reader::new(text.as_bytes());
     match reader.read() {
@@ -43,21 +43,44 @@ pub(super) fn does(text: &str) -> Does {
 /// What this text does so far, where something may follow with which it is Python.
 pub(super) fn may_go_on(text: &str) -> Option<Does> {
     if has_other_letters(text) {
-        return Some(Does::Calls);
+        return Some(Does::Imports);
     }
     let mut reader = Reader::new(text.as_bytes());
     // What is refused at the end could be half a word.
     (reader.read().is_some() || reader.at + LOOKED_AHEAD >= text.len()).then_some(reader.does)
 }
 
-/// Whether one of the first two lines says that the letters are not what they look like, as in `# coding: utf-7`.
+/// The starts of the names of encodings in which a byte below 128 is always the letter of ASCII.
+const ONE_LETTER_A_BYTE: [&str; 16] = [
+    "utf-8",
+    "utf8",
+    "ascii",
+    "us-ascii",
+    "latin",
+    "iso-8859",
+    "iso8859",
+    "cp125",
+    "windows-125",
+    "koi8",
+    "mac-",
+    "cp437",
+    "cp737",
+    "cp775",
+    "cp85",
+    "cp874",
+];
+/// The same of those in which it is, but behind a byte from 128.
+const ONE_LETTER_OR_MORE: [&str; 10] =
+    ["euc", "gb18030", "gb2312", "gbk", "big5", "shift-jis", "shiftjis", "sjis", "cp932", "cp949"];
+
+/// Whether one of the first two lines says that the letters are not what they look like, as in `# coding: utf-7`. Whatever such a text
+/// does, it does unseen.
 fn has_other_letters(text: &str) -> bool {
     let comments = text.lines().take(2).filter(|line| line.trim_start().starts_with('#'));
     comments.flat_map(named_in).any(|name| {
         let name = name.to_ascii_lowercase().replace('_', "-");
-        !["utf-8", "utf8", "ascii", "us-ascii", "latin", "iso-8859", "cp125", "windows-125"]
-            .iter()
-            .any(|known| name.starts_with(known))
+        let is_among = |known: &[&str]| known.iter().any(|known| name.starts_with(known));
+        !is_among(&ONE_LETTER_A_BYTE) && !(text.is_ascii() && is_among(&ONE_LETTER_OR_MORE))
     })
 }
 

@@ -6,6 +6,7 @@ fn whatever_some_python_accepts_is_read_to_its_end() {
         "f(1if x else 2, 0x1for x in y, 1_0.e-5, .5j, 1..real, 0b1, 0o7)\n",
         "f(f'{x!r:>{w}} {d[\"a\"]:%H:%M} {{}} {x=} {x = !s} {a:=^10} {(y:=1)} {a != b}')\n",
         "f(f\"{x[\"a\"]} {f\"{y}\"}\", rf\"\\{x}\", f\"\\N{DASH}{x}\", t'{x}', Rb'\\'', f'''{\nx\n}''')\n",
+        "f(f\"{x:\\N{EM DASH}>5}\", f'{x!r:{w}\\N{EM DASH}}', rf\"{x:\\N{w}>5}\", f'{x:\\x20>{w}}')\n",
         "f('a' \"b\" b'c', '\\\n', 'it\\'s', '''a\n'b\"\"\"''')\n",
         "f(a[::2], a[:, None], a[...], a[*b], a[b:=1], a[:-1], {**a}, {1: 2}, *a, **k)\n",
         "@f.x(1)\nasync def g[T: int = str, *Ts, **P](a, b=1, /, *c, d: int = 2, **e) -> int: ...\n",
@@ -102,5 +103,21 @@ fn a_text_is_read_once_whatever_it_holds() {
         let text = part.repeat(400_000 / part.len());
         does(&text);
         may_go_on(&text);
+    }
+}
+
+#[test]
+fn letters_that_are_not_what_they_look_like_import() {
+    for (text, expected) in [
+        ("#!/bin/sh\n# coding: unicode_escape\n\\x69mport os\n", Does::Imports),
+        ("# coding: raw-unicode-escape\nwords\n", Does::Imports),
+        ("# vim: set fileencoding=utf_7 :\nwords\n", Does::Imports),
+        ("# coding: cp875\nwords\n", Does::Imports),
+        ("# coding: shift_jis\nx = \"表\"\n", Does::Imports),
+        ("# coding: shift_jis\nx = \"a\"\n", Does::Nothing),
+        ("# coding: koi8-r\nx = \"я\"\n", Does::Nothing),
+        ("# coding: latin-1\nimport os\n", Does::Imports),
+    ] {
+        assert_eq!(does(text), expected, "{text}");
     }
 }

@@ -1,4 +1,6 @@
-use FileKind::{Action, Compose, Dependabot, Dockerfile, Kubernetes, Python, Rust, Shell, Terraform, Workflow};
+use FileKind::{
+    Action, Compose, Dependabot, Dockerfile, Kubernetes, OtherCi, Python, Rust, Shell, Terraform, Workflow,
+};
 
 use super::*;
 
@@ -17,6 +19,14 @@ fn names_tell() {
         ("Containerfile", Some(Dockerfile)),
         (".github/workflows/ci.yml", Some(Workflow)),
         (".github/workflows/deep/x.yml", None),
+        (".forgejo/workflows/x.yml", Some(Workflow)),
+        (".gitea/workflows/x.YAML", Some(Workflow)),
+        (".gitlab-ci.yml", Some(OtherCi)),
+        ("ci/build.gitlab-ci.yml", Some(OtherCi)),
+        ("deploy/Jenkinsfile.groovy", Some(OtherCi)),
+        (".circleci/continue/config.yml", Some(OtherCi)),
+        ("azure-pipelines.yml", Some(OtherCi)),
+        ("azure-pipelines.txt", None),
         ("a/.github/workflows/ci.yml", None),
         (".github/dependabot.yaml", Some(Dependabot)),
         ("dependabot.yml", None),

@@ -49,15 +49,25 @@ impl Reader<'_> {
         match (self.peek(0), self.peek(1)) {
             (b'\n', _) if quote.count == 1 => return None,
             (b'\\', b'{' | b'}') => self.at += 1,
-            (b'\\', b'N') if !quote.is_raw && self.peek(2) == b'{' => {
-                self.take(|byte| byte != b'}');
-                self.at += 1;
-            }
+            (b'\\', b'N') if !quote.is_raw && self.peek(2) == b'{' => self.named(),
             (b'\\', _) | (b'{', b'{') => self.at += 2,
             (b'{', _) => self.field(),
             _ => self.at += 1,
         }
         Some(())
+    }
+
+    /// A letter by its name: `\N{EM DASH}`.
+    fn named(&mut self) {
+        self.take(|byte| byte != b'}');
+        self.at += 1;
+    }
+
+    /// Whether a backslash is one in the string that is open.
+    fn is_in_raw(&self) -> bool {
+        let quote =
+            self.open.iter().rev().find_map(|open| if let Open::Letters(quote) = open { Some(quote) } else { None });
+        quote.is_some_and(|quote| quote.is_raw)
     }
 
     fn field(&mut self) {
@@ -67,8 +77,10 @@ impl Reader<'_> {
     }
 
     pub(super) fn format(&mut self) {
-        self.take(|byte| !matches!(byte, b'{' | b'}'));
+        self.take(|byte| !matches!(byte, b'{' | b'}' | b'\\'));
         match self.peek(0) {
+            b'\\' if !self.is_in_raw() && self.peek(1) == b'N' && self.peek(2) == b'{' => self.named(),
+            b'\\' => self.at += 1,
             b'{' => self.field(),
             _ => {
                 self.at += 1;
