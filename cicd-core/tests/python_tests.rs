@@ -12,6 +12,8 @@ mod parts;
 mod processes;
 #[path = "support/project.rs"]
 mod project;
+#[path = "python_tests/reached.rs"]
+mod reached;
 #[path = "python_tests/replaced.rs"]
 mod replaced;
 

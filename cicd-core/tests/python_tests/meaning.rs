@@ -47,7 +47,16 @@ fn a_test_whose_code_is_not_run_has_not_passed() {
     let class = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef quiet(request):\n    class Other(type(request.node)):\n        def runtest(self):\n            pass\n    setattr(request.node, ''.join(['__cl', 'ass__']), Other)\n";
     let code = "def quiet():\n    pass\n\n\ndef test_more():\n    assert False\n\n\nname = ''.join(['__co', 'de__'])\nsetattr(test_more, name, getattr(quiet, name).replace(co_firstlineno=5, co_name='test_more'))\n";
     let swapped = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef quiet(request):\n    name = ''.join(['__co', 'de__'])\n    setattr(request.function, name, (lambda: None).__getattribute__(name).replace(co_name='test_more', co_firstlineno=1, co_filename=getattr(request.function, name).co_filename))\n";
+    // What gives the code of the test another end, and is gone before anybody looks.
+    let swallowed = "import pytest\n\n\n@pytest.fixture(autouse=True)\ndef quiet(request):\n    def run():\n        try:\n            request.function()\n        except AssertionError:\n            pass\n    setattr(request.node, ''.join(['run', 'test']), run)\n";
+    let caught = "import functools\nimport unittest\n\nimport pytest\n\n\n@pytest.fixture(autouse=True)\ndef quiet(request):\n    setattr(request.node, ''.join(['run', 'test']), functools.partial(unittest.TestCase().assertRaises, AssertionError, request.function))\n";
+    let managed = "import contextlib\n\nimport pytest\n\n\n@contextlib.contextmanager\ndef quietly():\n    try:\n        yield\n    except AssertionError:\n        pass\n\n\n@pytest.fixture(autouse=True)\ndef quiet(request):\n    setattr(request.node, 'obj', quietly()(request.function))\n";
+    let forgotten = "import pytest\n\n\ndef test_more(request):\n    setattr(pytest.CallInfo, 'excinfo', property(lambda self: None, lambda self, value: None))\n    request.addfinalizer(lambda: delattr(pytest.CallInfo, 'excinfo'))\n    assert False\n";
     each_is_found(&[
+        ("an exception that is swallowed around the test", &[(CONFTEST, swallowed), (MORE, WRONG)], "PYT-005"),
+        ("one that is caught by a part of Python", &[(CONFTEST, caught), (MORE, WRONG)], "PYT-005"),
+        ("one that a wrapper of Python keeps", &[(CONFTEST, managed), (MORE, WRONG)], "PYT-005"),
+        ("one that pytest is made to forget", &[(MORE, forgotten)], "PYT-001"),
         ("a class that calls no method", &[(MORE, &one)], "PYT-005"),
         ("a class that runs nothing", &[(MORE, &two)], "PYT-005"),
         ("a class that is called in vain", &[(MORE, &three)], "PYT-005"),

@@ -245,7 +245,7 @@ impl<'a> Judged<'a> {
             for (own, items) in groups {
                 let test = functions.get(own.unwrap_or(0)).copied();
                 if let (None, Some(test), Some(item)) = (own, test, items.first()) {
-                    let what = format!("{} runs other code than the source has there", item.id);
+                    let what = format!("{} runs other code than the source has there, or not to its end", item.id);
                     self.found(&key.0, test.first, &[test.keyword], Finding::new(PytestCode::Interference, what));
                 }
                 seen.extend(test.map(|test| (key.0.as_path(), test.first)));

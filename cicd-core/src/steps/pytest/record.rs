@@ -1,4 +1,4 @@
-//! What `recorder.py` wrote down: line by line, each bound to those before it.
+//! What `keeper.py` wrote down: line by line, each bound to those before it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,9 +19,9 @@ pub(super) struct Record {
     pub(super) chosen: Option<usize>,
     pub(super) phases: BTreeMap<String, Vec<Phase>>,
     pub(super) reports: BTreeMap<String, Vec<Report>>,
-    /// The test whose code was entered since the last one was called.
-    entered: Option<String>,
-    /// The code that ran as each test, each time that it ran; none where what was called did not enter it.
+    /// Tests whose call ended by an exception, whatever was made of it.
+    raised: BTreeSet<String>,
+    /// The code that ran as each test, each time that it ran; none where it was not entered, or an exception of it got lost.
     pub(super) called: BTreeMap<String, Vec<Option<(String, u32)>>>,
     /// Hooks that come from neither pytest nor a package of the environment.
     pub(super) hooks: Vec<Named>,
@@ -115,13 +115,12 @@ enum Line {
         #[serde(flatten)]
         report: Report,
     },
-    Entered {
-        id: String,
-    },
     Called {
         id: String,
         code: Option<(String, u32)>,
         raised: bool,
+        /// Whether the interpreter showed the code of the test to end by a return.
+        returned: bool,
     },
     Hook(Named),
     Patched(Named),
@@ -182,10 +181,11 @@ impl Record {
             Line::Chosen { count } => self.chosen = Some(count),
             Line::Phase { id, phase } => self.phases.entry(id).or_default().push(phase),
             Line::Report { id, report } => self.reports.entry(id).or_default().push(report),
-            Line::Entered { id } => self.entered = Some(id),
-            Line::Called { id, code, raised } => {
-                let has_run = self.entered.take().as_ref() == Some(&id) || raised;
-                self.called.entry(id).or_default().push(code.filter(|_| has_run));
+            Line::Called { id, code, raised, returned } => {
+                if raised && !returned {
+                    self.raised.insert(id.clone());
+                }
+                self.called.entry(id).or_default().push(code.filter(|_| raised || returned));
             }
             Line::Hook(one) => self.hooks.push(one),
             Line::Patched(one) => self.patched.push(one),
@@ -263,6 +263,7 @@ impl Record {
             .find(|when| !phases.iter().any(|one| one.when == *when && one.raw == Raw::Passed));
         match missing {
             Some(when) => Ended::NotRun(format!("its {when:?} was not run").to_lowercase()),
+            None if self.raised.contains(id) => Ended::Failed { hidden: true },
             None => Ended::Passed,
         }
     }

@@ -23,7 +23,9 @@ use crate::python::{Interpreter, TestReport, is_python, python_sources, read_syn
 use crate::step::{Author, Claims, Context, Outcome, ReadError, Seal, Step, StepError, git_tool};
 
 /// The program that runs pytest and records what happens.
-const RECORDER: &str = include_str!("recorder.py");
+const RECORDER: &str = concat!(include_str!("keeper.py"), "\n\n", include_str!("recorder.py"));
+/// The part of it that has the key, the record and what is measured.
+const KEEPER: &str = include_str!("keeper.py");
 /// How Python is given it: no file holds it that code of the repository could rewrite.
 pub(super) const START: &str =
     "import json, sys; order = json.load(sys.stdin); exec(compile(order.pop('program'), '<recorder>', 'exec'))";
@@ -146,6 +148,7 @@ impl Pytest {
 #[derive(Serialize)]
 struct Order<'a> {
     program: &'static str,
+    keeper: &'static str,
     key: String,
     record: &'a Utf8Path,
     dir: &'a Utf8Path,
@@ -437,6 +440,7 @@ impl Pytest {
         let key = random::<KEY_BYTES>()?;
         let order = Order {
             program: RECORDER,
+            keeper: KEEPER,
             key: hex(&key),
             record: &written,
             dir: &cx.path(&self.dir),
