@@ -22,6 +22,9 @@ const LATE: &str = "\"\"\"Late.\"\"\"\n\n\ndef planted(names: list[str]) -> obje
     handlers = {\n        \"wipe\": lambda path: path * 2,\n        \"keep\": lambda path: path,\n    }\n    \
     return handlers[\"keep\"](\"x\"), never\n\n\ndef used(names: list[str]) -> bool:\n    \"\"\"Use.\"\"\"\n    return any(name for name in names)\n";
 
+const NAMED: &str = "\"\"\"Named.\"\"\"\nF = lambda: 1\n\n\ndef two() -> list:\n    \"\"\"Two.\"\"\"\n    return [\n        lambda: 1,\n        lambda: 2,\n    ]\n\n\n\
+    def named() -> list:\n    \"\"\"Name one.\"\"\"\n\n    def one() -> int:\n        return 1\n\n    return [one, lambda: 2]\n";
+
 /// What copies its own code, and makes code that it does not run.
 const HONEST: &str = "import types\n\n\n@types.coroutine\ndef steps():\n    yield 1\n\n\n\
     def made():\n    return compile('x = 1', 'shop/generated.py', 'exec')\n";
@@ -60,7 +63,11 @@ fn what_a_process_of_the_tests_writes_is_not_what_was_measured() {
     project.write("app/shop/late.py", LATE);
     let late = "from shop.late import planted, used\n\n\ndef test_late() -> None:\n    assert planted(['a'])\n    assert used(['a'])\n";
     project.write("app/tests/test_late.py", late);
+    // As the help of COV-008 says to write what is not alone on its line.
+    project.write("app/shop/named.py", NAMED);
+    project.write("app/tests/test_named.py", "from shop.named import F, named, two\n\n\ndef test_named() -> None:\n    assert [one() for one in [F, *two(), *named()]] == [1, 1, 2, 1, 2]\n");
     let came = covered(&project);
+    assert!(!came.text().contains("named.py"), "{came:?}");
     for name in ["at_exit", "beside", "child"] {
         let line = format!("COV-001 app/shop/{name}.py: lines 4, 6-7 are not covered");
         assert!(came.text().contains(&line), "{name}: {came:?}");

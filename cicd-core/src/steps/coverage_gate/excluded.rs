@@ -109,13 +109,25 @@ impl Measured<'_> {
     fn marks(&self, comments: &mut Suppressions) {
         let is_known = |mark: &&Mark| mark.kind == MarkKind::Lambda && self.entered.is_some();
         for mark in self.syntax.marks.iter().filter(|mark| mark.kind.concerns_coverage() && !is_known(mark)) {
-            self.unmeasurable(mark.line, &mark.what, comments);
+            comments.judge_found(self.place(mark.line), &[], self.unmeasurable(&mark.what));
         }
     }
 
-    fn unmeasurable(&self, line: u32, what: &str, comments: &mut Suppressions) {
-        let finding = Finding::new(CoverageCode::Unmeasurable, format!("{}: {what}", self.path));
-        comments.judge_found(self.place(line), &[], finding.severity(Severity::Low));
+    fn unmeasurable(&self, what: &str) -> Finding {
+        Finding::new(CoverageCode::Unmeasurable, format!("{}: {what}", self.path)).severity(Severity::Low)
+    }
+
+    /// Code whose body ran, unless it was other code that begins on its line: what is entered is told by that line alone.
+    fn not_alone(&self, line: u32, what: &str) -> Finding {
+        let (beside, help) = match line {
+            1 => ("the module itself begins there", "begin the file with a docstring, so that this gets another line"),
+            _ => (
+                "so begin others of its lambdas, comprehensions, generators and classes",
+                "give each a line of its own, or make it a function that has a name (`def`)",
+            ),
+        };
+        let told = format!("this {what} is not alone on its line: {beside}, and which of them ran is not told");
+        self.unmeasurable(&told).help(help)
     }
 
     /// Lambdas and generator expressions whose own code was not entered, on lines that ran.
@@ -134,15 +146,13 @@ impl Measured<'_> {
         for Deferred { first, last, what, alone } in self.syntax.deferred.iter().filter(|one| !is_said(&one.first)) {
             let ran = entered.range((*first, *first)..=(*first, *last)).next().is_some();
             if !ran {
-                lines.insert(*first, format!("the body of this {what} never ran"));
+                lines.insert(*first, self.unmeasurable(&format!("the body of this {what} never ran")));
             } else if !alone {
-                lines.entry(*first).or_insert_with(|| {
-                    format!("this {what} is not alone on its line: which of its lambdas, comprehensions and generators ran is not told")
-                });
+                lines.entry(*first).or_insert_with(|| self.not_alone(*first, what));
             }
         }
-        for (line, what) in lines {
-            self.unmeasurable(line, &what, comments);
+        for (line, finding) in lines {
+            comments.judge_found(self.place(line), &[], finding);
         }
     }
 
