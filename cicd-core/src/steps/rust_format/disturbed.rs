@@ -293,9 +293,12 @@ struct Part {
     letters: Range<usize>,
 }
 
+/// Letters of a text, and how wide they may be.
+type Cut = (Range<usize>, usize);
+
 /// The texts in lines whose code is too wide, each with what makes it as narrow as needed, if that can be.
 fn narrowed(pieces: &[Piece<'_>], kept: &[Kept], width: usize) -> BTreeMap<usize, (String, String)> {
-    let mut cuts: BTreeMap<usize, Vec<(Range<usize>, usize)>> = BTreeMap::new();
+    let mut cuts: BTreeMap<usize, Vec<Cut>> = BTreeMap::new();
     let (mut parts, mut wide, mut code_wide) = (Vec::new(), 0, 0);
     let mut end_line = |parts: &mut Vec<Part>, code_wide: usize| {
         let mut over = code_wide.saturating_sub(width);
@@ -326,7 +329,7 @@ fn narrowed(pieces: &[Piece<'_>], kept: &[Kept], width: usize) -> BTreeMap<usize
         }
     }
     end_line(&mut parts, code_wide);
-    let narrow = |(number, (piece, cuts)): (usize, (usize, Vec<(Range<usize>, usize)>))| {
+    let narrow = |(number, (piece, cuts)): (usize, (usize, Vec<Cut>))| {
         let was = pieces[piece].text;
         let (mut text, mut end) = (String::new(), 0);
         for (letters, width) in cuts {
