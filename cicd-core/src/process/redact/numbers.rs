@@ -85,10 +85,9 @@ fn runs(source: &[u8]) -> Vec<Range<usize>> {
         } else if is_quote(byte) && source.len() - at < NUMBER_BYTES_MAX {
             break;
         } else if byte.is_ascii_alphanumeric() {
-            let word = word(&source[at..]);
-            let digits = word.iter().filter(|byte| byte.is_ascii_hexdigit()).count();
+            let (length, others) = word_with_others(&source[at..]);
             // A prefix has one letter that is no digit.
-            (word.len(), if digits + 1 >= word.len() { word.len().div_ceil(2) } else { 0 })
+            (length, if others <= 1 { length.div_ceil(2) } else { 0 })
         } else {
             at += 1;
             if byte.is_ascii() {
@@ -132,6 +131,43 @@ fn read(source: &[u8], runs: &[Range<usize>], radix: Radix) -> View {
         }
     }
     view
+}
+
+/// What a byte is in a word.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum InWord {
+    Digit,
+    Other,
+    Nothing,
+}
+
+/// In a table, as each byte of all output is looked up.
+const IN_WORD: [InWord; 256] = {
+    let mut all = [InWord::Nothing; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        all[byte as usize] = match byte {
+            _ if byte.is_ascii_hexdigit() => InWord::Digit,
+            _ if byte.is_ascii_alphabetic() => InWord::Other,
+            _ => InWord::Nothing,
+        };
+        byte += 1;
+    }
+    all
+};
+
+/// The length of the word that a text begins with, and how many of its letters are no digits in hex.
+fn word_with_others(source: &[u8]) -> (usize, usize) {
+    let (mut length, mut others) = (0, 0);
+    for &byte in source {
+        match IN_WORD[usize::from(byte)] {
+            InWord::Digit => {}
+            InWord::Other => others += 1,
+            InWord::Nothing => break,
+        }
+        length += 1;
+    }
+    (length, others)
 }
 
 fn word(source: &[u8]) -> &[u8] {

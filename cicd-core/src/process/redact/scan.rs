@@ -14,8 +14,8 @@ use crate::process::Secret;
 const CONTEXT_BYTES: usize = 48;
 /// A secret that is written over more bytes than this, line ends and colours included, is not recognised.
 pub(super) const SPREAD_BYTES_MAX: usize = 16 << 10;
-/// How much is looked at at once.
-const WINDOW_BYTES: usize = 1 << 20;
+/// How much of a whole text is looked at at once, for the same reasons as in a stream; and what two windows share is little of it.
+const WINDOW_BYTES: usize = 128 << 10;
 
 /// Every secret of a run, and what to search for.
 #[derive(Debug, Default)]
@@ -123,9 +123,15 @@ impl Patterns {
     fn layers(&self, mut views: Vec<View>, search: &mut Search) {
         search.look(&self.plain, &views);
         let quotes = self.quotes();
+        let mut is_escaped = false;
         for _ in 0..LAYERS_MAX {
             let Some(last) = views.last().filter(|last| has_escapes(&last.bytes, quotes)) else { break };
             let next = unescaped(&last.bytes, quotes);
+            if is_escaped && next.bytes == last.bytes {
+                // Nothing is left to be undone, and this was searched.
+                break;
+            }
+            is_escaped = true;
             // A colour code may have been written as `\u001b`.
             let coloured = has_codes(&next.bytes).then(|| stripped(&next.bytes, LineEnds::Dropped, Codes::Dropped));
             views.push(next);

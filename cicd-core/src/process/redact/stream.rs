@@ -3,6 +3,10 @@ use std::borrow::Cow;
 use super::scan::{Patterns, Then};
 use super::{REDACTED, Redactor};
 
+/// How much is looked at at once: what is read from it stays in the processor's cache, and what one escape or colour makes necessary is done
+/// to no more than this.
+const PART_BYTES: usize = 64 << 10;
+
 /// What stands where a secret stood.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mark {
@@ -38,8 +42,12 @@ impl StreamRedactor {
         if patterns.is_empty() && self.held.is_empty() {
             return Cow::Borrowed(piece);
         }
-        self.held.extend_from_slice(piece);
-        Cow::Owned(self.show(&patterns, Then::More))
+        let mut shown = Vec::with_capacity(self.held.len() + piece.len());
+        for part in piece.chunks(PART_BYTES) {
+            self.held.extend_from_slice(part);
+            shown.extend(self.show(&patterns, Then::More));
+        }
+        Cow::Owned(shown)
     }
 
     /// What was held back, once no more comes.
