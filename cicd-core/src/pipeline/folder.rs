@@ -38,6 +38,9 @@ pub struct RunFolder {
     redactor: Redactor,
 }
 
+/// What `events.ndjson` keeps of what tools print; all of it is in the logs of the steps.
+const CHATTER_BYTES_MAX: u64 = FILE_BYTES_MAX / 4;
+
 /// `events.ndjson`: on disk before what follows from an event happens.
 #[derive(Debug)]
 pub(super) struct EventLog {
@@ -48,11 +51,31 @@ pub(super) struct EventLog {
 #[derive(Debug)]
 struct Kept {
     file: BufWriter<File>,
+    /// How much more it takes, of what tools print and in all: a larger one tells nobody anything after a kill, and is not searched.
+    room: [u64; 2],
     /// The first failure to keep something. The run goes on, and is told so at its end.
     failed: Option<io::Error>,
 }
 
 impl Kept {
+    /// Keeps a line, unless it is one of too many that a tool has printed. A record that holds no more makes the run an error.
+    fn keep(&mut self, line: io::Result<String>, chatter: bool) {
+        let bytes = line.as_ref().map_or(0, |line| line.len() as u64 + 1);
+        let [of_chatter, in_all] = self.room;
+        if chatter && bytes > of_chatter {
+            return;
+        }
+        let fits = in_all.checked_sub(bytes);
+        self.room = [if chatter { of_chatter - bytes } else { of_chatter }, fits.unwrap_or(0)];
+        self.unless_failed(|file| {
+            if fits.is_none() {
+                return Err(io::Error::other(format!("the record of a run has at most {FILE_BYTES_MAX} bytes")));
+            }
+            writeln!(file, "{}", line?)?;
+            if chatter { Ok(()) } else { file.flush() }
+        });
+    }
+
     fn unless_failed(&mut self, work: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>) {
         if self.failed.is_none() {
             self.failed = work(&mut self.file).err();
@@ -88,10 +111,7 @@ impl EventRecord for EventLog {
         let line = line.map(|line| self.redactor.redact(&line).into_owned());
         // Nothing follows from what a tool prints; it is written in larger pieces.
         let chatter = matches!(event.kind, EventKind::Output { .. } | EventKind::Progress { .. });
-        self.lock().unless_failed(|file| {
-            writeln!(file, "{}", line?)?;
-            if chatter { Ok(()) } else { file.flush() }
-        });
+        self.lock().keep(line, chatter);
     }
 }
 
@@ -110,7 +130,8 @@ impl RunFolder {
         let folder = Folder::open(&dir).map_err(io())?;
         folder.make("steps").map_err(io())?;
         let events = folder.create("events.ndjson").map_err(StepError::io("creating", dir.join("events.ndjson")))?;
-        let file = Mutex::new(Kept { file: BufWriter::new(events), failed: None });
+        let file =
+            Mutex::new(Kept { file: BufWriter::new(events), room: [CHATTER_BYTES_MAX, FILE_BYTES_MAX], failed: None });
         let events = Arc::new(EventLog { file, redactor: redactor.clone() });
         Ok(Self { ci, events, folder, redactor, dir })
     }

@@ -4,6 +4,7 @@ use std::io::{self, Write as _};
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::{Mutex, Once, PoisonError};
 
+use super::redacted::TEXT_BYTES_MAX;
 use crate::formats::Harmless;
 use crate::process::Redactor;
 
@@ -11,6 +12,9 @@ thread_local! {
     /// Set while this thread runs a step: where the last panic happened, once there was one.
     static PLACE: RefCell<Option<Option<String>>> = const { RefCell::new(None) };
 }
+
+/// What is shown of a panic of a thread that a step started: as much as of one of the step's own.
+const PANIC_BYTES_MAX: usize = TEXT_BYTES_MAX;
 
 static HOOK: Once = Once::new();
 
@@ -65,7 +69,7 @@ fn install() {
             }
             let redactors = REDACTORS.lock().unwrap_or_else(PoisonError::into_inner).clone();
             let told = info.to_string();
-            let hidden = redactors.iter().fold(told.clone(), |shown, redactor| redactor.redact(&shown).into_owned());
+            let hidden = start(&told, &redactors);
             let mut shown = Vec::new();
             // Writing into memory does not fail, and nobody is left to tell that standard error is closed.
             let _ = writeln!(Harmless::new(&mut shown), "{hidden}");
@@ -76,6 +80,18 @@ fn install() {
             }
         }));
     });
+}
+
+/// The start of a text as it may be shown. Each secret of all runs is looked for at once: where the text is cut, none is left in part.
+fn start(text: &str, redactors: &[Redactor]) -> String {
+    match redactors {
+        [one] => one.redact_start(text, PANIC_BYTES_MAX),
+        more => {
+            let all = Redactor::new();
+            more.iter().flat_map(Redactor::secrets).for_each(|secret| all.learn(&secret));
+            all.redact_start(text, PANIC_BYTES_MAX)
+        }
+    }
 }
 
 /// What a step panicked with. A value that is no text is forgotten: its `Drop` is code of a step too, and nobody would catch what that
@@ -95,6 +111,34 @@ fn text(panic: Box<dyn Any + Send>) -> String {
 
 #[cfg(test)]
 mod tests {
+    use super::*;
+    use crate::process::Secret;
+
+    #[test]
+    fn no_panic_of_any_thread_is_shown_without_end_or_with_a_part_of_a_secret() {
+        let known = |text: &str| {
+            let redactor = Redactor::new();
+            redactor.learn(&Secret::env("TOKEN").read(text.as_bytes().to_vec()).expect("a secret"));
+            redactor
+        };
+        let (one, two) = (known("CANARY-one-0123456789"), known("CANARY-two-9876543210"));
+        for (redactors, secret) in [
+            (vec![], ""),
+            (vec![one.clone()], "CANARY-one-0123456789"),
+            (vec![one.clone(), two.clone()], "CANARY-two-9876543210"),
+            (vec![two, one], "CANARY-one-0123456789"),
+        ] {
+            for before in [0, PANIC_BYTES_MAX - 7, PANIC_BYTES_MAX - 1] {
+                let text = format!("{}{secret}{}", "x".repeat(before), "y".repeat(10 << 20));
+                let shown = start(&text, &redactors);
+                assert!(shown.len() < PANIC_BYTES_MAX + 100, "{} bytes", shown.len());
+                assert!(!shown.contains("CANARY"), "{before}");
+                assert!(shown.contains(&format!("({} bytes in all)", text.len())));
+            }
+        }
+        assert_eq!(start("short", &[]), "short");
+    }
+
     #[test]
     fn a_panic_becomes_its_message_and_place() {
         let line = line!() + 1;

@@ -6,7 +6,7 @@ use crate::policy::{Exception, Justification, Scope};
 use crate::process::Redactor;
 
 /// A text that is longer is a file, not a message. Nobody reads more, and a report holds thousands.
-const TEXT_BYTES_MAX: usize = 64 << 10;
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// A report as it may be shown: every text in it that came from outside without the secrets of the run, and cut off where it is
 /// no message any more.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use camino::Utf8Path;
 
-use crate::files::{Entry, Folder, Kind, unfinished_name};
+use crate::files::{Entry, Folder, Kind, SEARCHED_BYTES_MAX, unfinished_name};
 use crate::model::{Finding, Level, Severity, finding_codes};
 use crate::process::{Cancel, Redactor};
 
@@ -35,8 +35,6 @@ pub(super) fn unsearched(what: String) -> Finding {
 
 /// Files are read in pieces of this size.
 const PIECE_BYTES: usize = 1 << 20;
-/// A larger file is removed: no report has so many, and a file of any size can be made of nothing.
-const FILE_BYTES_MAX: u64 = 1 << 30;
 /// So is what comes after so many bytes of one folder.
 const FOLDER_BYTES_MAX: u64 = 8 << 30;
 /// So is what is nested more deeply.
@@ -132,7 +130,7 @@ impl Scrubbing<'_> {
             }
             Kind::Folder if depth == DEPTH_MAX => Some("nested too deeply"),
             Kind::Folder => return self.inside(folder, entry, depth),
-            Kind::File if entry.bytes > FILE_BYTES_MAX => Some("too large to be searched"),
+            Kind::File if entry.bytes > SEARCHED_BYTES_MAX => Some("too large to be searched"),
             Kind::File if self.bytes + entry.bytes > FOLDER_BYTES_MAX => Some("too much to be searched"),
             Kind::File => match self.file(folder, entry) {
                 Ok(unsearched) => unsearched,
@@ -206,7 +204,7 @@ impl Scrubbing<'_> {
             }
             bytes += count as u64;
             self.bytes += count as u64;
-            if bytes > FILE_BYTES_MAX {
+            if bytes > SEARCHED_BYTES_MAX {
                 return Ok(Copied::Unfinished("too large to be searched"));
             }
             if self.is_late() {

@@ -5,19 +5,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::EventSender;
-use crate::files::Folder;
+use crate::files::{Folder, SEARCHED_BYTES_MAX};
 use crate::model::{EventKind, StepName};
 use crate::process::{OutputSink, Redactor, Stream, StreamRedactor};
 
 /// A line of live output longer than this is shown in pieces; the log keeps it whole.
 const LIVE_LINE_BYTES_MAX: usize = 4096;
 
-/// A log beyond this is read by nobody and fills the disk. It is twice what is searched for secrets.
-const LOG_BYTES_MAX: u64 = 2 << 30;
+/// A log beyond this is read by nobody and fills the disk. A log that is not searched for secrets is lost where there are any.
+const LOG_BYTES_MAX: u64 = SEARCHED_BYTES_MAX / 2;
+/// What the ends of processes beyond that, and lines of our own, take in all: however many there are, the log is searched.
+const ENDS_BYTES_MAX: u64 = SEARCHED_BYTES_MAX / 4;
 /// What is kept of the end all the same, for each process: it explains how that ended.
 const END_BYTES: usize = 1 << 20;
 
-/// The output of every process of one step up to 2 GiB, and the end of each that prints beyond that, redacted, on disk; and line by line to the console while live output is on.
+/// The output of every process of one step up to 512 MiB, and the end of each that prints beyond that, redacted, on disk; and line by line to the console while live output is on.
 #[derive(Debug, Clone)]
 pub struct StepLog(Arc<Mutex<LogFile>>);
 
@@ -37,13 +39,15 @@ struct Limited {
     file: File,
     /// How much more the file takes.
     room: u64,
+    /// How much more it takes of ends and lines of our own.
+    room_for_ends: u64,
     end: Vec<u8>,
     left_out: u64,
 }
 
 impl Limited {
     fn new(file: File, bytes_max: u64) -> Self {
-        Self { file, room: bytes_max, end: Vec::new(), left_out: 0 }
+        Self { file, room: bytes_max, room_for_ends: ENDS_BYTES_MAX, end: Vec::new(), left_out: 0 }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -68,13 +72,27 @@ impl Limited {
     /// Writes the end that was held, and how much came before it: a process has ended, or something of ours follows.
     fn settle(&mut self) -> io::Result<()> {
         self.forget();
+        let mut last = std::mem::take(&mut self.end);
         if self.left_out > 0 {
-            writeln!(self.file, "\n# {} bytes are left out, as a log has a limit; the end follows", self.left_out)?;
+            let told = format!("\n# {} bytes are left out, as a log has a limit; the end follows\n", self.left_out);
+            last.splice(0..0, told.into_bytes());
+            self.left_out = 0;
         }
-        self.file.write_all(&self.end)?;
-        self.left_out = 0;
-        self.end.clear();
-        Ok(())
+        self.last(&last)
+    }
+
+    /// Writes what is to be in the log although it has no more room; where that has none left either, nothing more.
+    fn last(&mut self, bytes: &[u8]) -> io::Result<()> {
+        match self.room_for_ends.checked_sub(bytes.len() as u64) {
+            Some(room) => {
+                self.room_for_ends = room;
+                self.file.write_all(bytes)
+            }
+            None => {
+                self.room_for_ends = 0;
+                Ok(())
+            }
+        }
     }
 }
 
@@ -107,7 +125,7 @@ impl StepLog {
                 lines.push('\n');
                 Ok(())
             }
-            LogFile::Open(log) => log.settle().and_then(|()| writeln!(log.file, "{line}")),
+            LogFile::Open(log) => log.settle().and_then(|()| log.last(format!("{line}\n").as_bytes())),
         }
     }
 
@@ -245,6 +263,20 @@ mod tests {
         assert!(text.contains(&format!("\n# {left_out} bytes are left out")), "{left_out}");
         assert!(text.ends_with("the end\nanother\n"));
         assert!(text.len() < 1000 + END_BYTES + 200, "{} bytes", text.len());
+    }
+
+    #[test]
+    fn a_log_is_never_larger_than_what_is_searched_for_secrets() {
+        assert!(LOG_BYTES_MAX + ENDS_BYTES_MAX < SEARCHED_BYTES_MAX);
+        let mut log = Limited::new(tempfile::tempfile().expect("a file"), 100);
+        log.room_for_ends = 3 * END_BYTES as u64;
+        let flood = vec![b'x'; 2 * END_BYTES];
+        for _ in 0..9 {
+            log.write(&flood).and_then(|()| log.settle()).and_then(|()| log.last(b"$ next\n")).expect("written");
+        }
+        let text = kept(log);
+        assert!(text.len() <= 100 + 3 * END_BYTES, "{} bytes", text.len());
+        assert!(text.ends_with("$ next\n") && text.matches("bytes are left out").count() == 2);
     }
 
     #[test]
