@@ -125,14 +125,16 @@ impl Pipeline {
         nodes.flat_map(|node| node.job.secrets().iter().map(|source| (node.name.clone(), source.clone()))).collect()
     }
 
-    /// The programs that command lines of steps name and that no step has in its `tools()`, each with the step: any version will do.
+    /// The programs that command lines of steps name, by name or by an absolute path, and that no step has in its `tools()`, each with the
+    /// step: any version will do. A relative path is one that is only known in a run.
     #[must_use]
     pub fn programs(&self) -> Vec<(StepName, String)> {
         let mut all = Vec::new();
         for node in &self.nodes {
             let tools: BTreeSet<String> = node.job.tools().iter().map(|tool| tool.name.clone()).collect();
             let named = node.job.explain();
-            let named: BTreeSet<&str> = named.iter().filter_map(|invocation| invocation.tool_name()).collect();
+            let is_known = |one: &&Invocation| one.tool_name().is_some() || one.program_name().starts_with('/');
+            let named: BTreeSet<&str> = named.iter().filter(is_known).map(Invocation::program_name).collect();
             all.extend(
                 named
                     .into_iter()

@@ -46,7 +46,7 @@ impl Place {
         place
     }
 
-    pub(super) fn root(&self) -> &Utf8Path {
+    pub(in crate::pipeline) fn root(&self) -> &Utf8Path {
         Utf8Path::from_path(self.dir.path()).expect("UTF-8")
     }
 

@@ -1,3 +1,6 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::model::Code;
 use crate::step::{Outcome, Step, step_fn};
@@ -9,10 +12,14 @@ impl Observer for Nobody {
 }
 
 fn run_all(ci: &Pipeline, keep_going: KeepGoing) -> (tempfile::TempDir, Summary) {
+    run_with(ci, 2, keep_going)
+}
+
+fn run_with(ci: &Pipeline, jobs: usize, keep_going: KeepGoing) -> (tempfile::TempDir, Summary) {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let workspace = Workspace::at(camino::Utf8Path::from_path(dir.path()).expect("UTF-8"));
     let outside = Outside::gather(&workspace, Vec::new()).expect("descriptors");
-    let options = RunOptions { jobs: NonZeroUsize::new(2).expect("not zero"), keep_going, ..RunOptions::default() };
+    let options = RunOptions { jobs: NonZeroUsize::new(jobs).expect("not zero"), keep_going, ..RunOptions::default() };
     let summary = run(ci, &workspace, outside, &options, &mut Nobody).expect("a run");
     (dir, summary)
 }
@@ -62,13 +69,29 @@ fn a_failure_an_error_and_a_panic_are_told_apart_and_the_rest_goes_on() {
 
 #[test]
 fn fail_fast_starts_nothing_more() {
-    let mut ci = Pipeline::new("fast");
-    let bad = ci.add("fails", fails(), ());
-    let later = ci.add("later", step_fn(|_, ()| Ok(Outcome::of(()))), ());
-    ci.after(&later, &bad);
-    let (_dir, summary) = run_all(&ci, KeepGoing::FailFast);
-    assert_eq!(summary.steps[1].status, Status::Blocked);
-    assert_eq!(summary.exit_code, 1);
+    // None needs another, so that nothing but the first failure keeps the rest from starting.
+    const STEPS: usize = 8;
+    for (jobs, keep_going) in [(1, KeepGoing::FailFast), (2, KeepGoing::FailFast), (1, KeepGoing::Yes)] {
+        let mut ci = Pipeline::new("fast");
+        let started = Arc::new(AtomicUsize::new(0));
+        for number in 0..STEPS {
+            let started = Arc::clone(&started);
+            let fails = step_fn(move |_, ()| {
+                started.fetch_add(1, Ordering::SeqCst);
+                Ok(Outcome::of(()).findings([crate::model::Finding::with_code(Code::from_static("X-1"), "wrong")]))
+            });
+            ci.add(&format!("step-{number}"), fails, ());
+        }
+        let (_dir, summary) = run_with(&ci, jobs, keep_going);
+        let of = |status| summary.steps.iter().filter(|step| step.status == status).count();
+        let started = started.load(Ordering::SeqCst);
+        assert_eq!((of(Status::Failed), of(Status::Cancelled)), (started, STEPS - started));
+        assert!(if keep_going == KeepGoing::Yes { started == STEPS } else { started <= jobs }, "{started} started");
+        assert_eq!(summary.exit_code, 1);
+        let mut cancelled = summary.steps.iter().filter(|step| step.status == Status::Cancelled);
+        let why = Some("the run stopped at the first failure");
+        assert!(cancelled.all(|step| step.reason.as_deref() == why), "{summary:?}");
+    }
 }
 
 #[test]

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
 use super::*;
-use crate::model::Event;
-use crate::pipeline::{Observer, Outside, Pipeline, RunOptions, Summary, run};
+use crate::docker::{Fresh, Image};
+use crate::model::{Code, Event, Level};
+use crate::pipeline::resume::tests::{Built, Place};
+use crate::pipeline::{Observer, Outside, Pipeline, RunOptions, Start, Summary, run};
 use crate::process::{Cancel, Captured, Discard, Invocation, execute};
-use crate::step::{Outcome, Workspace, step_fn};
+use crate::step::{Cleared, Judgement, Outcome, Workspace, step_fn};
 
 struct Nobody;
 
@@ -178,4 +181,89 @@ fn what_a_step_reads_is_what_was_gathered() {
         let reason = reading.reason.as_deref().unwrap_or("");
         assert!(reason.contains("list changed while the run went on"), "{reason}");
     }
+}
+
+/// A clearance and an effect after a gate that finds this; nothing else of the pipeline looks at the source.
+fn clearing(found: Option<Level>) -> Pipeline {
+    let mut ci = Pipeline::new("clearing");
+    let image = ci.add("image", Built, ());
+    let gate = step_fn(move |_, image: Image<Fresh>| {
+        let finding = found.map(|level| Finding::with_code(Code::from_static("X-1"), "wrong").level(level));
+        Ok(Outcome::of(Judgement::of(&image, ())).findings(finding))
+    });
+    let gate = ci.add("gate", gate, &image);
+    let cleared = ci.clear(&image, &gate);
+    let ship = step_fn(|_, _: Cleared<Image<Fresh>>| Ok(Outcome::of(())));
+    ci.add("ship", ship.effect("ship"), &cleared);
+    ci
+}
+
+/// What the clearance came to and found, and what became of the effect.
+fn cleared(place: &Place, found: Option<Level>) -> (Status, Vec<(String, Option<String>)>, Status) {
+    let summary = place.go(&clearing(found), Start::Fresh, &["ship"]).expect("a run");
+    let step = |name: &str| summary.steps.iter().find(|step| step.name.as_str() == name).expect("a step");
+    let found = step("clearance")
+        .findings
+        .iter()
+        .map(|finding| (finding.code.to_string(), finding.location.as_ref().map(|location| location.path.to_string())));
+    assert_eq!(summary.exit_code == 0, step("ship").status == Status::Passed);
+    (step("clearance").status, found.collect(), step("ship").status)
+}
+
+#[test]
+fn a_checkout_that_is_not_its_commit_is_never_cleared() {
+    assert_eq!(cleared(&Place::new(), None), (Status::Passed, Vec::new(), Status::Passed));
+    type Change = fn(&Utf8Path);
+    let write = |path: &Utf8Path| fs::write(path, "other\n").expect("written");
+    let changes: [(&str, &str, Change); 9] = [
+        ("ignored by a tracked rule", "ignored.toml", |root| {
+            fs::write(root.join("ignored.toml"), "").expect("written")
+        }),
+        ("ignored by a rule of this clone", "hidden.py", |root| {
+            fs::write(root.join(".git/info/exclude"), "hidden.py\n").expect("written");
+            fs::write(root.join("hidden.py"), "").expect("written");
+        }),
+        ("a repository of its own", "vendor", |root| {
+            fs::create_dir(root.join("vendor")).expect("made");
+            git(&root.join("vendor"), &["init", "--quiet"]);
+            fs::write(root.join("vendor/a.py"), "").expect("written");
+        }),
+        ("edited", "listed.toml", |root| fs::write(root.join("listed.toml"), "other\n").expect("written")),
+        ("edited, and git looks away", "listed.toml", |root| {
+            git(root, &["update-index", "--skip-worktree", "listed.toml"]);
+            fs::write(root.join("listed.toml"), "other\n").expect("written");
+        }),
+        ("removed, and git takes it for unchanged", "listed.toml", |root| {
+            git(root, &["update-index", "--assume-unchanged", "listed.toml"]);
+            fs::remove_file(root.join("listed.toml")).expect("removed");
+        }),
+        ("of another mode, which git does not heed", "listed.toml", |root| {
+            git(root, &["config", "core.fileMode", "false"]);
+            fs::set_permissions(root.join("listed.toml"), fs::Permissions::from_mode(0o755)).expect("changed");
+        }),
+        ("staged only", "listed.toml", |root| {
+            fs::write(root.join("listed.toml"), "other\n").expect("written");
+            git(root, &["add", "listed.toml"]);
+            fs::write(root.join("listed.toml"), "").expect("written");
+        }),
+        ("not tracked", "new.py", |root| fs::write(root.join("new.py"), "").expect("written")),
+    ];
+    for (what, path, change) in changes {
+        let place = Place::new();
+        change(place.root());
+        let expected = (Status::Failed, vec![("CLR-004".to_owned(), Some(path.to_owned()))], Status::Blocked);
+        assert_eq!(cleared(&place, None), expected, "{what}");
+    }
+    let place = Place::new();
+    (0..DIFFERENCES_NAMED_MAX + 3).for_each(|number| write(&place.root().join(format!("new-{number:02}"))));
+    let (status, found, _) = cleared(&place, None);
+    assert_eq!((status, found.len()), (Status::Failed, DIFFERENCES_NAMED_MAX + 1), "the rest is counted");
+}
+
+#[test]
+fn what_a_gate_leaves_open_is_never_cleared() {
+    let blocked = |code: &str| (Status::Failed, vec![(code.to_owned(), None)], Status::Blocked);
+    assert_eq!(cleared(&Place::new(), Some(Level::BlockClearance)), blocked("CLR-001"));
+    assert_eq!(cleared(&Place::new(), Some(Level::Deny)), (Status::Blocked, Vec::new(), Status::Blocked));
+    assert_eq!(cleared(&Place::new(), Some(Level::Warn)), (Status::Passed, Vec::new(), Status::Passed));
 }
