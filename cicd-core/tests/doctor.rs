@@ -10,16 +10,21 @@ use camino::Utf8Path;
 use cicd_core::docker::docker_tool;
 use cicd_core::doctor::{self, Inputs, Report, State};
 use cicd_core::model::{ExitStatus, StepName};
-use cicd_core::process::{Cancel, ToolRequirement, Toolbox};
+use cicd_core::pipeline::Pipeline;
+use cicd_core::process::{Cancel, Invocation, ToolRequirement, Toolbox};
 use cicd_core::step::Workspace;
 
 fn examine(path: &OsStr, tools: &[(&str, ToolRequirement)]) -> Report {
+    examine_all(path, tools, &[])
+}
+
+fn examine_all(path: &OsStr, tools: &[(&str, ToolRequirement)], programs: &[(StepName, String)]) -> Report {
     let workspace = Workspace::at(env!("CARGO_MANIFEST_DIR"));
     let tools: Vec<_> =
         tools.iter().map(|(step, tool)| (StepName::new(*step).expect("a name"), tool.clone())).collect();
     doctor::check(Inputs {
         tools: &tools,
-        programs: &[],
+        programs,
         toolbox: &Toolbox::new(&[], path, workspace.root()),
         workspace: &workspace,
         provenance: Vec::new(),
@@ -51,6 +56,42 @@ fn every_problem_is_told_in_one_go() {
     assert!(matches!(state(&report, "docker engine"), State::Fine { .. }), "{report:?}");
     assert!(matches!(state(&report, "python3.11"), State::Fine { .. }), "{report:?}");
     assert!(report.render(80).contains("version: git (>=99), needed by graph"));
+}
+
+#[test]
+fn whatever_a_command_starts_is_looked_for() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let plain = Utf8Path::from_path(folder.path()).expect("text").join("plain");
+    fs::write(&plain, "#!/bin/sh\n").expect("written");
+    let mut ci = Pipeline::new("commands");
+    let made = concat!(env!("CARGO_MANIFEST_DIR"), "/target/no-such-program");
+    for (step, program) in [
+        ("shell", "/bin/sh"),
+        ("absent", "/opt/none"),
+        ("no-program", plain.as_str()),
+        ("folder", "/tmp"),
+        ("made", made),
+        ("relative", "scripts/none"),
+    ] {
+        ci.command(step, Invocation::program(program));
+    }
+    ci.command("named", Invocation::tool("no-such-program"));
+    ci.command("again", Invocation::program("/opt/none"));
+    let report = examine_all(&this_machine(), &[], &ci.programs());
+    let problems: Vec<_> = report.problems().map(|row| format!("{} {:?}", row.name, row.needed_by)).collect();
+    let expected = [
+        "/opt/none [\"absent\", \"again\"]".to_owned(),
+        "/tmp [\"folder\"]".to_owned(),
+        format!("{plain} [\"no-program\"]"),
+        "no-such-program [\"named\"]".to_owned(),
+    ];
+    let sorted = |mut all: Vec<String>| {
+        all.sort();
+        all
+    };
+    assert_eq!(sorted(problems), sorted(expected.to_vec()));
+    assert!(matches!(state(&report, "/bin/sh"), State::Fine { .. }), "{report:?}");
+    assert_eq!(report.exit_status(), ExitStatus::Error);
 }
 
 #[test]

@@ -55,7 +55,9 @@ pub fn check(inputs: Inputs<'_>) -> Report {
     for (step, program) in inputs.programs {
         programs.entry(program).or_default().push(step.to_string());
     }
-    programs.retain(|program, _| !rows.iter().any(|row| row.name == *program));
+    // What lies in the workspace, the steps themselves may make.
+    let is_made = |program: &str| Utf8Path::new(program).starts_with(inputs.workspace.root());
+    programs.retain(|program, _| !is_made(program) && !rows.iter().any(|row| row.name == *program));
     rows.extend(programs.into_iter().map(|(program, needed_by)| {
         let state = match inputs.toolbox.locate(program) {
             Some(path) => State::Fine { version: "-".to_owned(), place: path.into_string() },
