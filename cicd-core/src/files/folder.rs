@@ -326,7 +326,7 @@ mod tests {
         }
         assert_eq!(fs::read_to_string(path.join("elsewhere")).expect("there"), "untouched");
         fifo(&path.join("another"));
-        assert!(read(&path.join("another"), 9).expect_err("a pipe").to_string().contains("a named pipe"));
+        assert!(read(path.join("another"), 9).expect_err("a pipe").to_string().contains("a named pipe"));
         for place in [path.join("another"), path.join("folder"), path.join("missing"), "/dev/zero".into()] {
             let doors: [&dyn Fn() -> io::Result<()>; 3] =
                 [&|| open(&place).map(drop), &|| read_text(&place, FILE_BYTES_MAX).map(drop), &|| {

@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_types, reason = "what is read may have a name that is not UTF-8")]
+
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};

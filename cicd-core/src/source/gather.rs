@@ -13,7 +13,7 @@ use super::committed::{Committed, Head, Indexed, SUBMODULE, index};
 use super::folders::Folders;
 use super::git::{Git, entries, line, told};
 use super::kinds::Kind;
-use super::walk::{self, Lying, Seen, Tracked};
+use super::walk::{self, Lying, Tracked};
 use super::{Difference, Foreign, Hidden, SourceFile, Why};
 use crate::formats::hex;
 use crate::model::Revision;

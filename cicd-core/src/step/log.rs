@@ -267,7 +267,7 @@ mod tests {
 
     #[test]
     fn a_log_is_never_larger_than_what_is_searched_for_secrets() {
-        assert!(LOG_BYTES_MAX + ENDS_BYTES_MAX < SEARCHED_BYTES_MAX);
+        const { assert!(LOG_BYTES_MAX + ENDS_BYTES_MAX < SEARCHED_BYTES_MAX) };
         let mut log = Limited::new(tempfile::tempfile().expect("a file"), 100);
         log.room_for_ends = 3 * END_BYTES as u64;
         let flood = vec![b'x'; 2 * END_BYTES];

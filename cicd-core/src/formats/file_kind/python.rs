@@ -80,7 +80,7 @@ fn has_other_letters(text: &str) -> bool {
     comments.flat_map(named_in).any(|name| {
         let name = name.to_ascii_lowercase().replace('_', "-");
         let is_among = |known: &[&str]| known.iter().any(|known| name.starts_with(known));
-        !is_among(&ONE_LETTER_A_BYTE) && !(text.is_ascii() && is_among(&ONE_LETTER_OR_MORE))
+        !(is_among(&ONE_LETTER_A_BYTE) || (text.is_ascii() && is_among(&ONE_LETTER_OR_MORE)))
     })
 }
 
