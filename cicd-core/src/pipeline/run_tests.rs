@@ -59,7 +59,7 @@ fn a_failure_an_error_and_a_panic_are_told_apart_and_the_rest_goes_on() {
     );
     assert_eq!(summary.exit_code, 3);
     let panic = summary.steps[2].reason.as_deref().expect("a reason");
-    assert!(panic.contains("boom at ") && panic.contains("run.rs:"), "{panic}");
+    assert!(panic.contains("boom at ") && panic.contains("run_tests.rs:"), "{panic}");
     let stored = std::fs::read_to_string(dir.path().join("target/ci/latest/summary.json")).expect("written");
     assert_eq!(serde_json::from_str::<Summary>(&stored).expect("readable"), summary);
     let events = std::fs::read_to_string(dir.path().join("target/ci/latest/events.ndjson")).expect("written");
