@@ -9,7 +9,7 @@ use crate::tests;
 const NEVER: &str =
     "\"\"\"Never.\"\"\"\n\n\ndef never() -> int:\n    \"\"\"Answer.\"\"\"\n    answer = 42\n    return answer\n";
 /// Each way to what is measured or to the key, by names that no source shows; each test passes where the way leads to nothing.
-const REACH: &str = include_str!("reach.py");
+const REACH: &str = include_str!("../data/python/reach.py");
 
 #[test]
 fn nothing_in_the_process_of_the_tests_gives_them_what_is_recorded_or_measured() {

@@ -250,7 +250,10 @@ def prepare(order, program):
     # Names and builtins of its own: nobody gives another meaning to what it looks up.
     code = compile(order.pop("keeper"), "<keeper>", "exec")
     own = {"__name__": "keeper", "__builtins__": dict(vars(builtins))}
-    exec(code, own)
+    # reason: the text is the library's own, and runs under names that nothing else has
+    # owner: @cicd-core/maintainers
+    # expires: 2027-03-31
+    exec(code, own)  # nosec B102
     own["keep"](order, [*program, code], measurement, (create_builtin, fix_co_filename, start_in_thread))
     # Behind Python's own and the environment's modules: nothing of the repository takes the place of one of them.
     sys.path.append(order["dir"])
