@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::disturbed::{Disturbed, Left};
-use super::{settings, skips};
+use super::{elsewhere, settings, skips};
 use crate::formats::file_kind::FileKind;
 use crate::model::{Code, Finding, Location, Severity, Target, finding_codes};
 use crate::process::{Captured, Exit, Invocation, ToolRequirement};
@@ -38,6 +38,11 @@ finding_codes! {
             help: "write it so that it can: shorter, or with its comments elsewhere; or put `#[rustfmt::skip]` with a justification above it",
             example: "if x { foo(&[ 1,2 ], /* why */ ) }",
         },
+        UnderAnotherName = "FMT-003" {
+            summary: "Rust is taken in from a file whose name does not say that it is Rust",
+            help: "rename the file to .rs, so that every tool looks at it; or justify it with `// reason:`, `// owner:` and `// expires:` on the lines above",
+            example: "#[path = \"tables.inc\"] mod tables;",
+        },
     }
 }
 
@@ -51,7 +56,8 @@ finding_codes! {
 ///
 /// Every Rust file of the repository is named, so that one which no target includes is looked at too. The configuration is that of
 /// the workspace's root, and may say how code is formatted, never whether. Rustfmt cannot be kept from obeying `#[rustfmt::skip]`, so
-/// each such attribute is a finding: `FMT-001` that its justification exempts, or `IGN-016` without one.
+/// each such attribute is a finding: `FMT-001` that its justification exempts, or `IGN-016` without one. So is Rust that is taken in from
+/// a file with another ending (`FMT-003`).
 ///
 /// Code that rustfmt cannot format, as a statement wider than a line or one whose comment it would lose, it leaves as it is and says
 /// nothing. So a copy of each file with other blanks, and with texts that are no wider than a line, is formatted too: what does not come
@@ -159,7 +165,14 @@ impl Scanner for RustFormatScanner {
             let finding = Finding::new(RustFormatCode::PassedOver, message).severity(Severity::Low);
             Pragma { index, rules: Vec::new(), reach: Reach::Unseen(Box::new(finding)) }
         };
-        skips::lines(&lines.join("\n")).into_iter().map(pragma).collect()
+        let text = lines.join("\n");
+        let elsewhere = |index| {
+            let message = "this takes in Rust from a file that is not named so, and nobody looks at it";
+            let finding = Finding::new(RustFormatCode::UnderAnotherName, message).severity(Severity::Medium);
+            Pragma { index, rules: Vec::new(), reach: Reach::Unseen(Box::new(finding)) }
+        };
+        let skipped = skips::lines(&text).into_iter().map(pragma);
+        skipped.chain(elsewhere::lines(&text).into_iter().map(elsewhere)).collect()
     }
 
     fn comment_starts(&self) -> &'static [&'static str] {
