@@ -244,6 +244,25 @@ mod tests {
 
     const LIST: &str = include_str!("../../tests/data/python/pip-list.json");
 
+    /// What uv 0.13.8 says of a package that exists as a source distribution only.
+    const NO_WHEELS: &str = include_str!("../../tests/data/python/uv-no-wheel.stderr.txt");
+
+    #[test]
+    fn a_package_without_wheels_is_named() {
+        let told = last_line(NO_WHEELS);
+        assert!(told.starts_with("cause: Because evil==1.0 has no usable wheels and you require evil==1.0"), "{told}");
+    }
+
+    #[test]
+    fn nothing_is_built_from_source() {
+        let call = PythonEnv::locked("lock.txt").sync("python".into()).to_string();
+        assert!(call.contains(" --only-binary :all: ") && call.contains(" --require-hashes "), "{call}");
+        let call = uv().to_string();
+        for variable in ["UV_NO_BINARY", "UV_NO_BINARY_PACKAGE", "UV_NO_BUILD", "UV_NO_VERIFY_HASHES"] {
+            assert!(call.contains(&format!("{variable}= ")), "{call}");
+        }
+    }
+
     fn lock(change: impl Fn(&mut Vec<String>)) -> Vec<LockedPackage> {
         let installed: Vec<Installed> = serde_json::from_str(LIST).expect("recorded");
         let mut lines: Vec<_> =
