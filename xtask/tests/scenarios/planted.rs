@@ -2,7 +2,6 @@
 
 use std::fs;
 
-use cicd_core::model::Status;
 use cicd_core::pipeline::Summary;
 
 use crate::checkout::{Checkout, told};
@@ -16,16 +15,12 @@ const UNTESTED: &str = "\n\nTYPE_CHECKING = True\nif TYPE_CHECKING:\n\n    def u
 const FAILING: &str =
     "\n\ndef test_the_lock_holds() -> None:\n    \"\"\"Fails.\"\"\"\n    assert \"open\" == \"shut\"\n";
 
-/// Whether anything that a step reports speaks of `word`: a finding that no exception allows, or the reason of its status.
-fn named(summary: &Summary, word: &str) -> bool {
-    summary.steps.iter().any(|step| {
-        let is_open = |finding: &&cicd_core::model::Finding| finding.exception.is_none();
-        let findings = step.findings.iter().filter(is_open).any(|finding| {
-            let place = finding.location.as_ref().map(ToString::to_string).unwrap_or_default();
-            place.contains(word) || finding.message.contains(word)
-        });
-        let reason = step.reason.as_deref().is_some_and(|reason| reason.contains(word));
-        !matches!(step.status, Status::Skipped | Status::Blocked) && (findings || reason)
+/// Whether a step has a finding of this code, which no exception allows, about `word`.
+fn found(summary: &Summary, step: &str, code: &str, word: &str) -> bool {
+    let step = summary.steps.iter().find(|one| one.name.as_str() == step).expect("a step of the pipeline");
+    step.findings.iter().filter(|finding| finding.exception.is_none() && finding.code.as_str() == code).any(|finding| {
+        let place = finding.location.as_ref().map(ToString::to_string).unwrap_or_default();
+        place.contains(word) || finding.message.contains(word)
     })
 }
 
@@ -51,7 +46,15 @@ fn everything_that_is_planted_in_a_checkout_is_named() {
 
     let (code, summary) = checkout.whole();
     assert!(matches!(code, 1 | 3), "exit code {code}");
-    for word in ["test_the_lock_holds", "errors.py", "hidden.py", "flask-app/tool", "xtask/src/main.rs"] {
-        assert!(named(&summary, word), "nothing names {word}:\n{}", told(&summary));
+    for (step, code, word) in [
+        ("unit-tests", "PYT-006", "--deselect"),
+        ("unit-tests", "PYT-001", "test_the_lock_holds"),
+        ("unit-tests", "PYT-005", "errors.py"),
+        ("source", "SRC-001", "hidden.py"),
+        ("sast", "B602", "flask-app/tool"),
+        ("lint", "S602", "flask-app/tool"),
+        ("rust-format", "IGN-016", "xtask/src/main.rs"),
+    ] {
+        assert!(found(&summary, step, code, word), "{step} has no {code} about {word}:\n{}", told(&summary));
     }
 }
