@@ -19,7 +19,7 @@ pub(crate) const FILE_BYTES_MAX: u64 = 512 << 20;
 
 /// A larger file is not searched for secrets, and so is not kept in a run that knows one: no report has so many bytes, and a file of any
 /// size can be made of nothing.
-pub(crate) const SEARCHED_BYTES_MAX: u64 = 1 << 30;
+pub(crate) const SEARCHED_BYTES_MAX: u64 = 4 << 30;
 
 /// No file in which a system or a tool keeps a few lines about itself is larger.
 pub(crate) const FEW_LINES_BYTES_MAX: u64 = 1 << 20;

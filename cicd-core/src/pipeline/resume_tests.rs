@@ -308,7 +308,7 @@ fn what_allowed_a_step_is_judged_again_before_it_is_loaded() {
         if resumed.steps[0].status != Status::Error {
             let told = why(&resumed, "allowed");
             assert!(told.as_deref().unwrap_or_default().contains(words.unwrap_or_default()), "{name}: {told:?}");
-            assert_eq!(told.is_some(), words.is_some(), "{name}");
+            assert_eq!(told.is_some(), words.is_some(), "{name}: {told:?}");
         }
         let is_green = words.is_none_or(|words| words.contains("git"));
         assert_eq!(resumed.steps[0].status.is_green(), is_green, "{name}: {:?}", resumed.steps[0]);

@@ -15,7 +15,7 @@ finding_codes! {
     pub enum RunCode {
         Unsearched = "RUN-001" {
             summary: "something that a step left was removed because it could not be searched for secrets",
-            help: "leave no pipes, sockets or devices in the step's folder, and nothing larger than 1 GiB in a run with secrets",
+            help: "leave no pipes, sockets or devices in the step's folder, and nothing larger than 4 GiB in a run with secrets",
             example: "a core file of 20 GiB, or a named pipe, in target/ci/runs/<id>/steps/<name>",
         },
         LeftOut = "RUN-002" {

@@ -19,7 +19,7 @@ const ENDS_BYTES_MAX: u64 = SEARCHED_BYTES_MAX / 4;
 /// What is kept of the end all the same, for each process: it explains how that ended.
 const END_BYTES: usize = 1 << 20;
 
-/// The output of every process of one step up to 512 MiB, and the end of each that prints beyond that, redacted, on disk; and line by line to the console while live output is on.
+/// The output of every process of one step up to 2 GiB, and the end of each that prints beyond that, redacted, on disk; and line by line to the console while live output is on.
 #[derive(Debug, Clone)]
 pub struct StepLog(Arc<Mutex<LogFile>>);
 
